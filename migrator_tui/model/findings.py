@@ -1,0 +1,379 @@
+"""Findings: everything about this source and this target that a person should know or decide.
+
+A :class:`Finding` is one occurrence; its ``id`` names a :class:`Kind` in :data:`CATALOGUE`, which says what it means
+and what each choice does. Ids are stable: decisions files, JSON and the report refer to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+
+from migrator_tui.model.schema import TableName
+
+
+class Severity(StrEnum):
+    """How much a finding matters.
+
+    ``INFO`` is good to know. A ``WARNING`` says that something is changed or not carried. An ``ERROR`` stops the
+    run unless one of its choices is taken.
+    """
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to deal with a finding.
+
+    Attributes:
+        lossy: The identical value and storage class cannot be had back, or rows stay behind (quarantine).
+    """
+
+    name: str
+    effect: str
+    lossy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of finding. ``choices`` is empty where there is nothing to decide; else the first is recommended."""
+
+    id: str
+    severity: Severity
+    title: str
+    meaning: str
+    example: str
+    choices: tuple[Choice, ...] = ()
+
+    def choice(self, name: str) -> Choice | None:
+        """The choice of that name, or None."""
+        return next((choice for choice in self.choices if choice.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One occurrence of a kind.
+
+    Attributes:
+        table: Source table, or the target table of a finding about the target; None for a whole database.
+        object: Name of the index, view, constraint or trigger concerned, where it is not a column.
+        rows: How many rows are concerned; 0 where it is not about rows.
+        keys: Keys of the first offending rows, as text.
+        samples: The first offending values, as text, shortened.
+        choices: Names of the choices open here (a subset of the kind's); the first is recommended.
+        decision: The chosen name, or None while undecided.
+    """
+
+    id: str
+    message: str
+    table: str | None = None
+    column: str | None = None
+    object: str | None = None
+    rows: int = 0
+    keys: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    decision: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """The catalogue's entry."""
+        return CATALOGUE[self.id]
+
+    @property
+    def severity(self) -> Severity:
+        """The kind's severity."""
+        return self.kind.severity
+
+    @property
+    def needs_decision(self) -> bool:
+        """There are choices and none is taken."""
+        return bool(self.choices) and self.decision is None
+
+    @property
+    def recommended(self) -> Choice | None:
+        """The recommended choice, or None where there is nothing to choose."""
+        return self.kind.choice(self.choices[0]) if self.choices else None
+
+    def decided(self, choice: str) -> Finding:
+        """This finding with a choice taken.
+
+        Raises:
+            ValueError: The choice is not one of this finding's.
+        """
+        if choice not in self.choices:
+            raise ValueError(f"{self.id} has no choice {choice!r}; it has {', '.join(self.choices)}")
+        return replace(self, decision=choice)
+
+
+def _quarantine(what: str) -> Choice:
+    return Choice(
+        "quarantine",
+        f"{what} stays behind whole, with its reason, in migrator.quarantine and the "
+        "run's folder; so do the rows that refer to it.",
+        lossy=True,
+    )
+
+
+_KINDS = (
+    Kind(
+        "VALUE-NUL",
+        Severity.WARNING,
+        "Text holds NUL characters",
+        "PostgreSQL's text cannot hold the character U+0000; SQLite's can.",
+        "messages.body of row 7 is 'see\\0you'",
+        (
+            Choice("replace", "Each NUL becomes U+FFFD (�); the row is moved.", lossy=True),
+            Choice("bytea", "The column becomes bytea and keeps every byte; the application reads bytes.", lossy=False),
+            _quarantine("The row"),
+        ),
+    ),
+    Kind(
+        "VALUE-UTF8",
+        Severity.WARNING,
+        "Text is not valid UTF-8",
+        "SQLite stores whatever bytes it is given as text; PostgreSQL checks them.",
+        "notes.title of row 3 is the bytes 63 61 66 E9",
+        (
+            Choice("latin1", "The bytes are read as Latin-1 (E9 is é) where they are not UTF-8.", lossy=True),
+            Choice("replace", "What is not UTF-8 becomes U+FFFD (�).", lossy=True),
+            Choice("bytea", "The column becomes bytea and keeps every byte.", lossy=False),
+            _quarantine("The row"),
+        ),
+    ),
+    Kind(
+        "VALUE-RANGE",
+        Severity.ERROR,
+        "Values do not fit the target's column",
+        "The target table exists and its column is narrower than the stored values.",
+        "an integer 3000000000 for a column of type integer",
+        (_quarantine("The row"),),
+    ),
+    Kind(
+        "TYPE-MIXED",
+        Severity.WARNING,
+        "Values of several storage classes in one column",
+        "SQLite lets a column hold integers, reals, texts and blobs at once; a PostgreSQL column has one type.",
+        "sizes.value holds 12 integers and the text 'n/a'",
+        (
+            Choice(
+                "text", "The column becomes text; numbers are written as SQLite writes them, blobs as hex.", lossy=True
+            ),
+            _quarantine("Each row whose value is not of the column's most frequent class"),
+        ),
+    ),
+    Kind(
+        "TYPE-KEPT",
+        Severity.INFO,
+        "A declared type that is stored as something plainer",
+        "The values keep their bytes in a plainer type (JSON as text, an epoch number as bigint), because this "
+        "version does not convert the declared type.",
+        "a column declared JSON becomes text",
+    ),
+    Kind(
+        "TYPE-UNTYPED",
+        Severity.INFO,
+        "No declared type; chosen from the stored values",
+        "The column has no type that says what it holds, so its values decided.",
+        "a column declared as 'foo' that holds only integers becomes bigint",
+    ),
+    Kind(
+        "DATE-MIXED",
+        Severity.WARNING,
+        "Dates written in more than one way",
+        "A timestamp keeps the moment, not the way it was written, so mixed spellings cannot be had back.",
+        "'2026-01-05 10:00:00' beside '05.01.2026'",
+        (
+            Choice("text", "The column becomes text; every value stays as it is.", lossy=False),
+            Choice(
+                "timestamp",
+                "Every spelling that is known becomes a timestamp; rows that none fits are quarantined.",
+                lossy=True,
+            ),
+        ),
+    ),
+    Kind(
+        "KEY-NULL",
+        Severity.WARNING,
+        "NULL in a primary key",
+        "SQLite allows NULL in a primary key that is not a rowid alias; PostgreSQL does not.",
+        "tags has a row whose key (post, tag) is (3, NULL)",
+        (
+            Choice("unique", "The key becomes a UNIQUE constraint; every row is moved.", lossy=False),
+            _quarantine("Each row with a NULL in its key"),
+        ),
+    ),
+    Kind(
+        "KEY-CASE",
+        Severity.INFO,
+        "Values of a unique column that differ only in case",
+        "They are distinct for both databases, yet often one person or thing: Supabase Auth lower-cases e-mails.",
+        "ann@example.org beside Ann@Example.org",
+        (
+            Choice("keep", "All rows are moved as they are.", lossy=False),
+            _quarantine("Each row but the first of its group"),
+        ),
+    ),
+    Kind(
+        "FK-ORPHAN",
+        Severity.WARNING,
+        "Rows that refer to a row that does not exist",
+        "SQLite checks foreign keys only when told to; PostgreSQL always does.",
+        "messages row 12 refers to users row 99, which does not exist",
+        (
+            Choice(
+                "not-valid",
+                "All rows are moved; the foreign key is added NOT VALID: it holds for new rows, "
+                "and the old ones stay as they are.",
+                lossy=False,
+            ),
+            Choice("null", "The reference is set to NULL.", lossy=True),
+            _quarantine("The row"),
+        ),
+    ),
+    Kind(
+        "FK-PARENT",
+        Severity.WARNING,
+        "A foreign key that cannot be carried",
+        "The table it refers to does not exist, is not part of the plan, or its columns are no key there.",
+        "REFERENCES customers(id) where no table customers exists",
+    ),
+    Kind(
+        "DEFAULT-NOT-CARRIED",
+        Severity.WARNING,
+        "A default that has no equivalent",
+        "The default's expression was tried on the target and refused.",
+        "DEFAULT (randomblob(16))",
+    ),
+    Kind(
+        "CHECK-NOT-CARRIED",
+        Severity.WARNING,
+        "A CHECK constraint that has no equivalent",
+        "The expression was tried on the target and refused, or stored rows do not satisfy it there.",
+        "CHECK (name GLOB '[a-z]*')",
+    ),
+    Kind(
+        "CHECK-ENUM",
+        Severity.INFO,
+        "A CHECK that lists the column's values",
+        "It can stay a CHECK, or become an enum type.",
+        "CHECK (role IN ('admin', 'member'))",
+        (
+            Choice("check", "It stays a CHECK constraint on a text column.", lossy=False),
+            Choice("enum", "The column gets an enum type named after table and column.", lossy=False),
+        ),
+    ),
+    Kind(
+        "INDEX-NOT-CARRIED",
+        Severity.WARNING,
+        "An index that has no equivalent",
+        "Its expression, predicate or collation was tried on the target and refused.",
+        "CREATE INDEX i ON t (strftime('%Y', created))",
+    ),
+    Kind(
+        "VIEW-NOT-CARRIED",
+        Severity.WARNING,
+        "A view that has no equivalent",
+        "Its query was tried on the target and refused; the report has both texts.",
+        "a view over a table that does not exist",
+    ),
+    Kind(
+        "GENERATED-NOT-CARRIED",
+        Severity.WARNING,
+        "A generated column that becomes a plain one",
+        "Its expression was refused by the target; the computed values are moved as plain values.",
+        "GENERATED ALWAYS AS (strftime('%Y', created))",
+    ),
+    Kind(
+        "COLLATION-NOT-CARRIED",
+        Severity.WARNING,
+        "A collation that is not carried",
+        "The column compares without regard to case (or trailing spaces) in SQLite, and exactly in PostgreSQL.",
+        "email TEXT COLLATE NOCASE",
+    ),
+    Kind(
+        "TRIGGER-NOT-CARRIED",
+        Severity.WARNING,
+        "A trigger that is not carried",
+        "SQLite's triggers are a language of their own; write it anew as a PostgreSQL function.",
+        "CREATE TRIGGER touch AFTER UPDATE ON posts …",
+    ),
+    Kind(
+        "TABLE-NOT-CARRIED",
+        Severity.WARNING,
+        "A virtual table that is not carried",
+        "Full-text and spatial tables are built from modules that PostgreSQL does not have.",
+        "CREATE VIRTUAL TABLE docs USING fts5(body)",
+    ),
+    Kind(
+        "NAME-CHANGED",
+        Severity.INFO,
+        "A name that had to change",
+        "PostgreSQL's names have at most 63 bytes and may not be empty; the report has the map.",
+        "an index name of 80 bytes is shortened with a hash",
+    ),
+    Kind(
+        "TARGET-HAS-ROWS",
+        Severity.ERROR,
+        "The target table exists and holds rows",
+        "Nothing of a live table is changed without a decision.",
+        "public.users holds 4 rows",
+        (
+            Choice(
+                "merge",
+                "Rows that the target lacks are added; rows of the same key and equal values stay as they "
+                "are; rows of the same key and other values are conflicts to be resolved.",
+                lossy=False,
+            ),
+            Choice("skip", "The table is left out; the target keeps its rows.", lossy=True),
+        ),
+    ),
+    Kind(
+        "TARGET-EXISTS",
+        Severity.WARNING,
+        "The target table exists and is empty",
+        "Its own columns, constraints and policies stay; the rows are added to it.",
+        "public.users was created by a migration file",
+        (
+            Choice("merge", "The rows are added to the table that is there.", lossy=False),
+            Choice("skip", "The table is left out.", lossy=True),
+        ),
+    ),
+    Kind(
+        "TARGET-MISFIT",
+        Severity.ERROR,
+        "The table that exists cannot take the rows",
+        "A column has no counterpart, a required column of the target gets no value, or there is no key to pair "
+        "rows by.",
+        "public.users has a NOT NULL column tenant without default",
+        (Choice("skip", "The table is left out; its rows stay behind.", lossy=True),),
+    ),
+    Kind(
+        "TARGET-TRIGGERS",
+        Severity.WARNING,
+        "Row triggers, rules or cascades on a live table",
+        "Rows that are added or changed there will fire them; what they do is not undone by a rollback.",
+        "trigger audit_users on public.users",
+    ),
+    Kind(
+        "TARGET-UNIQUE",
+        Severity.ERROR,
+        "A row that the target's own unique key refuses",
+        "Rows to be added carry a value that a row of another key has on the target.",
+        "users 12 has the e-mail of the target's users 7",
+        (_quarantine("The row"),),
+    ),
+)
+
+CATALOGUE: Mapping[str, Kind] = MappingProxyType({kind.id: kind for kind in _KINDS})
+"""All kinds by id."""
+
+
+def name_of(table: TableName | str | None) -> str | None:
+    """A table's name as findings carry it."""
+    return None if table is None else str(table)

@@ -1,0 +1,172 @@
+"""The plan: what becomes of every table and column, decided before a row is moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from migrator_tui.model.findings import Finding
+from migrator_tui.model.schema import Check, EnumType, ForeignKey, Generated, Index, Key, TableName
+
+
+class Action(StrEnum):
+    """What happens to a table: made anew, added to the one that is there, or left out."""
+
+    CREATE = "create"
+    MERGE = "merge"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """One column on its way.
+
+    Attributes:
+        source: Name in SQLite.
+        target: Name in Postgres.
+        type: Postgres type as DDL writes it, quoted where it must be.
+        codec: Name of the conversion (:mod:`migrator_tui.convert.codecs`), which both directions are recorded by.
+        default: Postgres expression, or None.
+        identity_next: First value the identity gives, None for a column that is no identity.
+        generated: Expression in Postgres' dialect where the target computes the column; then no value is moved.
+    """
+
+    source: str
+    target: str
+    type: str
+    codec: str
+    not_null: bool = False
+    default: str | None = None
+    identity_next: int | None = None
+    generated: Generated | None = None
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """One table on its way. Keys, checks and indexes carry target names and Postgres expressions.
+
+    Attributes:
+        left_behind: Source columns that are not moved.
+        match_key: Target columns that pair staged rows with live rows; only for ``merge``.
+        locator: How the source's rows are numbered (:attr:`Table.locator`).
+        order_by: Source key columns, for tables whose rows are numbered in key order.
+        rows, bytes: From the profile.
+    """
+
+    source: str
+    target: TableName
+    action: Action
+    columns: tuple[ColumnPlan, ...]
+    left_behind: tuple[str, ...] = ()
+    match_key: tuple[str, ...] = ()
+    locator: str | None = "rowid"
+    order_by: tuple[str, ...] = ()
+    rows: int = 0
+    bytes: int = 0
+    primary_key: Key | None = None
+    uniques: tuple[Key, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    checks: tuple[Check, ...] = ()
+    indexes: tuple[Index, ...] = ()
+
+    @property
+    def moved_columns(self) -> tuple[ColumnPlan, ...]:
+        """The columns whose values are sent: all but those that the target computes."""
+        return tuple(column for column in self.columns if column.generated is None)
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPlan:
+    """A view in Postgres' dialect: the query only, its tables unqualified."""
+
+    source: str
+    target: TableName
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableOverride:
+    """What a configuration or a plan file says of one table, over what would be proposed.
+
+    Attributes:
+        columns: Source column → (target name, type, codec), each None where it is left to the program; the whole
+            entry None where the column is left behind.
+    """
+
+    target: TableName | None = None
+    action: Action | None = None
+    columns: Mapping[str, tuple[str | None, str | None, str | None] | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Everything that a person fixed beforehand about names, tables and columns.
+
+    Attributes:
+        include, exclude: Shell-style patterns of source table names.
+        schema: Target schema of tables that say nothing else.
+    """
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    schema: str = "public"
+    tables: Mapping[str, TableOverride] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take. ``bytes`` are of values; ``peak_bytes`` what the target's disk needs at most."""
+
+    rows: int
+    bytes: int
+    peak_bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole plan of a run.
+
+    Attributes:
+        source_sha256: Of the snapshot that it was made for.
+        target_identity: Which server and database it was made for, as text.
+        tables: In source order; skipped tables included.
+        load_order: Source names, parents before children where there is an order.
+        enums: Types that publishing creates.
+        findings: All of them, decisions filled in.
+    """
+
+    source_path: str
+    source_sha256: str
+    target_identity: str
+    tables: tuple[TablePlan, ...]
+    load_order: tuple[str, ...]
+    enums: tuple[EnumType, ...] = ()
+    views: tuple[ViewPlan, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    ddl: tuple[str, ...] = ()
+    estimate: Estimate = Estimate(0, 0, 0, 0.0)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def moved(self) -> tuple[TablePlan, ...]:
+        """The tables that are staged."""
+        return tuple(table for table in self.tables if table.action is not Action.SKIP)
+
+    def table(self, source: str) -> TablePlan:
+        """The plan of one source table.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        for table in self.tables:
+            if table.source == source:
+                return table
+        raise KeyError(f"the plan has no table {source}")
+
+    @property
+    def undecided(self) -> tuple[Finding, ...]:
+        """The findings that wait for a decision."""
+        return tuple(finding for finding in self.findings if finding.needs_decision)
