@@ -1,0 +1,1 @@
+"""SQLite <-> Postgres: types, values, expressions, identifiers. Pure functions, no connection."""

@@ -1,0 +1,1 @@
+"""The sample application that the demo migrates."""

@@ -44,6 +44,27 @@ class ColumnPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class RowRule:
+    """Source rows that a decision treats otherwise than the rest.
+
+    Attributes:
+        finding: Id of the finding that was decided so.
+        predicate: Which rows: a kind of ``sqlite.references`` (``nul``, ``class-not``, ``orphan`` …).
+        columns: Source columns that it looks at.
+        argument: What the predicate compares with (a class, shapes, the foreign key's number), if anything.
+        reason: Why, in words, for the quarantine.
+        nulls: The columns are set to NULL instead of the row being quarantined.
+    """
+
+    finding: str
+    predicate: str
+    columns: tuple[str, ...]
+    argument: str = ""
+    reason: str = ""
+    nulls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TablePlan:
     """One table on its way. Keys, checks and indexes carry target names and Postgres expressions.
 
@@ -70,6 +91,7 @@ class TablePlan:
     foreign_keys: tuple[ForeignKey, ...] = ()
     checks: tuple[Check, ...] = ()
     indexes: tuple[Index, ...] = ()
+    row_rules: tuple[RowRule, ...] = ()
 
     @property
     def moved_columns(self) -> tuple[ColumnPlan, ...]:

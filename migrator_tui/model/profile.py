@@ -13,6 +13,7 @@ class ColumnProfile:
     Attributes:
         nulls, integers, reals, texts, blobs: Rows per storage class; they add up to the table's rows.
         integer_min, integer_max: Range of the integers, None without any.
+        real_min, real_max: Range of the reals, None without any.
         text_max_characters: Longest text in characters (0 without any).
         max_bytes: Widest text or blob in bytes.
         nul_texts: Texts that hold the character U+0000.
@@ -43,6 +44,8 @@ class ColumnProfile:
     nan_reals: int = 0
     infinite_reals: int = 0
     decimals: int | None = None
+    real_min: float | None = None
+    real_max: float | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:

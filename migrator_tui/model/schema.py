@@ -244,7 +244,7 @@ class Database:
     Attributes:
         version: ``3.45.1`` of the library that read it, or the server's ``18.6``.
         encoding: ``UTF-8``, ``UTF-16le`` … (SQLite), ``UTF8`` … (Postgres).
-        tables: In name order; SQLite's internal ``sqlite_*`` tables are left out.
+        tables: In order of creation (SQLite) or of name (Postgres); SQLite's internal ``sqlite_*`` tables are left out.
     """
 
     side: Literal["sqlite", "postgres"]

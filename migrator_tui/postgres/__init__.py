@@ -1,0 +1,1 @@
+"""The Postgres end: connect, inspect, privileges, ddl, load, ledger, merge, publish, undo; the embedded server."""

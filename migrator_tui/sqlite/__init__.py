@@ -1,0 +1,1 @@
+"""One end of a migration: a SQLite file, frozen, inspected, profiled and read."""

@@ -1,0 +1,53 @@
+"""``demo``: the sample application, migrated to a server of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from migrator_tui.cli.options import Shared
+from migrator_tui.cli.printing import finish, say
+
+FOLDER = Path("migrator-demo")
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="Without a screen: migrate at once, by the decisions the demo ships.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=FOLDER,
+    show_default=True,
+    help="Where the sample application and its server are made.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--plain", is_flag=True, help="Steady lines instead of a moving display.")
+def demo(headless: bool, folder: Path, as_json: bool, plain: bool) -> int:
+    """Build a sample application in a folder and migrate it to an embedded PostgreSQL: no network, no account.
+
+    The application has users, sections, activities, documents and messages in a SQLite file, some honest trouble in
+    its rows, and an uploads folder. Running it again starts afresh.
+    """
+    from migrator_tui.cli.migrating import run_new
+    from migrator_tui.demo import sample_app
+    from migrator_tui.migration import decisions_file
+    from migrator_tui.migration.request import Request
+    from migrator_tui.postgres.server import EmbeddedServer, fresh_database
+
+    if not headless:
+        say("The screens are not there yet: this runs without them (--headless).")
+    folder = folder.expanduser().resolve()
+    say(f"building the sample application in {folder}")
+    app = sample_app.build(folder)
+    say(f"  {sum(app.rows.values()):,} rows in {len(app.rows)} tables, uploads in {app.uploads.name}/")
+    server_folder = folder / "postgres"
+    say("starting an embedded PostgreSQL")
+    with EmbeddedServer.start(server_folder) as server:
+        target = fresh_database(server.target(), "production")
+        request = Request(source=app.database, decisions=decisions_file.read(app.decisions), command="demo")
+        outcome = run_new(
+            request, target, Shared(None, None, None, None, as_json, plain), embedded_folder=server_folder
+        )
+        return finish(outcome, as_json=as_json)

@@ -1,0 +1,194 @@
+"""Commands about runs that are there: verify, report, runs, audit, clean."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from migrator_tui import locations
+from migrator_tui.cli.migrating import target_of_run
+from migrator_tui.cli.options import Shared, shared
+from migrator_tui.cli.printing import print_json, printable, say
+from migrator_tui.model.errors import ExitCode, UsageError
+
+
+@click.command()
+@click.argument("run")
+@shared
+def verify(shared: Shared, run: str) -> int:
+    """Compare every cell that RUN published with its snapshot, as the plan converts it. Exit 4 where rows differ.
+
+    Rows that the application added since are counted apart; rows that it changed or deleted since differ.
+    """
+    from migrator_tui.migration import quarantine
+    from migrator_tui.migration.control import Control
+    from migrator_tui.migration.migrate import read_plan
+    from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.migration.staging import Source
+    from migrator_tui.migration.verifying import compare_published, missing_objects
+    from migrator_tui.model.progress import RunStatus
+    from migrator_tui.postgres.connect import connect
+    from migrator_tui.sqlite import snapshot as snapshots
+    from migrator_tui.sqlite.inspect import inspect
+    from migrator_tui.sqlite.profile import profile
+
+    folder = RunFolder.open(run)
+    if folder.record().status is not RunStatus.SUCCEEDED:
+        raise UsageError(
+            "VERIFY-NOT-PUBLISHED",
+            f"The run {folder.run} is {folder.record().status.value}, not published.",
+            "`migrator-tui runs` shows the runs.",
+        )
+    plan = read_plan(folder)
+    snapshot = snapshots.reopen(folder.path, plan.source_sha256)
+    database = inspect(snapshot.path)
+    source = Source(snapshot.path, database, profile(snapshot.path, database))
+    sets = quarantine.find(snapshot.path, database, plan)
+    with target_of_run(folder, shared) as target:
+        with connect(target) as connection:
+            missing = missing_objects(connection, plan)
+        gone = {table.source for table in plan.moved if f"table {table.target}" in missing}
+        compared = compare_published(
+            source, plan, sets, target, folder.run, Control(), lambda table: say(f"comparing {table}"), without=gone
+        )
+    ok = not missing and all(outcome.verified for outcome, _ in compared)
+    if shared.as_json:
+        print_json(
+            {
+                "command": "verify",
+                "run": folder.run,
+                "status": "succeeded" if ok else "verification_failed",
+                "tables": [
+                    outcome.as_json() | {"differing_rows": found.missing, "rows_since": found.extra - found.missing}
+                    for outcome, found in compared
+                ],
+                "missing": missing,
+            }
+        )
+    else:
+        for outcome, found in compared:
+            state = "equal" if outcome.verified else f"{found.missing:,} rows differ or are gone"
+            since = max(found.extra - found.missing, 0)
+            more = f", {since:,} rows there beside them" if since else ""
+            click.echo(printable(f"{outcome.source} → {outcome.target}: {outcome.staged_rows:,} rows, {state}{more}"))
+        for item in missing:
+            click.echo(f"missing: {item}")
+    return int(ExitCode.DONE if ok else ExitCode.VERIFICATION_FAILED)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--format", "kind", type=click.Choice(["html", "md", "json"]), default="md", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file.")
+@shared
+def report(shared: Shared, run: str, kind: str, out: Path | None) -> int:
+    """Print RUN's report, or write it to a file."""
+    from migrator_tui.migration.run_folder import RunFolder
+
+    folder = RunFolder.open(run)
+    path = folder.file(f"report.{'json' if shared.as_json else kind}")
+    if not path.exists():
+        raise UsageError("REPORT-NONE", f"The run {folder.run} has no report yet.", "It is written when the run ends.")
+    if out is not None:
+        locations.write_private(out, path.read_bytes())
+        say(f"report written to {out}")
+    else:
+        click.echo(path.read_text("utf-8"), nl=False)
+    return int(ExitCode.DONE)
+
+
+@click.command()
+@shared
+def runs(shared: Shared) -> int:
+    """List the runs of this machine, newest first."""
+    from migrator_tui.migration.run_folder import all_runs
+
+    found = all_runs()
+    if shared.as_json:
+        print_json(
+            {
+                "command": "runs",
+                "runs": [
+                    {
+                        "run": r.run,
+                        "status": r.status.value,
+                        "source": r.source,
+                        "target": r.target,
+                        "started": r.started,
+                    }
+                    for r in found
+                ],
+            }
+        )
+        return int(ExitCode.DONE)
+    for record in found:
+        click.echo(printable(f"{record.run}  {record.status.value:<19}  {record.source} → {record.target}"))
+    if not found:
+        say("No runs yet. `migrator-tui demo --headless` makes one, with nothing but this machine.")
+    return int(ExitCode.DONE)
+
+
+@click.command()
+@click.argument("what", type=click.Choice(["show", "verify"]), default="show")
+@click.option("--run", help="Only this run.")
+@shared
+def audit(shared: Shared, what: str, run: str | None) -> int:
+    """Show the audit trail of the runs, or verify that its chain is whole and as long as it was. Exit 4 if not."""
+    from migrator_tui.migration import audit as trails
+    from migrator_tui.migration.migrate import AUDIT, OUTCOME_JSON
+    from migrator_tui.migration.run_folder import RunFolder, all_runs
+
+    folders = [RunFolder.open(run)] if run else [RunFolder(locations.run_folder(r.run)) for r in all_runs()]
+    documents: list[dict[str, Any]] = []
+    whole = True
+    for folder in folders:
+        path = folder.file(AUDIT)
+        if what == "show":
+            lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+            documents.append({"run": folder.run, "events": lines})
+            if not shared.as_json:
+                for line in lines:
+                    click.echo(printable(line))
+            continue
+        anchored = (folder.read_json(OUTCOME_JSON) or {}).get("audit")
+        verdict = trails.verify(path, (anchored["count"], anchored["head"]) if anchored else None)
+        whole = whole and verdict.ok
+        documents.append({"run": folder.run, "intact": verdict.ok, "verdict": verdict.message})
+        if not shared.as_json:
+            click.echo(printable(f"{'ok  ' if verdict.ok else 'FAIL'}  {folder.run}: {verdict.message}"))
+    if shared.as_json:
+        status = "succeeded" if whole else "verification_failed"
+        print_json({"command": "audit", "status": status, "runs": documents})
+    return int(ExitCode.DONE if whole else ExitCode.VERIFICATION_FAILED)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--keep-audit", is_flag=True, help="Keep the audit trail and the report.")
+@shared
+def clean(shared: Shared, run: str, keep_audit: bool) -> int:
+    """Remove what RUN left: staging and undone tables, its rows in the schema migrator, its folder with the snapshot.
+
+    What it published stays. A run that was cleaned cannot be resumed, verified or rolled back any more.
+    """
+    from migrator_tui.migration.cleaning import clean_target
+    from migrator_tui.migration.migrate import AUDIT
+    from migrator_tui.migration.run_folder import RECORD, RunFolder
+
+    folder = RunFolder.open(run)
+    with target_of_run(folder, shared) as target:
+        removed = clean_target(target, folder.run)
+    kept = {AUDIT, RECORD, "report.html", "report.md", "report.json", "outcome.json"} if keep_audit else set()
+    for path in folder.path.iterdir():
+        if path.name not in kept:
+            path.unlink()
+    if not kept:
+        shutil.rmtree(folder.path)
+    if shared.as_json:
+        print_json({"command": "clean", "run": folder.run, "status": "succeeded", "removed": removed})
+    else:
+        click.echo(f"{folder.run}: {', '.join(removed) or 'nothing was left on the target'}; local files removed.")
+    return int(ExitCode.DONE)

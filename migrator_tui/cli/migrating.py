@@ -1,0 +1,194 @@
+"""Commands that move rows: migrate, rehearse, resume, rollback."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from migrator_tui import locations
+from migrator_tui.cli.options import Shared, shared, source_of, target_of
+from migrator_tui.cli.printing import finish, say
+from migrator_tui.cli.watching import watch
+from migrator_tui.config import EMBEDDED, Settings
+from migrator_tui.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrator_tui.migration.request import Request
+    from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.model.outcome import RunOutcome
+    from migrator_tui.postgres.connect import Target
+
+CONFLICTS = click.Choice(["ask", "keep-target", "keep-source", "fail"])
+EXISTING = click.Path(path_type=Path, dir_okay=False)
+
+
+def run_options(command: Any) -> Any:
+    """The options that say how a run decides."""
+    options = [
+        click.option("--plan", "plan_file", type=EXISTING, help="Replay a plan that `plan --out` wrote."),
+        click.option("--tables", help="Only these tables, separated by commas; shell-style patterns."),
+        click.option("--decisions", type=EXISTING, help="A decisions file."),
+        click.option("--on-conflict", type=CONFLICTS, help="What a staged row does that meets a different live row."),
+        click.option("--yes", is_flag=True, help="Take the recommended choice of each finding where it is lossless."),
+        click.option("--accept-lossy", is_flag=True, help="With --yes: also where it is lossy."),
+        click.option("--workers", type=click.IntRange(1, 4), help="Connections that load at once."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command()
+@run_options
+@shared
+def migrate(shared: Shared, **options: Any) -> int:
+    """Migrate: freeze, analyze, plan, stage, check, publish, verify.
+
+    Without --yes, a finding that needs a decision stops the run before anything is staged (exit 3), and at a terminal
+    publishing is confirmed by typing the target's name.
+    """
+    settings = shared.settings(
+        tables=_split(options["tables"]), on_conflict=options["on_conflict"], workers=options["workers"]
+    )
+    request = request_of(settings, "migrate", options, confirm=not options["yes"] and sys.stdin.isatty())
+    embedded_folder = locations.embedded_server_folder() if settings.target == EMBEDDED else None
+    with target_of(settings.target) as target:
+        outcome = run_new(request, target, shared, embedded_folder=embedded_folder)
+    return finish(outcome, as_json=shared.as_json)
+
+
+@click.command()
+@run_options
+@shared
+def rehearse(shared: Shared, **options: Any) -> int:
+    """The same run against an embedded server, in a database of its own that is left for you to look at."""
+    from migrator_tui.postgres.server import fresh_database
+
+    settings = shared.settings(tables=_split(options["tables"]), on_conflict=options["on_conflict"])
+    request = request_of(settings, "rehearse", options, confirm=False)
+    with target_of(EMBEDDED) as server:
+        target = fresh_database(server, "rehearsal")
+        outcome = run_new(request, target, shared, embedded_folder=locations.embedded_server_folder())
+    return finish(outcome, as_json=shared.as_json)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--decisions", type=EXISTING, help="A decisions file, tried before the run's own.")
+@click.option("--on-conflict", type=CONFLICTS, help="What a staged row does that meets a different live row.")
+@click.option("--yes", is_flag=True, help="Take the recommended choice of each finding where it is lossless.")
+@click.option("--accept-lossy", is_flag=True, help="With --yes: also where it is lossy.")
+@shared
+def resume(shared: Shared, run: str, **options: Any) -> int:
+    """Go on with RUN (its id, or a beginning of it) where it was interrupted, or with the decisions it waits for."""
+    from migrator_tui.migration.migrate import Migration
+    from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.migration.runner import Runner
+    from migrator_tui.model.progress import RunStatus
+
+    folder = RunFolder.open(run)
+    record = folder.record()
+    if record.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK):
+        raise UsageError(
+            "RESUME-ENDED",
+            f"The run {folder.run} has ended: {record.status.value}.",
+            "There is nothing to resume. `migrator-tui report RUN` shows what it did.".replace("RUN", folder.run),
+        )
+    request = _resumed(folder, options)
+    with target_of_run(folder, shared) as target:
+        say(f"resuming {folder.run} on {target.display}")
+        runner = Runner(folder.run, Migration(request, target, folder))
+        outcome = watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
+    return finish(replace(outcome, command="resume"), as_json=shared.as_json)
+
+
+@click.command()
+@click.argument("run")
+@shared
+def rollback(shared: Shared, run: str) -> int:
+    """Take RUN back: its tables leave the target, its rows leave live tables, and later edits are kept and listed."""
+    from migrator_tui.migration.rolling_back import Rollback
+    from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.migration.runner import Runner
+
+    folder = RunFolder.open(run)
+    with target_of_run(folder, shared) as target:
+        outcome = watch(Runner(folder.run, Rollback(target, folder)), plain=shared.plain)
+    return finish(outcome, as_json=shared.as_json)
+
+
+def request_of(settings: Settings, command: str, options: dict[str, Any], *, confirm: bool) -> Request:
+    """The request that settings and options make, a plan file's names and decisions included."""
+    from migrator_tui.migration import decisions_file, plan_file
+    from migrator_tui.migration.request import DEFAULT_WORKERS, Request
+    from migrator_tui.model.decisions import Decisions
+
+    decisions = decisions_file.read(options["decisions"]) if options.get("decisions") else Decisions()
+    scope = settings.scope
+    if options.get("plan_file"):
+        replay = plan_file.read(options["plan_file"])
+        scope, decisions = replace(replay.scope, schema=scope.schema), decisions.then(replay.decisions)
+    return Request(
+        source=source_of(settings),
+        scope=scope,
+        decisions=decisions,
+        on_conflict=settings.on_conflict,
+        accept_recommended=bool(options.get("yes")),
+        accept_lossy=bool(options.get("accept_lossy")),
+        confirm=confirm,
+        workers=settings.workers or DEFAULT_WORKERS,
+        command=command,
+    )
+
+
+def run_new(request: Request, target: Target, shared: Shared, *, embedded_folder: Path | None) -> RunOutcome:
+    """Start a run and watch it to its end."""
+    from migrator_tui.migration.migrate import Migration, begin
+    from migrator_tui.migration.runner import Runner
+
+    folder = begin(request, target, embedded_folder=embedded_folder)
+    say(f"run {folder.run}: {request.source} → {target.display}")
+    runner = Runner(folder.run, Migration(request, target, folder))
+    return watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
+
+
+def target_of_run(folder: RunFolder, shared: Shared) -> Any:
+    """The target of an earlier run: the one that was given now, else the one that the run's record names."""
+    record = folder.record()
+    given = shared.target or (shared.settings().target if shared.profile or shared.config else None)
+    folder_of_server = Path(record.embedded_folder) if record.embedded_folder else None
+    return target_of(given or record.target, embedded_folder=folder_of_server, database=record.database)
+
+
+def _resumed(folder: RunFolder, options: dict[str, Any]) -> Request:
+    from pydantic import ValidationError
+
+    from migrator_tui.migration import decisions_file
+    from migrator_tui.migration.request import Request
+    from migrator_tui.model.decisions import OnConflict
+
+    try:
+        request = Request.from_json(folder.record().options)
+    except ValidationError as error:
+        raise UsageError(
+            "RESUME-REQUEST",
+            f"The run {folder.run} was begun by another version of migrator-tui.",
+            "Resume it with that.",
+        ) from error
+    if options["decisions"]:
+        request = replace(request, decisions=decisions_file.read(options["decisions"]).then(request.decisions))
+    return replace(
+        request,
+        on_conflict=OnConflict(options["on_conflict"]) if options["on_conflict"] else request.on_conflict,
+        accept_recommended=request.accept_recommended or options["yes"],
+        accept_lossy=request.accept_lossy or options["accept_lossy"],
+        confirm=request.confirm and sys.stdin.isatty(),
+    )
+
+
+def _split(tables: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in tables.split(",") if part.strip()) if tables else ()

@@ -1,0 +1,139 @@
+"""Options that every command shares, and what they resolve to: a source, a target, a password."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from migrator_tui import locations
+from migrator_tui.config import EMBEDDED, Flags, Settings, choose_profile, resolve
+from migrator_tui.model.decisions import OnConflict
+from migrator_tui.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from migrator_tui.postgres.connect import Target
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The shared options of one command."""
+
+    config: Path | None
+    profile: str | None
+    source: Path | None
+    target: str | None
+    as_json: bool
+    plain: bool
+
+    def settings(
+        self, *, tables: tuple[str, ...] = (), on_conflict: str | None = None, workers: int | None = None
+    ) -> Settings:
+        """The settings: a flag wins over the environment over the file."""
+        flags = Flags(
+            config=self.config,
+            profile=self.profile,
+            source=self.source,
+            target=self.target,
+            tables=tables,
+            on_conflict=OnConflict(on_conflict) if on_conflict else None,
+            workers=workers,
+        )
+        return resolve(flags, os.environ, choose_profile(flags, os.environ, Path.cwd()))
+
+
+def shared(command: F) -> F:
+    """Adds the shared options; the command gets them as ``shared``."""
+    path = click.Path(path_type=Path)
+
+    def gather(
+        config: Path | None,
+        profile: str | None,
+        source: Path | None,
+        target: str | None,
+        as_json: bool,
+        plain: bool,
+        **others: Any,
+    ) -> Any:
+        return command(Shared(config, profile, source, target, as_json, plain), **others)
+
+    gather.__name__, gather.__doc__ = command.__name__, command.__doc__
+    gather.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    options = [
+        click.option("--config", type=path, help="Configuration file [default: config.yaml here, if there is one]."),
+        click.option("--profile", help="Profile of the configuration file."),
+        click.option("--source", type=path, help="SQLite file."),
+        click.option("--target", metavar="URL", help="postgresql://user@host:5432/database, or 'embedded'."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
+        click.option("--plain", is_flag=True, help="Steady lines instead of a moving display."),
+    ]
+    result: Any = gather
+    for option in reversed(options):
+        result = option(result)
+    return result  # type: ignore[no-any-return]
+
+
+def source_of(settings: Settings) -> Path:
+    """The source file.
+
+    Raises:
+        UsageError: None was named.
+    """
+    if settings.source is None:
+        raise UsageError(
+            "SOURCE-NOT-GIVEN", "No SQLite file was named.", "Give --source PATH, or a profile that names one."
+        )
+    return settings.source.expanduser().resolve()
+
+
+@contextmanager
+def target_of(
+    text: str | None, *, embedded_folder: Path | None = None, database: str | None = None
+) -> Iterator[Target]:
+    """The target with its password found, the embedded server running as long as the context is open.
+
+    Args:
+        embedded_folder, database: Of the embedded server, where they are not the usual ones.
+
+    Raises:
+        UsageError: None was named, or it is no Postgres URL.
+    """
+    from migrator_tui.postgres.connect import Target
+
+    if text is None:
+        raise UsageError(
+            "TARGET-NOT-GIVEN",
+            "No target was named.",
+            "Give --target postgresql://user@host:5432/database, or 'embedded', or a profile that names one.",
+        )
+    if text == EMBEDDED:
+        from migrator_tui.postgres.server import EmbeddedServer
+
+        folder = embedded_folder or locations.embedded_server_folder()
+        with EmbeddedServer.start(folder) as server:
+            yield server.target(database or "postgres")
+        return
+    yield with_password(Target.parse(text))
+
+
+def with_password(target: Target) -> Target:
+    """The target with a password from the environment, ``.pgpass``, the keyring, or a prompt; if it has none yet."""
+    from migrator_tui.credentials import find_password, terminal_prompt
+    from migrator_tui.postgres.connect import wants_password
+
+    if target.password is not None:
+        return target
+    # A prompt only where the server asks for a password: peer, trust and certificates need none.
+    found = find_password(target.host, target.port, target.database, target.user, environ=os.environ)
+    if found is None and (prompt := terminal_prompt()) is not None and wants_password(target):
+        found = find_password(
+            target.host, target.port, target.database, target.user, environ={}, prompt=prompt, keyring_enabled=False
+        )
+    return target.with_password(found.secret) if found else target

@@ -1,0 +1,105 @@
+"""What goes to standard output and standard error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from migrator_tui.model.errors import ExitCode, MigratorError
+from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.progress import RunStatus
+
+EXIT_CODES = {
+    RunStatus.SUCCEEDED: ExitCode.DONE,
+    RunStatus.ROLLED_BACK: ExitCode.DONE,
+    RunStatus.NEEDS_DECISIONS: ExitCode.DECISIONS_LEFT,
+    RunStatus.VERIFICATION_FAILED: ExitCode.VERIFICATION_FAILED,
+    RunStatus.INTERRUPTED: ExitCode.INTERRUPTED,
+    RunStatus.PAUSED: ExitCode.INTERRUPTED,
+    RunStatus.RUNNING: ExitCode.INTERRUPTED,
+    RunStatus.FAILED: ExitCode.FAILED,
+}
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+
+
+def say(text: str) -> None:
+    """A line for the person, on standard error."""
+    click.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """Text from a database, safe for a terminal: control characters shown instead of obeyed."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def print_error(error: MigratorError, *, command: str, as_json: bool) -> None:
+    """One clear message, and the next step."""
+    if as_json:
+        status = RunStatus.NEEDS_DECISIONS if error.exit_code is ExitCode.DECISIONS_LEFT else RunStatus.FAILED
+        print_json(
+            {
+                "command": command,
+                "status": status.value,
+                "error": {"id": error.id, "message": error.message, "hint": error.hint},
+            }
+        )
+    say(f"{error.id}: {error.message}")
+    if error.hint:
+        say(f"  → {error.hint}")
+
+
+def finish(outcome: RunOutcome, *, as_json: bool) -> int:
+    """Print a run's summary; the exit code of the process."""
+    if as_json:
+        print_json(outcome.as_json())
+    else:
+        for line in summary(outcome):
+            click.echo(printable(line))
+    if outcome.error:
+        say(f"{outcome.error.id}: {outcome.error.message}")
+        if outcome.error.hint:
+            say(f"  → {outcome.error.hint}")
+    code = EXIT_CODES[outcome.status]
+    return int(ExitCode.USAGE) if outcome.error and outcome.error.id in USAGE_ERRORS else int(code)
+
+
+USAGE_ERRORS = frozenset({"RUN-UNKNOWN", "PLAN-FILE", "PLAN-TYPE", "RESUME-PLAN", "RESUME-CHUNKS"})
+
+
+def summary(outcome: RunOutcome) -> list[str]:
+    """The summary as lines: what moved, what stayed, what to look at."""
+    lines = [f"{outcome.command} {outcome.run}: {outcome.status.value.replace('_', ' ')} in {outcome.seconds:.1f} s"]
+    if outcome.tables:
+        width = max(len(table.source) for table in outcome.tables)
+        lines.append("")
+        lines.append(
+            f"  {'table':<{width}}  {'source':>10}  {'staged':>10}  {'quarantined':>11}  {'published':>10}  verified"
+        )
+        lines += [
+            f"  {table.source:<{width}}  {table.source_rows:>10,}  {table.staged_rows:>10,}  "
+            f"{table.quarantined_rows:>11,}  {table.published_rows:>10,}  {'yes' if table.verified else 'no'}"
+            for table in outcome.tables
+        ]
+        lines.append("")
+    open_findings = [finding for finding in outcome.findings if finding.needs_decision]
+    lines += [f"  {f.id}: {f.message} Choices: {', '.join(f.choices)}." for f in open_findings]
+    decided = sum(1 for finding in outcome.findings if finding.decision)
+    if decided:
+        lines.append(
+            f"  {decided} findings decided, {len(outcome.not_carried)} schema objects not carried (see the report)."
+        )
+    if outcome.conflicts_found:
+        lines.append(f"  {outcome.conflicts_found} conflicts, {outcome.conflicts_resolved} resolved.")
+    lines += [f"  {note}" for note in outcome.notes]
+    lines += [f"  kept: {kept}" for kept in outcome.kept_edits]
+    if outcome.report:
+        lines.append(f"  report: {outcome.report}")
+    if outcome.status is RunStatus.SUCCEEDED and outcome.command != "verify":
+        lines.append(f"  to undo: migrator-tui rollback {outcome.run}")
+    return lines

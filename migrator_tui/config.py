@@ -1,0 +1,378 @@
+"""Profiles from ``config.yaml``, and the settings of one command: a flag wins over the environment over the file.
+
+The file's keys are the fields of the models below; ``config.example.yaml`` documents each. A file never holds a
+password: see :mod:`migrator_tui.credentials` for where one comes from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from migrator_tui import yaml_lines
+from migrator_tui.model.decisions import OnConflict
+from migrator_tui.model.errors import UsageError
+from migrator_tui.model.plan import Scope, TableOverride
+from migrator_tui.model.schema import TableName
+
+FILE_NAME = "config.yaml"
+EMBEDDED = "embedded"
+"""The target that means: the PostgreSQL server this program brings along."""
+
+SOURCE_VARIABLE = "MIGRATOR_TUI_SOURCE"
+TARGET_VARIABLE = "MIGRATOR_TUI_TARGET"
+PROFILE_VARIABLE = "MIGRATOR_TUI_PROFILE"
+CONFIG_VARIABLE = "MIGRATOR_TUI_CONFIG"
+
+PASSWORD_HINT = (
+    "Leave user and host, take the password out, and give it by MIGRATOR_TUI_TARGET_PASSWORD or PGPASSWORD, in "
+    "~/.pgpass, or in the system's keyring with `migrator-tui credentials set`."
+)
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected a path, as a text.")
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / Path(value).expanduser()
+
+
+def _database(value: str) -> str:
+    problem = url_problem(value)
+    if problem == "password":
+        # The whole file is refused with its own error id before validation gets here; this is the second fence.
+        raise ValueError("holds a password.")
+    if problem:
+        raise ValueError(problem)
+    return value
+
+
+def _api(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/@\s?#]+/?", value):
+        raise ValueError("expected a web address such as https://abcd.supabase.co, and nothing after the host.")
+    return value.rstrip("/")
+
+
+def _table_and_column(value: str) -> str:
+    name = TableName.parse(value, default_schema="")
+    if not name.schema or not name.name:
+        raise ValueError("expected table.column, such as documents.path.")
+    return value
+
+
+Text = Annotated[str, Field(min_length=1)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+class SourceKeys(_Keys):
+    """Where the rows are: a SQLite file, and the folder with the files that its rows name."""
+
+    sqlite: FilePath
+    uploads: FilePath | None = None
+
+
+class TargetKeys(_Keys):
+    """Where they go: a Postgres URL without password or ``embedded``, and Supabase's API."""
+
+    database: Annotated[str, AfterValidator(_database)]
+    api: Annotated[str, AfterValidator(_api)] | None = None
+
+
+class TablesKeys(_Keys):
+    """Which tables, by shell-style patterns of source names, and their names on the target."""
+
+    include: list[Text] = Field(default_factory=lambda: ["*"], min_length=1)
+    exclude: list[Text] = Field(default_factory=list)
+    rename: dict[str, Text] = Field(default_factory=dict)
+
+
+class UsersKeys(_Keys):
+    """The table whose rows are the application's users, and which columns hold what Supabase Auth needs."""
+
+    table: Text
+    id: Text = "id"
+    email: Text = "email"
+    password_hash: Text | None = None
+    role: Text | None = None
+    via: Literal["api", "sql"] = "api"
+
+
+class FilesKeys(_Keys):
+    """A column (``table.column``) whose values name files, and the bucket they go to."""
+
+    column: Annotated[Text, AfterValidator(_table_and_column)]
+    bucket: Text
+    public: bool = False
+
+
+class ExposureKeys(_Keys):
+    """Who may reach a table's rows over the Data API: the user named in ``owner``, or, to read, all."""
+
+    owner: Text | None = None
+    read: Literal["all"] | None = None
+
+
+class PoliciesKeys(_Keys):
+    """What to do where nobody is asked."""
+
+    on_conflict: Literal["ask", "keep-target", "keep-source", "fail"] = "ask"
+
+
+class Profile(_Keys):
+    """One pair of ends and everything fixed beforehand about moving between them."""
+
+    source: SourceKeys
+    target: TargetKeys
+    tables: TablesKeys = Field(default_factory=TablesKeys)
+    columns: dict[str, dict[str, Text | None]] = Field(default_factory=dict)
+    users: UsersKeys | None = None
+    files: list[FilesKeys] = Field(default_factory=list)
+    exposure: dict[str, ExposureKeys] = Field(default_factory=dict)
+    target_schema: Text = Field(default="public", alias="schema")
+    names: Literal["keep", "snake_case"] = "keep"
+    workers: int | None = Field(default=None, ge=1, le=64)
+    chunk_mb: int | None = Field(default=None, ge=1, le=1024)
+    policies: PoliciesKeys = Field(default_factory=PoliciesKeys)
+
+
+class ConfigKeys(_Keys):
+    """The whole file."""
+
+    profiles: dict[str, Profile] = Field(min_length=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A configuration file's profiles by name."""
+
+    path: Path
+    profiles: Mapping[str, Profile]
+
+    def profile(self, name: str | None = None) -> Profile:
+        """The profile of that name; without a name the only one, or the one called ``default``.
+
+        Raises:
+            UsageError: ``CONFIG-PROFILE``: there is none of that name, or no name and several to choose from.
+        """
+        names = ", ".join(self.profiles)
+        if name is not None:
+            if name in self.profiles:
+                return self.profiles[name]
+            guess = yaml_lines.closest(name, tuple(self.profiles))
+            raise UsageError("CONFIG-PROFILE", f"{self.path} has no profile {name}{guess}", f"It has: {names}.")
+        if len(self.profiles) == 1:
+            return next(iter(self.profiles.values()))
+        if "default" in self.profiles:
+            return self.profiles["default"]
+        raise UsageError(
+            "CONFIG-PROFILE",
+            f"{self.path} has {len(self.profiles)} profiles and none of them is called default.",
+            f"Choose one with --profile: {names}.",
+        )
+
+
+def load(path: Path) -> Config:
+    """Read and validate a configuration file; its relative paths are taken from its own folder.
+
+    Raises:
+        UsageError: ``CONFIG-MISSING``, ``-UNREADABLE``, ``-YAML``, ``-DUPLICATE-KEY``, ``-PASSWORD`` or ``-INVALID``;
+            the message names the file, the line, the key and what was expected.
+    """
+    document = yaml_lines.read(path, "CONFIG")
+    _refuse_passwords(document)
+    keys = yaml_lines.check(document, ConfigKeys, context={"folder": path.parent})
+    return Config(path, keys.profiles)
+
+
+def find(folder: Path) -> Path | None:
+    """``config.yaml`` in a folder, if there is one."""
+    path = folder / FILE_NAME
+    return path if path.is_file() else None
+
+
+def url_problem(url: str) -> str | None:
+    """What keeps a text from being a target: None for a good one, ``password`` where it holds one, else a sentence.
+
+    Never repeats the text. A password with an unescaped ``/``, ``#`` or ``?`` is told apart as well.
+    """
+    if url == EMBEDDED:
+        return None
+    if re.search(r"\bpassword\s*=\s*\S", url, re.IGNORECASE):
+        return "password"
+    if not re.match(r"postgres(ql)?://", url):
+        return f"expected a Postgres URL (postgresql://user@host:5432/database) or {EMBEDDED}."
+    rest = url.split("://", 1)[1]
+    authority, query = re.split(r"[/?#]", rest, maxsplit=1)[0], rest.partition("?")[2]
+    if "@" in authority:
+        if authority.rpartition("@")[0].partition(":")[2]:
+            return "password"
+        if "@" in rest[len(authority) :].partition("?")[0]:
+            return "expected a Postgres URL with at most one @; a special character in a part is written %40, %2F …"
+    elif "@" in rest.partition("?")[0] or ("@" in rest and not re.fullmatch(r"[^:]*(:\d*)?|\[.*\](:\d*)?", authority)):
+        return "password"
+    if any("password" in name.lower() and value for name, value in parse_qsl(query)):
+        return "password"
+    return "expected a Postgres URL without #." if "#" in rest else None
+
+
+def _refuse_passwords(document: yaml_lines.Document) -> None:
+    profiles = document.value.get("profiles") if isinstance(document.value, dict) else None
+    for name, profile in profiles.items() if isinstance(profiles, dict) else ():
+        target = profile.get("target") if isinstance(profile, dict) else None
+        if isinstance(target, str) and url_problem(target) == "password":
+            raise _password(document, ("profiles", name, "target"))
+        for key, value in target.items() if isinstance(target, dict) else ():
+            place = ("profiles", name, "target", key)
+            if re.search("password|secret|service_role", str(key), re.IGNORECASE) and "://" not in str(key):
+                raise _password(document, place)
+            if isinstance(value, str) and key == "database" and url_problem(value) == "password":
+                raise _password(document, place)
+
+
+def _password(document: yaml_lines.Document, place: yaml_lines.KeyPath) -> UsageError:
+    return document.complaint(
+        "PASSWORD",
+        place,
+        "holds a secret, and this file is no place for one (it is copied and committed).",
+        PASSWORD_HINT,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says. ``tables`` are patterns that replace the file's include and exclude."""
+
+    config: Path | None = None
+    profile: str | None = None
+    source: Path | None = None
+    target: str | None = field(default=None, repr=False)
+    uploads: Path | None = None
+    api: str | None = None
+    tables: tuple[str, ...] = ()
+    on_conflict: OnConflict | None = None
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one command works with.
+
+    Attributes:
+        source: The SQLite file, or None where nothing names one.
+        target: A Postgres URL or ``embedded``. A URL from the command line may hold a password, hence not printed.
+        uploads: Folder with the files that rows name.
+        api: Supabase's web address.
+        workers, chunk_mb: None where the program chooses.
+    """
+
+    source: Path | None = None
+    target: str | None = field(default=None, repr=False)
+    scope: Scope = field(default_factory=Scope)
+    uploads: Path | None = None
+    api: str | None = None
+    names: Literal["keep", "snake_case"] = "keep"
+    workers: int | None = None
+    chunk_mb: int | None = None
+    on_conflict: OnConflict = OnConflict.ASK
+    users: UsersKeys | None = None
+    files: tuple[FilesKeys, ...] = ()
+    exposure: Mapping[str, ExposureKeys] = field(default_factory=dict)
+
+
+def choose_profile(flags: Flags, environ: Mapping[str, str], folder: Path) -> Profile | None:
+    """The profile that a command is about, or None where no file is to be read.
+
+    A file is read when one is named, when a profile is named, or when ``folder`` has a ``config.yaml`` and the ends
+    are not both given otherwise: two ends on the command line are complete without a file that happens to be there.
+
+    Raises:
+        UsageError: As :func:`load` and :meth:`Config.profile`; ``CONFIG-MISSING`` for a profile without a file.
+    """
+    name = flags.profile or environ.get(PROFILE_VARIABLE) or None
+    named = flags.config or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    source = flags.source or environ.get(SOURCE_VARIABLE)
+    target = flags.target or environ.get(TARGET_VARIABLE)
+    if named is None and name is None and source and target:
+        return None
+    path = named or find(folder)
+    if path is None:
+        if name is None:
+            return None
+        raise UsageError(
+            "CONFIG-MISSING",
+            f"Profile {name} is asked for and there is no {FILE_NAME} in {folder}.",
+            "Name the file with --config, or give --source and --target.",
+        )
+    return load(path).profile(name)
+
+
+def resolve(flags: Flags, environ: Mapping[str, str], profile: Profile | None) -> Settings:
+    """The settings: each from the flag, else the environment, else the profile.
+
+    What belongs to an end goes with it: a source given over the profile's leaves the profile's uploads behind, and a
+    target given over it the profile's API, so that one project's rows never meet another project's users and files.
+
+    Raises:
+        UsageError: ``TARGET-URL``: the target is neither a Postgres URL nor ``embedded``.
+    """
+    given_source = flags.source or (Path(environ[SOURCE_VARIABLE]) if environ.get(SOURCE_VARIABLE) else None)
+    given_target = flags.target or environ.get(TARGET_VARIABLE) or None
+    if given_target and given_target != EMBEDDED and not re.match(r"postgres(ql)?://", given_target):
+        raise UsageError(
+            "TARGET-URL",
+            f"The target is neither a Postgres URL nor {EMBEDDED}.",
+            "Write it as postgresql://user@host:5432/database.",
+        )
+    if profile is None:
+        return Settings(
+            source=given_source,
+            target=given_target,
+            scope=Scope(include=flags.tables or ("*",)),
+            uploads=flags.uploads,
+            api=flags.api,
+            workers=flags.workers,
+            on_conflict=flags.on_conflict or OnConflict.ASK,
+        )
+    return Settings(
+        source=given_source or profile.source.sqlite,
+        target=given_target or profile.target.database,
+        scope=scope_of(profile, flags.tables),
+        uploads=flags.uploads or (None if given_source else profile.source.uploads),
+        api=flags.api or (None if given_target else profile.target.api),
+        names=profile.names,
+        workers=flags.workers or profile.workers,
+        chunk_mb=profile.chunk_mb,
+        on_conflict=flags.on_conflict or OnConflict(profile.policies.on_conflict),
+        users=profile.users,
+        files=tuple(profile.files),
+        exposure=profile.exposure,
+    )
+
+
+def scope_of(profile: Profile, tables: tuple[str, ...] = ()) -> Scope:
+    """The profile's tables and columns in the plan's words; ``tables`` replaces its include and exclude."""
+    overrides: dict[str, TableOverride] = {}
+    for source in dict.fromkeys((*profile.tables.rename, *profile.columns)):
+        renamed = profile.tables.rename.get(source)
+        columns: dict[str, tuple[str | None, str | None, str | None] | None] = {
+            column: None if name is None else (name, None, None)
+            for column, name in profile.columns.get(source, {}).items()
+        }
+        target = TableName.parse(renamed, profile.target_schema) if renamed else None
+        overrides[source] = TableOverride(target=target, columns=columns)
+    return Scope(
+        include=tables or tuple(profile.tables.include),
+        exclude=() if tables else tuple(profile.tables.exclude),
+        schema=profile.target_schema,
+        tables=overrides,
+    )

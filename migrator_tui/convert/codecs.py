@@ -1,0 +1,380 @@
+"""Codecs: how one column's values become what Postgres' binary COPY takes, and what they were before.
+
+A codec is recorded in the plan by its name (``decimal(10,2)``, ``timestamp:iso-datetime-space``). It says how the
+column is read from SQLite, what Arrow array is sent, how the sent array is turned back into what was read, and how
+the target's column is selected so that it can be compared to the cell. All of it is vectorised.
+
+:func:`encode` proves what it does: for a lossless codec every value is turned back and compared to the bit, so that
+nothing which would change on the way can be sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrator_tui.convert import shapes
+from migrator_tui.convert.identifiers import quote, quote_sqlite
+
+INTEGER, REAL, TEXT, BLOB = "0", "0.0", "''", "x''"
+"""Header literals: the storage class that a column is read as (``sqlite.read``)."""
+
+JSONB_VERSION = b"\x01"
+
+
+class CodecError(ValueError):
+    """A value that the codec cannot carry, or that would not come back the same.
+
+    Attributes:
+        index: Position of the first such value in the array.
+    """
+
+    def __init__(self, message: str, index: int) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One conversion.
+
+    Attributes:
+        header: The storage class it is read as.
+        select: SQLite expression for a quoted column.
+        to_target: What is read → what COPY sends.
+        to_source: What COPY sends → what was read; None for a lossy codec.
+        read_back: Postgres expression for a quoted column, whose binary form Arrow reads as ``comparable`` gives.
+        comparable: What COPY sends → what ``normalise`` makes of what ``read_back`` gives.
+    """
+
+    name: str
+    header: str
+    to_target: Callable[[pa.Array], pa.Array]
+    to_source: Callable[[pa.Array], pa.Array] | None
+    comparable: Callable[[pa.Array], pa.Array] = lambda sent: sent
+    normalise: Callable[[pa.Array], pa.Array] = lambda read: read
+    select: Callable[[str], str] = lambda column: column
+    read_back: Callable[[str], str] = lambda column: column
+
+    @property
+    def lossless(self) -> bool:
+        """The identical value and storage class can be had back."""
+        return self.to_source is not None
+
+    def source_expression(self, column: str) -> str:
+        """The SQLite expression that reads this column, by its unquoted name."""
+        return self.select(quote_sqlite(column))
+
+    def target_expression(self, column: str) -> str:
+        """The Postgres expression that reads this column back, by its unquoted name."""
+        return self.read_back(quote(column))
+
+
+def same(left: pa.Array, right: pa.Array) -> bool:
+    """Equal to the bit: NaN equals NaN, and -0.0 does not equal 0.0."""
+    return bool(_bits(left).equals(_bits(right)))
+
+
+def differences(left: pa.Array, right: pa.Array) -> list[int]:
+    """Positions at which two arrays of the same length are not the same."""
+    a, b = _bits(left), _bits(right)
+    if a.equals(b):
+        return []
+    unequal = pc.not_equal(a, b)
+    one_null = pc.not_equal(pc.is_null(a), pc.is_null(b))
+    return pc.indices_nonzero(pc.or_(pc.fill_null(unequal, False), one_null)).to_pylist()  # type: ignore[no-any-return]
+
+
+def encode(codec: Codec, values: pa.Array) -> pa.Array:
+    """Convert an array, and prove that a lossless codec gives every value back.
+
+    Raises:
+        CodecError: With the position of the first value that cannot be carried.
+    """
+    try:
+        sent = codec.to_target(values)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError, UnicodeDecodeError) as error:
+        raise CodecError(str(error).splitlines()[0], _first_refused(codec, values)) from error
+    if codec.to_source is not None:
+        changed = differences(values, codec.to_source(sent))
+        if changed:
+            raise CodecError(f"the codec {codec.name} would change the value", changed[0])
+    lost = pc.indices_nonzero(pc.and_(pc.is_valid(values), pc.is_null(sent)))
+    if len(lost):
+        raise CodecError(f"the codec {codec.name} cannot read the value", lost[0].as_py())
+    return sent
+
+
+def codec(name: str) -> Codec:
+    """The codec of a recorded name.
+
+    Raises:
+        KeyError: There is no such codec.
+    """
+    base, _, argument = name.partition(":")
+    if base in _FIXED and not argument:
+        return _FIXED[base]
+    if match := re.fullmatch(r"decimal\((\d+),(\d+)\)", name):
+        return _decimal(name, int(match[1]), int(match[2]))
+    maker = _BY_ARGUMENT.get(base)
+    made = maker(name, argument) if maker else None
+    if made is None:
+        raise KeyError(f"there is no codec {name!r}")
+    return made
+
+
+def exists(name: str) -> bool:
+    """Whether a recorded name is a codec's."""
+    try:
+        codec(name)
+    except KeyError:
+        return False
+    return True
+
+
+def _bits(values: pa.Array) -> pa.Array:
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    return values.view(pa.int64()) if pa.types.is_float64(values.type) else values
+
+
+def _first_refused(codec: Codec, values: pa.Array) -> int:
+    for index in range(len(values)):
+        try:
+            codec.to_target(values.slice(index, 1))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError, UnicodeDecodeError):
+            return index
+    return 0
+
+
+def _same_array(values: pa.Array) -> pa.Array:
+    return values
+
+
+def _as_text(column: str) -> str:
+    return f"{column}::text"
+
+
+def _cast(to: pa.DataType) -> Callable[[pa.Array], pa.Array]:
+    return lambda values: values.cast(to)
+
+
+def _utf8(values: pa.Array) -> pa.Array:
+    return values.cast(pa.binary()).cast(pa.string())  # this cast validates; one from string to string does not
+
+
+def _by_python(convert: Callable[[bytes], str]) -> Callable[[pa.Array], pa.Array]:
+    """For the few values that need a look at each; arrays that are fine as they are never get here."""
+
+    def apply(values: pa.Array) -> pa.Array:
+        raw = values.cast(pa.binary())
+        try:
+            return raw.cast(pa.string())
+        except pa.ArrowInvalid:
+            return pa.array([None if v is None else convert(v) for v in raw.to_pylist()], pa.string())
+
+    return apply
+
+
+def _latin1(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _without_nul(values: pa.Array) -> pa.Array:
+    return pc.replace_substring(values, "\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+def _decimal(name: str, precision: int, scale: int) -> Codec:
+    kind = pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
+    return Codec(
+        name,
+        REAL,
+        # Through the shortest text, which is the number a person sees; Arrow's own casts between float and decimal
+        # are an ulp off for some values.
+        to_target=lambda values: values.cast(pa.string()).cast(kind),
+        to_source=lambda sent: sent.cast(pa.string()).cast(pa.float64()),
+        select=lambda column: f"CAST({column} AS REAL)",
+        read_back=_as_text,
+        comparable=lambda sent: sent.cast(pa.string()),
+    )
+
+
+def _boolean_text(name: str, spelling: str) -> Codec | None:
+    if spelling not in ("tf", "truefalse"):
+        return None
+    true, false = ("t", "f") if spelling == "tf" else ("true", "false")
+
+    def to_target(values: pa.Array) -> pa.Array:
+        known = pc.is_in(values, pa.array([true, false]))
+        return pc.if_else(known, pc.equal(values, true), pa.scalar(None, pa.bool_()))
+
+    return Codec(name, TEXT, to_target, lambda sent: pc.if_else(sent, true, false))
+
+
+def _moment(name: str, shape: str) -> Codec | None:
+    if shape == "mixed":
+        return Codec(name, TEXT, _parse_mixed, None)
+    if not shapes.is_moment(shape):
+        return None
+    sent_as = _MOMENT_TYPES[name.partition(":")[0]]
+    parsed_as = shapes.parse(pa.array([], pa.string()), shape).type
+    return Codec(
+        name,
+        TEXT,
+        to_target=lambda values: shapes.parse(values, shape).cast(sent_as),
+        to_source=lambda sent: shapes.render(sent.cast(parsed_as), shape),
+    )
+
+
+_MOMENT_TYPES = {
+    "timestamp": pa.timestamp("us"),
+    "timestamptz": pa.timestamp("us", "UTC"),
+    "date": pa.date32(),
+}
+
+
+def _parse_mixed(values: pa.Array) -> pa.Array:
+    """Each value by its own shape, as a timestamp without zone; moments with a zone in UTC."""
+    found = shapes.classify(values)
+    result = pa.nulls(len(values), pa.timestamp("us"))
+    for shape in pc.unique(pc.drop_null(found)).to_pylist():
+        if not shapes.is_moment(shape):
+            continue
+        here = pc.fill_null(pc.equal(found, shape), False)
+        parsed = shapes.parse(pc.if_else(here, values, pa.scalar(None, pa.string())), shape)
+        if getattr(parsed.type, "tz", None):
+            parsed = parsed.cast(pa.timestamp("us"))
+        result = pc.if_else(here, parsed.cast(pa.timestamp("us")), result)
+    return result
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _uuid_to_bytes(values: pa.Array) -> pa.Array:
+    return pa.array(
+        [
+            bytes.fromhex(v.replace("-", "")) if v is not None and _UUID.fullmatch(v) else None
+            for v in values.to_pylist()
+        ],
+        pa.binary(16),
+    )
+
+
+def _bytes_to_uuid(sent: pa.Array) -> pa.Array:
+    def text(value: bytes) -> str:
+        h = value.hex()
+        return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+    return pa.array([None if v is None else text(v) for v in sent.to_pylist()], pa.string())
+
+
+def _without_version(sent: pa.Array) -> pa.Array:
+    # ``binary_slice`` fails on an array that ends in a null (pyarrow 26); the version byte is a character of its own.
+    return pc.utf8_slice_codeunits(sent.view(pa.string()), 1)
+
+
+def _canonical_json(texts: pa.Array) -> pa.Array:
+    """JSON by value: members in order of name, numbers as decimals without trailing zeros."""
+
+    def number(text: str) -> str:
+        return f"number:{Decimal(text).normalize()}"
+
+    def canonical(text: str) -> str:
+        return json.dumps(json.loads(text, parse_float=number, parse_int=number), sort_keys=True)
+
+    return pa.array([None if v is None else canonical(v) for v in texts.to_pylist()], pa.string())
+
+
+# Joined by "+", applied in this order: bytes become characters before a character can be replaced.
+_TEXT_CODECS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "nul-replaced": _without_nul,
+    "utf8-replaced": _by_python(lambda v: v.decode("utf-8", "replace")),
+    "latin1": _by_python(_latin1),
+}
+
+
+def _text(name: str, how: str) -> Codec | None:
+    if how == "any":  # numbers as SQLite writes them, blobs as their hex digits
+        return Codec(
+            name,
+            TEXT,
+            _utf8,
+            None,
+            read_back=_as_text,
+            select=lambda c: f"CASE typeof({c}) WHEN 'blob' THEN hex({c}) ELSE CAST({c} AS TEXT) END",
+        )
+    steps = [_TEXT_CODECS.get(part) for part in sorted(how.split("+"))]
+    if None in steps:
+        return None
+
+    def to_target(values: pa.Array) -> pa.Array:
+        for step in steps:
+            values = step(values) if step else values
+        return values
+
+    return Codec(name, TEXT, to_target, None, read_back=_as_text)
+
+
+_FIXED: dict[str, Codec] = {
+    c.name: c
+    for c in (
+        Codec("integer", INTEGER, _same_array, _same_array),
+        Codec("integer4", INTEGER, _cast(pa.int32()), _cast(pa.int64())),
+        Codec("integer2", INTEGER, _cast(pa.int16()), _cast(pa.int64())),
+        Codec("real", REAL, _same_array, _same_array),
+        # Integers among the reals of a column with NUMERIC affinity: SQLite makes them integers again.
+        Codec("real-numeric", REAL, _same_array, _same_array, select=lambda c: f"CAST({c} AS REAL)"),
+        Codec("real4", REAL, _cast(pa.float32()), _cast(pa.float64())),
+        Codec("text", TEXT, _utf8, _same_array, read_back=_as_text),
+        Codec("blob", BLOB, _same_array, _same_array),
+        # ``view`` takes the bytes for text unchecked: they are compared, not read.
+        Codec("blob-of-text", TEXT, _cast(pa.binary()), lambda sent: sent.view(pa.string())),
+        Codec("boolean", INTEGER, _cast(pa.bool_()), _cast(pa.int64())),
+        Codec(
+            "uuid",
+            TEXT,
+            _uuid_to_bytes,
+            _bytes_to_uuid,
+            read_back=lambda c: f"uuid_send({c})",
+            comparable=_cast(pa.binary()),
+        ),
+        Codec("json", TEXT, _utf8, _same_array, read_back=_as_text),
+        Codec(
+            "jsonb",
+            TEXT,
+            to_target=lambda values: pc.binary_join_element_wise(
+                pa.scalar(JSONB_VERSION, pa.binary()), values.cast(pa.binary()), pa.scalar(b"", pa.binary())
+            ),
+            to_source=lambda sent: _without_version(sent),
+            read_back=_as_text,
+            comparable=lambda sent: _canonical_json(_without_version(sent)),
+            normalise=lambda read: _canonical_json(read),
+        ),
+        Codec(
+            "integer-numeric",
+            INTEGER,
+            to_target=lambda values: values.cast(pa.decimal128(19, 0)),
+            to_source=lambda sent: sent.cast(pa.int64()),
+            read_back=lambda c: f"{c}::int8",
+            comparable=lambda sent: sent.cast(pa.int64()),
+        ),
+    )
+}
+
+_BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
+    "text": _text,
+    "boolean": _boolean_text,
+    "timestamp": _moment,
+    "timestamptz": _moment,
+    "date": _moment,
+}

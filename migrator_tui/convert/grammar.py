@@ -1,0 +1,164 @@
+"""SQLite's grammar, as sqlglot reads it, with every function left as it was written.
+
+sqlglot knows many functions by other names and meanings than SQLite's (``date``, ``strftime``, ``substr``), so none of
+its own are used: what a function means is said in :mod:`migrator_tui.convert.functions` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.dialects.sqlite import SQLite
+from sqlglot.errors import SqlglotError
+from sqlglot.parsers.sqlite import SQLiteParser
+from sqlglot.tokenizer_core import Token, TokenType
+
+from migrator_tui.convert.operands import Refused
+
+_PREFIX = "SELECT "
+
+_OPERANDS_END = {
+    TokenType.R_PAREN,
+    TokenType.NUMBER,
+    TokenType.STRING,
+    TokenType.IDENTIFIER,
+    TokenType.VAR,
+    TokenType.HEX_STRING,
+    TokenType.NULL,
+    TokenType.TRUE,
+    TokenType.FALSE,
+    TokenType.END,
+    TokenType.CURRENT_DATE,
+    TokenType.CURRENT_TIME,
+    TokenType.CURRENT_TIMESTAMP,
+}
+
+_EXPRESSIONS_BEGIN = {
+    TokenType.SELECT,
+    TokenType.DISTINCT,
+    TokenType.WHERE,
+    TokenType.ON,
+    TokenType.HAVING,
+    TokenType.AND,
+    TokenType.OR,
+    TokenType.NOT,
+    TokenType.CASE,
+    TokenType.WHEN,
+    TokenType.THEN,
+    TokenType.ELSE,
+    TokenType.BETWEEN,
+    TokenType.LIKE,
+    TokenType.IS,
+    TokenType.GROUP_BY,
+    TokenType.ORDER_BY,
+    TokenType.LIMIT,
+}
+
+
+class SourceDialect(SQLite):
+    """SQLite without sqlglot's knowledge of functions."""
+
+    class Parser(SQLiteParser):
+        FUNCTIONS: ClassVar[dict[str, Callable[..., exp.Expr]]] = {}
+        FUNCTION_PARSERS = {"CAST": SQLiteParser.FUNCTION_PARSERS["CAST"]}  # noqa: RUF012
+        NO_PAREN_FUNCTION_PARSERS = {"CASE": SQLiteParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}  # noqa: RUF012
+        NO_PAREN_FUNCTIONS = {  # noqa: RUF012
+            TokenType.CURRENT_DATE: exp.CurrentDate,
+            TokenType.CURRENT_TIME: exp.CurrentTime,
+            TokenType.CURRENT_TIMESTAMP: exp.CurrentTimestamp,
+        }
+
+
+class Parsed:
+    """A statement or expression, and the text that it was read from."""
+
+    def __init__(self, tree: exp.Expr, text: str) -> None:
+        self.tree = tree
+        self.text = text
+
+    def quoted_as_string(self, name: exp.Identifier) -> bool:
+        """Whether a name stands in double quotes: SQLite reads one that names no column as a string."""
+        start = name.meta.get("start")
+        return isinstance(start, int) and self.text[start : start + 1] == '"'
+
+
+def expression(text: str) -> Parsed:
+    """Read one expression.
+
+    Raises:
+        Refused: It is none, or has an operator whose meaning the parser loses.
+    """
+    whole = _PREFIX + text
+    tree = _parse(whole)
+    others = [key for key, value in tree.args.items() if value and key not in ("expressions", "kind")]
+    if not isinstance(tree, exp.Select) or others or len(tree.expressions) != 1:
+        raise Refused("it cannot be read as one expression")
+    (found,) = tree.expressions
+    if isinstance(found, exp.Alias | exp.Aliases):
+        raise Refused("it cannot be read as one expression")
+    return Parsed(found, whole)
+
+
+def query(text: str) -> Parsed:
+    """Read a query.
+
+    Raises:
+        Refused: It is none, or has an operator whose meaning the parser loses.
+    """
+    return Parsed(_parse(text), text)
+
+
+def view_body(sql: str) -> tuple[str, tuple[str, ...]]:
+    """The query of a CREATE VIEW statement (or of a bare query), and the column names it lists.
+
+    Raises:
+        Refused: It is neither.
+    """
+    tokens = _tokens(sql)
+    first = tokens[0].token_type if tokens else None
+    if first in (TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.L_PAREN):
+        return sql, ()
+    if first is not TokenType.CREATE:
+        raise Refused("it is no CREATE VIEW statement")
+    depth = 0
+    names: list[str] = []
+    for token in tokens[1:]:
+        if token.token_type is TokenType.L_PAREN:
+            depth += 1
+        elif token.token_type is TokenType.R_PAREN:
+            depth -= 1
+        elif token.token_type is TokenType.ALIAS and depth == 0:
+            return sql[token.end + 1 :].rstrip().rstrip(";"), tuple(names)
+        elif depth == 1 and token.token_type is not TokenType.COMMA:
+            names.append(token.text)
+    raise Refused("it is no CREATE VIEW statement")
+
+
+def _tokens(text: str) -> list[Token]:
+    try:
+        return SourceDialect().tokenize(text)
+    except SqlglotError as error:
+        raise Refused(f"it cannot be read: {_first_line(error)}") from error
+
+
+def _parse(text: str) -> exp.Expr:
+    tokens = _tokens(text)
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        # sqlglot drops a unary plus, which for SQLite takes a column's affinity away.
+        if token.token_type is not TokenType.PLUS or before.token_type in _OPERANDS_END:
+            continue
+        signed = before.token_type in _EXPRESSIONS_BEGIN or not before.text.isidentifier()
+        if signed and after.token_type is not TokenType.NUMBER:
+            raise Refused("a unary plus before something other than a number")
+    try:
+        tree = sqlglot.parse_one(text, dialect=SourceDialect)
+    except (SqlglotError, RecursionError) as error:
+        raise Refused(f"it cannot be read: {_first_line(error)}") from error
+    return tree
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

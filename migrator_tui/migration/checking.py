@@ -1,0 +1,272 @@
+"""The check: staged rows against the converted source, cell by cell, then keys, indexes and foreign keys.
+
+All of it happens in the staging schema, before anything is visible.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from psycopg import errors
+
+from migrator_tui.convert.codecs import differences
+from migrator_tui.convert.identifiers import quote
+from migrator_tui.migration.board import Board
+from migrator_tui.migration.control import Control
+from migrator_tui.migration.quarantine import RowSets
+from migrator_tui.migration.staging import Encoder, Source, terminate
+from migrator_tui.migration.workers import Workers
+from migrator_tui.model.errors import MigratorError, VerificationFailed
+from migrator_tui.model.plan import Action, Plan, TablePlan
+from migrator_tui.model.profile import Chunk
+from migrator_tui.model.progress import TableState
+from migrator_tui.postgres.compare import Reader
+from migrator_tui.postgres.connect import Target, connect, explain
+from migrator_tui.postgres.ddl import LOCATOR, add_foreign_key, keys_and_indexes, staged_name, staging_schema
+from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.merge import sql
+from migrator_tui.sqlite.read import SnapshotReader
+
+EXISTS_ALREADY = (errors.DuplicateTable, errors.DuplicateObject, errors.InvalidTableDefinition)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the check found that is worth a note: constraints that could not hold for the stored rows."""
+
+    notes: tuple[str, ...]
+
+
+class CompareContext:
+    """A worker's two connections for comparing."""
+
+    def __init__(self, snapshot: Path, target: Target, run: str) -> None:
+        self.target_reader = Reader(target, run)
+        self.reader = SnapshotReader(snapshot)
+
+    def close(self) -> None:
+        """Close both."""
+        self.target_reader.close()
+        self.reader.close()
+
+
+class BuildContext:
+    """A worker's connection for building keys and indexes."""
+
+    def __init__(self, target: Target, fence: Fence) -> None:
+        self.connection = connect(target, application_name=f"migrator-tui {fence.run}")
+        self.backend_pid = self.connection.info.backend_pid
+
+    def close(self) -> None:
+        """Close it."""
+        self.connection.close()
+
+
+def check(
+    source: Source,
+    plan: Plan,
+    sets: RowSets,
+    target: Target,
+    fence: Fence,
+    board: Board,
+    control: Control,
+    *,
+    workers: int,
+) -> Checked:
+    """Compare every staged cell, then build keys, indexes and foreign keys on the staged tables.
+
+    Raises:
+        VerificationFailed: A cell, a row or a key is not as the plan makes it; names the first.
+    """
+    schema = staging_schema(fence.run)
+    notes: list[str] = []
+
+    def build(context: BuildContext, statements: tuple[TablePlan, Sequence[str]]) -> None:
+        table, texts = statements
+        for text in texts:
+            _apply(context.connection, table, text, target, notes)
+
+    def in_threads(tasks: list[tuple[TablePlan, Sequence[str]]]) -> None:
+        Workers(
+            "build",
+            workers,
+            target,
+            control,
+            open_context=lambda: BuildContext(target, fence),
+            work=build,
+            on_retry=board.set_retry,
+            terminate=lambda contexts: terminate(target, [context.backend_pid for context in contexts]),
+        ).run(tasks)
+
+    in_threads([(table, [_locator_index(table, schema)]) for table in plan.moved if table.rows])
+    _compare(source, plan, sets, target, fence, board, control, workers)
+    created = [table for table in plan.moved if table.action is Action.CREATE]
+    in_threads([(table, list(keys_and_indexes(table, schema))) for table in created])
+    staged = {table.target: table for table in created}
+    in_threads(
+        [
+            (
+                table,
+                [
+                    add_foreign_key(_staged(table, schema), key, _staged(staged[key.parent], schema))
+                    for key in table.foreign_keys
+                    if key.parent in staged
+                ],
+            )
+            for table in created
+            if table.foreign_keys
+        ]
+    )
+    in_threads([(table, [f"DROP INDEX IF EXISTS {quote(schema)}.{quote(_index_name(table))}"]) for table in plan.moved])
+    for table in plan.moved:
+        board.set_table(table.source, TableState.CHECKED)
+    return Checked(tuple(notes))
+
+
+def _staged(table: TablePlan, schema: str) -> str:
+    return f"{quote(schema)}.{quote(staged_name(table))}"
+
+
+def _index_name(table: TablePlan) -> str:
+    return f"_mt_brin_{zlib.crc32(table.source.encode()):x}"
+
+
+def _locator_index(table: TablePlan, schema: str) -> str:
+    return (
+        f"CREATE INDEX IF NOT EXISTS {quote(_index_name(table))} ON {_staged(table, schema)} "
+        f"USING brin ({quote(LOCATOR)}) WITH (pages_per_range = 16)"
+    )
+
+
+def _apply(
+    connection: psycopg.Connection[Any], table: TablePlan, statement: str, target: Target, notes: list[str]
+) -> None:
+    try:
+        connection.execute(sql(statement))
+    except EXISTS_ALREADY:
+        return  # built before the run was resumed
+    except errors.CheckViolation:
+        # SQLite checks only rows written since the constraint was there, and by its own rules of comparison.
+        connection.execute(sql(f"{statement} NOT VALID"))
+        notes.append(
+            f"{table.target}: a check holds for new rows only, because stored rows do not satisfy it: {statement}"
+        )
+    except (errors.UniqueViolation, errors.ForeignKeyViolation, errors.NotNullViolation) as error:
+        first = str(error).strip().splitlines()
+        raise VerificationFailed(
+            "CHECK-KEY",
+            f"{table.source}: {' '.join(first)}",
+            "The staged rows do not satisfy a key that the source declares. Nothing was published. Leave the key out "
+            "in the plan, or decide which rows to quarantine.",
+        ) from error
+    except psycopg.Error as error:
+        explained = explain(error, target, established=True)
+        explained.message = f"{table.source}: {explained.message} ({statement})"
+        raise explained from error
+
+
+def _compare(
+    source: Source,
+    plan: Plan,
+    sets: RowSets,
+    target: Target,
+    fence: Fence,
+    board: Board,
+    control: Control,
+    workers: int,
+) -> None:
+    encoders = {table.source: Encoder(source, table, sets, with_generated=True) for table in plan.moved}
+    tasks = [(table, chunk) for table in plan.moved for chunk in source.profile.tables[table.source].chunks]
+    tasks.sort(key=lambda task: (-task[0].bytes, task[0].source, task[1].seq))
+    left = {table.source: len(source.profile.tables[table.source].chunks) for table in plan.moved}
+
+    def work(context: CompareContext, task: tuple[TablePlan, Chunk]) -> None:
+        table, chunk = task
+        board.set_table(table.source, TableState.CHECKING)
+        rows = compare_chunk(context, encoders[table.source], table, chunk, staging_schema(fence.run), control)
+        board.add(table.source, checked=rows)
+        left[table.source] -= 1
+
+    Workers(
+        "check",
+        workers,
+        target,
+        control,
+        open_context=lambda: CompareContext(source.snapshot, target, fence.run),
+        work=work,
+        on_retry=board.set_retry,
+        terminate=lambda contexts: None,
+    ).run(tasks)
+
+
+def compare_chunk(
+    context: CompareContext, encoder: Encoder, table: TablePlan, chunk: Chunk, schema: str, control: Control
+) -> int:
+    """Compare one chunk, both sides read anew.
+
+    Returns:
+        Rows compared.
+
+    Raises:
+        VerificationFailed: Naming table, column and row of the first difference.
+    """
+    encoded = pa.Table.from_batches(
+        list(encoder.batches(context.reader, chunk, control.within_chunk)), schema=encoder.schema
+    ).combine_chunks()
+    expressions = [
+        (c.target, k.target_expression(c.target)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)
+    ]
+    found = context.target_reader.staged(schema, staged_name(table), expressions, chunk.lo, chunk.hi)
+    expected_rows, found_rows = _flat(encoded.column(0)), _flat(found.column(0))
+    if not expected_rows.equals(found_rows):
+        raise _row_difference(table, chunk, expected_rows, found_rows)
+    for index, (column, c) in enumerate(zip(encoder.columns, encoder.codecs, strict=True), start=1):
+        expected = c.comparable(_flat(encoded.column(index)))
+        got = c.normalise(_flat(found.column(index)))
+        if got.type != expected.type:
+            got = got.cast(expected.type)
+        wrong = differences(expected, got)
+        if wrong:
+            row = expected_rows[wrong[0]].as_py()
+            raise VerificationFailed(
+                "CHECK-CELL",
+                f"{table.source}.{column.source}: {len(wrong)} cells of rows {chunk.lo} to {chunk.hi} differ; the "
+                f"first is in row {row}.",
+                "Nothing was published."
+                + (
+                    " The target computes this column otherwise; give it a codec in the plan, so that it becomes plain."
+                    if column.generated
+                    else ""
+                ),
+            )
+    return len(expected_rows)
+
+
+def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.Array):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _row_difference(table: TablePlan, chunk: Chunk, expected: pa.Array, found: pa.Array) -> MigratorError:
+    a, b = set(expected.to_pylist()), set(found.to_pylist())
+    missing, extra = sorted(a - b), sorted(b - a)
+    doubled = len(found) - len(b)
+    said = [
+        f"{len(missing)} are missing (first: row {missing[0]})" if missing else "",
+        f"{len(extra)} are too many (first: row {extra[0]})" if extra else "",
+        f"{doubled} are there twice" if doubled else "",
+    ]
+    return VerificationFailed(
+        "CHECK-ROWS",
+        f"{table.source}: of rows {chunk.lo} to {chunk.hi}, {', '.join(part for part in said if part)}.",
+        "Nothing was published. Start a new run.",
+    )

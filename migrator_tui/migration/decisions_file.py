@@ -1,0 +1,142 @@
+"""``decisions.yaml``: what a person chose, written so that a later headless run replays it.
+
+The format is that of :class:`migrator_tui.model.decisions.Decisions`::
+
+    findings:  [{id, table, column, choice}]
+    conflicts: [{table, key: {id: 7}, kind, choice, fields: {name: source}}]
+    rules:     [{table, kind, choice}]
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from migrator_tui import locations, yaml_lines
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, FindingDecision
+from migrator_tui.model.findings import CATALOGUE
+
+HEADER = """\
+# Decisions of a migration, for `migrator-tui migrate --decisions FILE` and `migrator-tui resume RUN --decisions FILE`.
+# Tried from top to bottom; the first that matches wins. `table: "*"` in a rule stands for every table.
+"""
+
+
+def _key_value(value: object) -> object:
+    if value is None or type(value) in (str, int) or (type(value) is float and not math.isnan(value)):
+        return value
+    raise ValueError("expected a text, a number or null, as the key column holds it.")
+
+
+ChoiceWord = Literal["keep-source", "keep-target", "quarantine"]
+
+
+class _Keys(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _FindingKeys(_Keys):
+    id: str
+    # FK-ORPHAN has a choice called null; written without quotes it reaches here as None.
+    choice: Annotated[str, BeforeValidator(lambda value: "null" if value is None else value)]
+    table: str | None = None
+    column: str | None = None
+
+
+class _ConflictKeys(_Keys):
+    table: str
+    key: dict[str, Annotated[Any, AfterValidator(_key_value)]] = Field(min_length=1)
+    choice: ChoiceWord
+    kind: str | None = None
+    fields: dict[str, Literal["source", "target"]] = Field(default_factory=dict)
+
+
+class _RuleKeys(_Keys):
+    table: str
+    choice: ChoiceWord
+    kind: str | None = None
+
+
+class _FileKeys(_Keys):
+    findings: list[_FindingKeys] = Field(default_factory=list)
+    conflicts: list[_ConflictKeys] = Field(default_factory=list)
+    rules: list[_RuleKeys] = Field(default_factory=list)
+
+
+def read(path: Path) -> Decisions:
+    """Read a decisions file.
+
+    Raises:
+        UsageError: ``DECISIONS-MISSING``, ``-UNREADABLE``, ``-YAML``, ``-DUPLICATE-KEY``, ``-INVALID`` or
+            ``-UNKNOWN`` (an id or choice that the catalogue of findings does not have); file and line are named.
+    """
+    return _decisions(yaml_lines.read(path, "DECISIONS"))
+
+
+def loads(text: str, name: str = "decisions.yaml") -> Decisions:
+    """Read decisions from a text that messages call ``name``; see :func:`read`."""
+    return _decisions(yaml_lines.parse(text, name, "DECISIONS"))
+
+
+def write(path: Path, decisions: Decisions) -> None:
+    """Write a decisions file, readable by its owner alone: its keys are somebody's data."""
+    locations.write_private(path, dumps(decisions))
+
+
+def dumps(decisions: Decisions) -> str:
+    """The text of a decisions file; what was not given is left out."""
+    document = {
+        "findings": [
+            _given(id=item.id, table=item.table, column=item.column, choice=item.choice) for item in decisions.findings
+        ],
+        "conflicts": [
+            _given(
+                table=item.table,
+                key=dict(item.key),
+                kind=item.kind,
+                choice=str(item.choice),
+                fields=dict(item.fields) or None,
+            )
+            for item in decisions.conflicts
+        ],
+        "rules": [_given(table=item.table, kind=item.kind, choice=str(item.choice)) for item in decisions.rules],
+    }
+    return HEADER + yaml_lines.dump({part: entries for part, entries in document.items() if entries})
+
+
+def _given(**entries: Any) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if value is not None}
+
+
+def _decisions(document: yaml_lines.Document) -> Decisions:
+    if document.value is None or document.value == {}:
+        return Decisions()
+    keys = yaml_lines.check(document, _FileKeys)
+    for i, item in enumerate(keys.findings):
+        _check_finding(document, i, item)
+    return Decisions(
+        findings=tuple(FindingDecision(item.id, item.choice, item.table, item.column) for item in keys.findings),
+        conflicts=tuple(
+            ConflictDecision(item.table, item.key, ConflictChoice(item.choice), item.kind, item.fields)
+            for item in keys.conflicts
+        ),
+        rules=tuple(ConflictRule(item.table, ConflictChoice(item.choice), item.kind) for item in keys.rules),
+    )
+
+
+def _check_finding(document: yaml_lines.Document, index: int, item: _FindingKeys) -> None:
+    kind = CATALOGUE.get(item.id)
+    if kind is None:
+        near = yaml_lines.closest(item.id, tuple(CATALOGUE))
+        raise document.complaint("UNKNOWN", ("findings", index, "id"), f"{item.id} is no kind of finding{near}")
+    if kind.choice(item.choice) is None:
+        names = [choice.name for choice in kind.choices]
+        what = (
+            f"{item.id} has no choice {item.choice}{yaml_lines.closest(item.choice, names)} It has: {', '.join(names)}."
+            if names
+            else f"{item.id} has nothing to choose; leave the entry out."
+        )
+        raise document.complaint("UNKNOWN", ("findings", index, "choice"), what)

@@ -1,0 +1,572 @@
+"""A migration from the first step to the last: freeze, analyze, plan, stage, check, resolve, publish, verify.
+
+Every step may be met again after a crash: what was done is read from the run's folder and from the target's ledger,
+never assumed. Everything that goes wrong ends as a status with an error that says what to do next.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from getpass import getuser
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+from pydantic import TypeAdapter, ValidationError
+
+from migrator_tui import locations
+from migrator_tui.migration import checking, plan_file, planning, quarantine, report, staging
+from migrator_tui.migration.audit import AuditTrail
+from migrator_tui.migration.board import Board
+from migrator_tui.migration.request import Request
+from migrator_tui.migration.resolving import resolve
+from migrator_tui.migration.run_folder import RunFolder, RunRecord
+from migrator_tui.migration.runner import Runner
+from migrator_tui.migration.staging import Source
+from migrator_tui.migration.verifying import missing_objects
+from migrator_tui.model.decisions import unmatched
+from migrator_tui.model.errors import (
+    ConnectionLost,
+    DecisionsNeeded,
+    FenceLost,
+    Interrupted,
+    MigratorError,
+    TargetError,
+    UsageError,
+    VerificationFailed,
+)
+from migrator_tui.model.outcome import ErrorReport, NotCarried, RunOutcome, TableOutcome
+from migrator_tui.model.plan import Action, Plan
+from migrator_tui.model.progress import RunStatus, Stage, TableState
+from migrator_tui.model.schema import TableName
+from migrator_tui.postgres import ledger, publish
+from migrator_tui.postgres.connect import Target, connect, explain, retrying
+from migrator_tui.postgres.inspect import exact_counts, server_identity
+from migrator_tui.postgres.inspect import inspect as inspect_target
+from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.privileges import Needs, probe
+from migrator_tui.postgres.prove import prove
+from migrator_tui.postgres.publish import ChangedSince, Published
+from migrator_tui.sqlite import snapshot as snapshots
+from migrator_tui.sqlite.inspect import inspect as inspect_source
+from migrator_tui.sqlite.profile import profile as profile_source
+
+T = TypeVar("T")
+
+PLAN_JSON = "plan.json"
+PLAN_YAML = "plan.yaml"
+AUDIT = "audit.jsonl"
+OUTCOME_JSON = "outcome.json"
+PUBLISH_ATTEMPTS = 20
+RESUMABLE_SQLSTATES = ("53100", "25006")
+"""Disk full and read-only: the target is made ready again and the run goes on."""
+
+_PLAN = TypeAdapter(Plan)
+
+
+class Migration:
+    """One run. Called by a :class:`~migrator_tui.migration.runner.Runner` on its thread."""
+
+    def __init__(
+        self,
+        request: Request,
+        target: Target,
+        folder: RunFolder,
+        *,
+        failpoint: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """
+        Args:
+            folder: The run's folder, with its record; of a new run or of one that is resumed.
+            failpoint: Called with a name at the moments where a crash would hurt most; tests raise or kill there.
+        """
+        self._request = request
+        self._target = target
+        self._folder = folder
+        self._failpoint = failpoint
+        self._audit = AuditTrail(folder.file(AUDIT), folder.run, actor=actor())
+        self._plan: Plan | None = None
+        self._source: Source | None = None
+        self._sets = quarantine.RowSets()
+        self._fence: Fence | None = None
+        self._published: Published | None = None
+        self._conflicts = (0, 0)
+        self._notes: list[str] = list(request.plan_notes)
+
+    def __call__(self, runner: Runner) -> RunOutcome:
+        """Run to an end, whatever it is."""
+        self._runner = runner
+        self._board: Board = runner.board
+        self._folder.set_status(RunStatus.RUNNING, pid=os.getpid())
+        self._audit.record("run-started", command=self._request.command, target=self._target.display)
+        error: MigratorError | None = None
+        try:
+            self._run()
+            status = RunStatus.SUCCEEDED
+        except MigratorError as raised:
+            error, status = raised, _status(raised)
+        return self._end(status, error)
+
+    def _run(self) -> None:
+        control = self._runner.control
+        self._with_target(lambda connection: connection.execute("SELECT 1"), established=False)
+        with self._board.stage(Stage.SNAPSHOT):
+            self._freeze()
+        control.between_chunks()
+        with self._board.stage(Stage.ANALYZE):
+            self._analyze()
+        control.between_chunks()
+        with self._board.stage(Stage.PLAN):
+            plan = self._make_plan()
+        control.between_chunks()
+        with self._board.stage(Stage.STAGE):
+            self._stage(plan)
+        with self._board.stage(Stage.CHECK):
+            self._check(plan)
+        with self._board.stage(Stage.RESOLVE):
+            self._resolve(plan)
+        if self._request.confirm and self._published is None:
+            self._runner.await_confirmation()
+        with self._board.stage(Stage.PUBLISH):
+            published = self._publish(plan)
+        with self._board.stage(Stage.VERIFY):
+            self._verify(plan, published)
+
+    def _freeze(self) -> None:
+        folder = self._folder
+        known = folder.read_json("snapshot.json")
+        if known:
+            self._snapshot = snapshots.reopen(folder.path, known["sha256"])
+            return
+        self._board.say(f"freezing {self._request.source.name}")
+        self._snapshot = snapshots.freeze(self._request.source, folder.path, progress=self._board.say)
+        folder.write_json("snapshot.json", {"sha256": self._snapshot.sha256, "bytes": self._snapshot.bytes})
+        self._audit.record("snapshot", sha256=self._snapshot.sha256, bytes=self._snapshot.bytes)
+        self._failpoint("snapshot")
+
+    def _analyze(self) -> None:
+        path = self._snapshot.path
+        database = inspect_source(path)
+        stop = self._runner.control.stopped.is_set
+        profile = profile_source(
+            path,
+            database,
+            workers=self._request.workers,
+            on_table=lambda table, rows: self._board.say(f"{table}: {rows:,} rows"),
+            stop=stop,
+        )
+        self._runner.control.check()
+        self._source = Source(path, database, profile)
+
+    def _make_plan(self) -> Plan:
+        assert self._source is not None
+        kept = self._folder.file(PLAN_JSON)
+        if kept.exists():
+            # Staging has begun by this plan; nothing but this plan fits what is there.
+            plan = read_plan(self._folder)
+        else:
+            plan = self._with_target(
+                lambda connection: draft_plan(connection, self._source_of(), self._snapshot.sha256, self._request)
+            )
+            locations.write_private(self._folder.file(PLAN_YAML), plan_file.render(plan))
+            self._audit.record("plan", tables=len(plan.moved), rows=plan.estimate.rows, findings=len(plan.findings))
+        self._use(plan)
+        for decision in unmatched(plan.findings, self._request.decisions):
+            where = ".".join(part for part in (decision.table, decision.column) if part)
+            self._notes.append(
+                f"The decision {decision.id} {where}: {decision.choice} matched nothing.".replace("  ", " ")
+            )
+        if plan.undecided:
+            raise undecided(plan)
+        if not kept.exists():
+            self._with_target(lambda connection: require_privileges(connection, plan, self._request.scope.schema))
+            locations.write_private(kept, _PLAN.dump_json(plan, indent=1))
+        return plan
+
+    def _use(self, plan: Plan) -> None:
+        self._plan = plan
+        self._runner.current_plan = plan
+        self._board.set_tables(plan.moved)
+
+    def _stage(self, plan: Plan) -> None:
+        source = self._source_of()
+        self._sets = quarantine.find(source.snapshot, source.database, plan)
+
+        def begin(connection: psycopg.Connection[Any]) -> Fence:
+            ledger.install(connection)
+            return ledger.create_run(connection, self._folder.run, plan.source_sha256, server_identity(connection))
+
+        fence = self._fence = self._with_target(begin)
+        if self._with_target(lambda connection: ledger.read_step(connection, fence.run, publish.STEP)) is not None:
+            self._notes.append("The run had been published when it was interrupted; it was only finished.")
+            self._published = self._with_target(lambda c: publish.publish(c, plan, fence, {}))
+            for table, (staged, left) in self._staged().items():
+                self._board.add(table, rows=staged, quarantined=left)
+            return
+        self._failpoint("staging")
+        self._with_target(lambda connection: staging.prepare(connection, plan, fence))
+        staging.stage(
+            source,
+            plan,
+            self._sets,
+            self._target,
+            fence,
+            self._board,
+            self._runner.control,
+            workers=self._request.workers,
+        )
+        self._board.set_retry(None)
+        self._audit.record("staged", rows=sum(s for s, _ in self._staged().values()))
+        self._failpoint("staged")
+
+    def _check(self, plan: Plan) -> None:
+        if self._published is not None or self._fence is None:
+            return
+        checked = checking.check(
+            self._source_of(),
+            plan,
+            self._sets,
+            self._target,
+            self._fence,
+            self._board,
+            self._runner.control,
+            workers=self._request.workers,
+        )
+        self._board.set_retry(None)
+        self._notes += checked.notes
+        for source, (staged, left) in self._staged().items():
+            if staged + left != plan.table(source).rows:
+                raise VerificationFailed(
+                    "CHECK-EQUATION",
+                    f"{source} has {plan.table(source).rows} rows, but {staged} are staged and {left} quarantined.",
+                    "Nothing was published. Start a new run.",
+                )
+        self._audit.record("checked", tables=len(plan.moved))
+        self._failpoint("checked")
+
+    def _resolve(self, plan: Plan) -> None:
+        if self._published is not None or self._fence is None:
+            return
+        request, fence = self._request, self._fence
+        found = self._with_target(lambda c: resolve(c, plan, fence, request.decisions, request.on_conflict))
+        self._conflicts = (found.found, found.resolved)
+        if found.undecided:
+            raise found.error
+        if found.found:
+            self._audit.record("resolved", conflicts=found.found)
+
+    def _publish(self, plan: Plan) -> Published:
+        assert self._fence is not None
+        fence = self._fence
+        if self._published is None:
+            counts = {source: staged for source, (staged, _) in self._staged().items()}
+            # The intent stands in the trail before the effect, so that a crash between them can be read from it.
+            self._audit.record("publishing", tables=len(plan.moved))
+            for _ in range(PUBLISH_ATTEMPTS):
+                try:
+                    self._published = self._with_target(
+                        lambda c: publish.publish(c, plan, fence, counts, failpoint=self._failpoint)
+                    )
+                    break
+                except ChangedSince:
+                    self._resolve(plan)
+            else:
+                raise ConnectionLost(
+                    "PUBLISH-BUSY",
+                    f"Live rows kept changing between the comparison and the publish, {PUBLISH_ATTEMPTS} times.",
+                    "Try again when fewer writers are at work: `migrator-tui resume RUN`.",
+                )
+            self._audit.record("published", tables=len(plan.moved))
+        self._failpoint("published")
+        published = self._published
+        assert published is not None
+        notes = self._with_target(lambda c: publish.after_publish(c, plan, published, fence.run))
+        self._notes += notes
+        for table in plan.moved:
+            self._board.set_table(table.source, TableState.PUBLISHED)
+        return published
+
+    def _verify(self, plan: Plan, published: Published) -> None:
+        missing = self._with_target(lambda connection: missing_objects(connection, plan))
+        if missing:
+            raise VerificationFailed(
+                "VERIFY-MISSING",
+                f"Published, but not on the target as planned: {'; '.join(missing[:5])}"
+                + (f" and {len(missing) - 5} more." if len(missing) > 5 else "."),
+                f"`migrator-tui rollback {self._folder.run}` takes the run back.",
+            )
+        for table in plan.moved:
+            self._board.set_table(table.source, TableState.VERIFIED)
+        self._audit.record("verified", tables=len(plan.moved))
+
+    def _end(self, status: RunStatus, error: MigratorError | None) -> RunOutcome:
+        self._board.set_status(status)
+        self._audit.record("run-ended", status=status.value, **({"error": error.id} if error else {}))
+        if error is not None:
+            self._audit_failure_cleanup(status)
+        outcome = self._outcome(status, error)
+        if self._fence is not None and status is not RunStatus.INTERRUPTED:
+            self._best_effort(lambda c: ledger.anchor(c, self._folder.run, *self._audit.anchor))
+        path = report.write_all(self._folder.path, outcome, self._plan)
+        outcome = replace(outcome, report=str(path))
+        self._folder.write_json(OUTCOME_JSON, outcome.as_json())
+        self._folder.set_status(status)
+        return outcome
+
+    def _audit_failure_cleanup(self, status: RunStatus) -> None:
+        """A run that cannot be resumed leaves nothing in staging."""
+        if (
+            self._fence is not None
+            and self._published is None
+            and status
+            in (
+                RunStatus.FAILED,
+                RunStatus.VERIFICATION_FAILED,
+            )
+        ):
+            run = self._folder.run
+            self._best_effort(lambda c: publish.drop_staging(c, run))
+
+    def _best_effort(self, work: Callable[[psycopg.Connection[Any]], object]) -> None:
+        try:
+            with connect(self._target) as connection:
+                work(connection)
+        except (MigratorError, psycopg.Error) as error:
+            self._notes.append(f"The target could not be tidied: {error}".splitlines()[0])
+
+    def _outcome(self, status: RunStatus, error: MigratorError | None) -> RunOutcome:
+        record = self._folder.record()
+        plan = self._plan
+        return RunOutcome(
+            run=self._folder.run,
+            command=self._request.command,
+            status=status,
+            source=str(self._request.source),
+            target=self._target.display,
+            started=record.started,
+            tables=self._table_outcomes() if plan else (),
+            findings=plan.findings if plan else (),
+            not_carried=not_carried(plan) if plan else (),
+            stages=self._board.seconds(),
+            conflicts_found=self._conflicts[0],
+            conflicts_resolved=self._conflicts[1],
+            notes=tuple(self._notes),
+            seconds=self._board.snapshot().seconds,
+            report=str(self._folder.file("report.html")),
+            error=ErrorReport(error.id, error.message, _hint(error, self._folder.run)) if error else None,
+            audit_anchor=self._audit.anchor,
+        )
+
+    def _table_outcomes(self) -> tuple[TableOutcome, ...]:
+        assert self._plan is not None
+        progress = {table.source: table for table in self._board.snapshot().tables}
+        result = []
+        for table in self._plan.tables:
+            if table.action is Action.SKIP:
+                continue
+            at = progress[table.source]
+            merged = self._published.merged.get(table.source) if self._published else None
+            created = self._published.created.get(table.source, 0) if self._published else 0
+            result.append(
+                TableOutcome(
+                    source=table.source,
+                    target=str(table.target),
+                    source_rows=table.rows,
+                    staged_rows=at.rows_done,
+                    quarantined_rows=at.rows_quarantined,
+                    published_rows=merged.inserted + merged.updated + merged.unchanged if merged else created,
+                    inserted=merged.inserted if merged else created,
+                    updated=merged.updated if merged else 0,
+                    unchanged=merged.unchanged if merged else 0,
+                    kept_target=merged.kept_target if merged else 0,
+                    verified=at.state is TableState.VERIFIED,
+                    seconds=round(at.seconds, 3),
+                )
+            )
+        return tuple(result)
+
+    def _staged(self) -> dict[str, tuple[int, int]]:
+        plan = self._plan
+        assert plan is not None
+        return self._with_target(lambda connection: staging.staged_counts(connection, plan, self._folder.run))
+
+    def _source_of(self) -> Source:
+        assert self._source is not None
+        return self._source
+
+    def _with_target(self, work: Callable[[psycopg.Connection[Any]], T], *, established: bool = True) -> T:
+        """Work on a connection of its own, again where the connection was lost. ``work`` must bear repetition."""
+
+        def attempt() -> T:
+            with connect(self._target, application_name=f"migrator-tui {self._folder.run}") as connection:
+                self._board.set_retry(None)
+                try:
+                    if self._fence is not None:
+                        ledger.record_backend(connection, self._fence)
+                    return work(connection)
+                except psycopg.Error as error:
+                    raise explain(error, self._target, established=True) from error
+
+        return retrying(
+            attempt,
+            target=self._target,
+            established=established,
+            stop=self._runner.control.stopped,
+            on_wait=self._board.set_retry,
+        )
+
+
+def begin(request: Request, target: Target, *, embedded_folder: Path | None = None) -> RunFolder:
+    """The folder of a new run, with its record.
+
+    Args:
+        embedded_folder: Data folder of the embedded server, where that is the target: its address is found anew.
+    """
+    folder = RunFolder.create()
+    folder.write_record(
+        RunRecord(
+            run=folder.run,
+            status=RunStatus.RUNNING,
+            source=str(request.source),
+            target="embedded" if embedded_folder else target.display,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=request.command,
+            options=request.as_json(),
+            pid=os.getpid(),
+            embedded_folder=str(embedded_folder) if embedded_folder else None,
+            database=target.database,
+        )
+    )
+    return folder
+
+
+def read_plan(folder: RunFolder) -> Plan:
+    """The plan that a run's staging was begun with.
+
+    Raises:
+        UsageError: It was written by another version, or is not there.
+    """
+    try:
+        return _PLAN.validate_json(folder.file(PLAN_JSON).read_bytes())
+    except (ValidationError, OSError) as error:
+        raise UsageError(
+            "RESUME-PLAN",
+            f"The plan that the run {folder.run} was begun with cannot be read by this version of migrator-tui.",
+            "Use the version that began it, or roll it back and start anew.",
+        ) from error
+
+
+def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str, request: Request) -> Plan:
+    """Inspect the target, plan, and prove on the target what was translated. Changes nothing there."""
+    scope = request.scope
+    schemas = sorted({scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)})
+    database = inspect_target(connection, schemas)
+    wanted = {
+        override.target
+        if (override := scope.tables.get(table.name.name)) and override.target
+        else TableName(scope.schema, table.name.name)
+        for table in source.database.tables
+    }
+    there = [table.name for table in database.tables if table.name in wanted]
+    target = planning.Target(server_identity(connection), database, exact_counts(connection, there))
+    chooser = planning.Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
+    plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
+    created = [table for table in plan.moved if table.action is Action.CREATE]
+    refused = prove(connection, created, plan.views, plan.enums)
+    bad_types = [item for item in refused if item.object == "type"]
+    if bad_types:
+        first = bad_types[0]
+        raise UsageError(
+            "PLAN-TYPE",
+            f"{first.table}.{first.name}: the target refuses the planned type: {first.error}.",
+            "Edit the plan.",
+        )
+    return planning.without_refused(plan, refused) if refused else plan
+
+
+def require_privileges(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
+    """Raise if the role lacks what the plan needs.
+
+    Raises:
+        TargetError: Naming what is missing and the statements that give it.
+    """
+    missing = probe(connection, needs_of(plan, schema))
+    if missing:
+        raise TargetError(
+            "TARGET-PRIVILEGE",
+            "The role lacks what the plan needs: " + "; ".join(f"{item.what} ({item.why})" for item in missing) + ".",
+            "Run as an owner or administrator: " + " ".join(f"{item.grant};" for item in missing if item.grant),
+            sqlstate="42501",
+        )
+
+
+def needs_of(plan: Plan, schema: str) -> Needs:
+    """What a plan needs on the target."""
+    created = [table for table in plan.moved if table.action is Action.CREATE]
+    new = {table.target for table in created}
+    return Needs(
+        schema=created[0].target.schema if created else schema,
+        creates=bool(created),
+        merges=tuple(table.target for table in plan.moved if table.action is Action.MERGE),
+        references=tuple(sorted({k.parent for t in created for k in t.foreign_keys if k.parent not in new})),
+        enums=bool(plan.enums),
+    )
+
+
+def undecided(plan: Plan) -> DecisionsNeeded:
+    """The error of a plan that waits for decisions."""
+    first = plan.undecided[:3]
+    several = len(plan.undecided)
+    said = "; ".join(f"{finding.id}: {finding.message}" for finding in first)
+    more = f" and {several - len(first)} more" if several > len(first) else ""
+    lossy = any(f.recommended and f.recommended.lossy for f in plan.undecided)
+    return DecisionsNeeded(
+        "DECISIONS-NEEDED",
+        f"{several} finding{'s need' if several > 1 else ' needs'} a decision. {said}{more}",
+        "Decide in a file (--decisions FILE), or take the recommended choices with --yes"
+        + (" --accept-lossy." if lossy else "."),
+    )
+
+
+def not_carried(plan: Plan) -> tuple[NotCarried, ...]:
+    """The schema objects that the target does not get."""
+    kinds = {
+        "DEFAULT-NOT-CARRIED": "default", "CHECK-NOT-CARRIED": "check", "INDEX-NOT-CARRIED": "index",
+        "VIEW-NOT-CARRIED": "view", "GENERATED-NOT-CARRIED": "generated column", "COLLATION-NOT-CARRIED": "collation",
+        "TRIGGER-NOT-CARRIED": "trigger", "TABLE-NOT-CARRIED": "table", "FK-PARENT": "foreign key",
+    }  # fmt: skip
+    return tuple(
+        NotCarried(kinds[f.id], ".".join(part for part in (f.table, f.column or f.object) if part) or "", f.message)
+        for f in plan.findings
+        if f.id in kinds
+    )
+
+
+def _status(error: MigratorError) -> RunStatus:
+    if isinstance(error, TargetError) and error.sqlstate in RESUMABLE_SQLSTATES:
+        return RunStatus.INTERRUPTED
+    if isinstance(error, (Interrupted, ConnectionLost, FenceLost)):
+        return RunStatus.INTERRUPTED
+    if isinstance(error, DecisionsNeeded):
+        return RunStatus.NEEDS_DECISIONS
+    if isinstance(error, VerificationFailed):
+        return RunStatus.VERIFICATION_FAILED
+    return RunStatus.FAILED
+
+
+def _hint(error: MigratorError, run: str) -> str:
+    hint = error.hint.replace("RUN", run)
+    if _status(error) is RunStatus.INTERRUPTED and "resume" not in hint:
+        return f"{hint} `migrator-tui resume {run}` continues.".strip()
+    return hint
+
+
+def actor() -> str:
+    """Who runs this, for the audit trail."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

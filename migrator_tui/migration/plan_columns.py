@@ -1,0 +1,266 @@
+"""Planning a table that is made anew: columns with types, codecs, defaults; keys, checks, indexes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from migrator_tui.convert import codecs, expressions, types
+from migrator_tui.convert.identifiers import quote
+from migrator_tui.convert.operands import Known
+from migrator_tui.model.findings import Finding
+from migrator_tui.model.plan import Action, ColumnPlan, RowRule, TableOverride, TablePlan
+from migrator_tui.model.profile import ColumnProfile, TableProfile
+from migrator_tui.model.schema import (
+    Check,
+    Column,
+    EnumType,
+    Generated,
+    Index,
+    IndexPart,
+    Key,
+    Table,
+    TableName,
+)
+
+if TYPE_CHECKING:
+    from migrator_tui.migration.planning import Drafting
+
+MAX_INT8 = 2**63 - 1
+
+
+def new_table(
+    draft: Drafting, table: Table, profile: TableProfile, target: TableName, override: TableOverride
+) -> TablePlan:
+    """The plan of a table that the target does not have yet."""
+    name = table.name.name
+    rules: list[RowRule] = []
+    columns = []
+    left_behind = []
+    for column in table.columns:
+        fixed = override.columns.get(column.name, (None, None, None))
+        if fixed is None:
+            left_behind.append(column.name)
+            continue
+        found = _profile(profile, column)
+        typed = types.propose(name, column, found, draft.chooser.choice)
+        for finding in typed.findings:
+            draft.find(finding)
+        rules += row_rules(column, typed)
+        wanted_name, wanted_type, wanted_codec = fixed
+        columns.append(
+            ColumnPlan(
+                source=column.name,
+                target=draft.names.column(target, wanted_name or column.name),
+                type=wanted_type or typed.type,
+                codec=_codec(wanted_type, wanted_codec, typed),
+                not_null=column.not_null,
+                comment=column.comment,
+            )
+        )
+        if column.collation and column.collation.upper() in ("NOCASE", "RTRIM"):
+            message = f"{name}.{column.name} compares by {column.collation} in SQLite and exactly in PostgreSQL."
+            draft.find(Finding("COLLATION-NOT-CARRIED", message, table=name, column=column.name))
+    plan = TablePlan(
+        source=name,
+        target=target,
+        action=Action.CREATE,
+        columns=tuple(columns),
+        left_behind=tuple(left_behind),
+        locator=table.locator,
+        order_by=table.primary_key.columns if table.primary_key else (),
+        rows=profile.rows,
+        bytes=profile.bytes,
+        row_rules=tuple(rules),
+    )
+    plan = _enums(draft, table, plan)
+    plan = replace(plan, columns=tuple(_finish(draft, table, plan, c, profile) for c in plan.columns))
+    plan = _keys(draft, table, plan)
+    plan = replace(plan, checks=plan.checks + _checks(draft, table, plan))
+    return replace(plan, indexes=_indexes(draft, table, plan))
+
+
+def row_rules(column: Column, typed: types.Typed) -> list[RowRule]:
+    """The quarantines that a column's decisions ask for."""
+    reasons = {finding.id: finding.message for finding in typed.findings}
+    return [
+        RowRule(finding, predicate, (column.name,), argument, reasons.get(finding, finding))
+        for finding, predicate, argument in typed.quarantine
+    ]
+
+
+def known_columns(table: Table, plan: TablePlan) -> dict[str, Known]:
+    """Source column → everything that expressions have to know of it."""
+    return {c.source: expressions.known(c, table.column(c.source)) for c in plan.columns}
+
+
+def _profile(profile: TableProfile, column: Column) -> ColumnProfile:
+    try:
+        return profile.column(column.name)
+    except KeyError:
+        return ColumnProfile(column.name)
+
+
+def _codec(wanted_type: str | None, wanted: str | None, typed: types.Typed) -> str:
+    if wanted and codecs.exists(wanted):
+        return wanted
+    if wanted_type and wanted_type != typed.type:
+        return types.codec_for(wanted_type, typed.codec)
+    return typed.codec
+
+
+def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan, profile: TableProfile) -> ColumnPlan:
+    """Identity, generated expression or default of one column."""
+    column = table.column(planned.source)
+    if column.generated:
+        return _generated(draft, table, plan, planned, column)
+    if column.identity and planned.type == "bigint":
+        highest = max(_profile(profile, column).integer_max or 0, table.sequence_high or 0, 0)
+        return replace(planned, identity_next=highest + 1, not_null=True) if highest < MAX_INT8 else planned
+    if column.default is None:
+        return planned
+    translated = expressions.default(column.default, planned.type)
+    if translated.sql is None:
+        message = f"{plan.source}.{column.name}: the default {column.default} is not carried: {translated.why}."
+        draft.find(Finding("DEFAULT-NOT-CARRIED", message, table=plan.source, column=column.name))
+        return planned
+    return replace(planned, default=translated.sql)
+
+
+def _generated(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan, column: Column) -> ColumnPlan:
+    assert column.generated is not None
+    translated = expressions.generated(column.generated.expression, known_columns(table, plan), None, planned.type)
+    # A column that is computed from bytes, or that a plan gave a codec, is moved as it was computed.
+    if translated.sql is None or planned.codec not in ("text", "integer", "real", "real-numeric"):
+        why = translated.why or "its type was changed"
+        message = f"{plan.source}.{column.name} becomes a plain column: {why}."
+        draft.find(Finding("GENERATED-NOT-CARRIED", message, table=plan.source, column=column.name))
+        return planned
+    return replace(planned, generated=Generated(translated.sql, True), not_null=False)
+
+
+def _enums(draft: Drafting, table: Table, plan: TablePlan) -> TablePlan:
+    """CHECKs that list a column's values, where that was decided to become an enum type."""
+    columns = {c.source: c for c in plan.columns}
+    for check in table.checks:
+        for column in list(columns.values()):
+            labels = expressions.enum_values(check.expression, column.source)
+            if labels is None or column.codec != "text":
+                continue
+            finding = Finding(
+                "CHECK-ENUM",
+                f"{plan.source}.{column.source} is one of {', '.join(labels)}.",
+                table=plan.source,
+                column=column.source,
+                choices=("check", "enum"),
+            )
+            if draft.find(finding) == "enum":
+                enum = draft.names.relation(plan.target.schema, f"{plan.target.name}_{column.target}", "type")
+                draft.enums.append(EnumType(enum, labels))
+                columns[column.source] = replace(column, type=quote(enum.name))
+            break
+    return replace(plan, columns=tuple(columns[c.source] for c in plan.columns))
+
+
+def _keys(draft: Drafting, table: Table, plan: TablePlan) -> TablePlan:
+    renamed = {c.source: c.target for c in plan.columns}
+    taken: list[Key] = []
+    primary: Key | None = None
+    if table.primary_key and all(c in renamed for c in table.primary_key.columns):
+        name = draft.names.key(plan.target, table.primary_key.name or f"{plan.target.name}_pkey")
+        primary = Key(tuple(renamed[c] for c in table.primary_key.columns), name)
+        nulls = draft.profile.null_keys.get(plan.source, 0)
+        if nulls:
+            finding = Finding(
+                "KEY-NULL",
+                f"{plan.source}: {nulls} rows have a NULL in the primary key ({', '.join(table.primary_key.columns)}).",
+                table=plan.source,
+                rows=nulls,
+                choices=("unique", "quarantine"),
+            )
+            if draft.find(finding) == "quarantine":
+                rule = RowRule("KEY-NULL", "null-key", table.primary_key.columns, "", finding.message)
+                plan = replace(plan, row_rules=(*plan.row_rules, rule))
+            else:
+                taken.append(primary)
+                primary = None
+    for unique in table.uniques:
+        if not all(c in renamed for c in unique.columns):
+            continue
+        if primary and set(unique.columns) == set(table.primary_key.columns if table.primary_key else ()):
+            continue
+        name = draft.names.key(plan.target, unique.name or f"{plan.target.name}_{'_'.join(unique.columns)}_key")
+        taken.append(Key(tuple(renamed[c] for c in unique.columns), name))
+    for column in renamed:
+        rows = draft.profile.case_groups.get((plan.source, column), 0)
+        if rows:
+            finding = Finding(
+                "KEY-CASE",
+                f"{plan.source}.{column}: {rows} rows differ from another one only in case.",
+                table=plan.source,
+                column=column,
+                rows=rows,
+                choices=("keep", "quarantine"),
+            )
+            if draft.find(finding) == "quarantine":
+                rule = RowRule("KEY-CASE", "case-duplicate", (column,), "", finding.message)
+                plan = replace(plan, row_rules=(*plan.row_rules, rule))
+    not_null = set(primary.columns) if primary else set()
+    columns = tuple(replace(c, not_null=c.not_null or c.target in not_null) for c in plan.columns)
+    return replace(plan, columns=columns, primary_key=primary, uniques=tuple(taken))
+
+
+def _checks(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Check, ...]:
+    known = known_columns(table, plan)
+    enums = {quote(enum.name.name) for enum in draft.enums}
+    enum_columns = [c.source for c in plan.columns if c.type in enums]
+    carried = []
+    for number, check in enumerate(table.checks, start=1):
+        if any(expressions.enum_values(check.expression, column) for column in enum_columns):
+            continue  # the enum type says it
+        translated = expressions.check(check.expression, known)
+        label = check.name or f"{plan.target.name}_check{number}"
+        if translated.sql is None:
+            message = f"{plan.source}: CHECK ({check.expression}) is not carried: {translated.why}."
+            draft.find(Finding("CHECK-NOT-CARRIED", message, table=plan.source, object=label))
+            continue
+        carried.append(Check(translated.sql, draft.names.constraint(plan.target, label)))
+    return tuple(carried)
+
+
+def _indexes(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Index, ...]:
+    carried = []
+    for index in table.indexes:
+        made = _index(table, plan, index)
+        if isinstance(made, str):
+            message = f"The index {index.name} on {plan.source} is not carried: {made}."
+            finding = Finding("INDEX-NOT-CARRIED", message, table=plan.source, object=index.name, samples=(index.sql,))
+            draft.find(finding)
+            continue
+        name = draft.names.relation(plan.target.schema, index.name, "index")
+        carried.append(replace(made, name=name.name))
+    return tuple(carried)
+
+
+def _index(table: Table, plan: TablePlan, index: Index) -> Index | str:
+    """The index in Postgres' terms, or why not."""
+    known = known_columns(table, plan)
+    parts = []
+    for part in index.parts:
+        if part.collation and part.collation.upper() != "BINARY":
+            return f"it compares by {part.collation}"
+        if part.column is not None:
+            if part.column not in known:
+                return f"its column {part.column} is left behind"
+            parts.append(IndexPart(column=known[part.column].target, descending=part.descending))
+            continue
+        expression = expressions.index_expression(part.expression or "", known)
+        if expression.sql is None:
+            return expression.why
+        parts.append(IndexPart(expression=expression.sql, descending=part.descending))
+    if index.where is None:
+        return Index(index.name, tuple(parts), index.unique, sql=index.sql)
+    where = expressions.predicate(index.where, known)
+    if where.sql is None:
+        return where.why
+    return Index(index.name, tuple(parts), index.unique, where.sql, sql=index.sql)

@@ -1,0 +1,129 @@
+"""Planning foreign keys: once every table is planned, because a key needs its parent's plan."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from migrator_tui.model.findings import Finding
+from migrator_tui.model.plan import Action, RowRule, TablePlan
+from migrator_tui.model.schema import ForeignKey, TableName
+
+if TYPE_CHECKING:
+    from migrator_tui.migration.planning import Drafting
+
+
+def foreign_keys(draft: Drafting, tables: list[TablePlan]) -> list[TablePlan]:
+    """The plans with their foreign keys; live tables keep the ones that they have."""
+    by_source = {table.source: table for table in tables}
+    return [_with_keys(draft, by_source, table) if table.action is not Action.SKIP else table for table in tables]
+
+
+def _with_keys(draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan) -> TablePlan:
+    table = draft.source.table(TableName("", plan.source))
+    assert table is not None
+    renamed = {c.source: c.target for c in plan.columns}
+    orphans = {o.index: o for o in draft.profile.orphans if o.table == plan.source}
+    for number, key in enumerate(table.foreign_keys):
+        if not all(c in renamed for c in key.columns):
+            continue
+        parent = _parent(draft, by_source, plan, key)
+        if isinstance(parent, str):
+            said = f"{plan.source} ({', '.join(key.columns)}) REFERENCES {key.parent}"
+            if plan.action is Action.CREATE:
+                message = f"{said} is not carried: {parent}."
+                draft.find(Finding("FK-PARENT", message, table=plan.source, column=key.columns[0], object=key.name))
+            continue
+        validated = True
+        if number in orphans:
+            plan, validated = _orphans(draft, plan, key, number, orphans[number].rows, orphans[number].keys)
+        if plan.action is not Action.CREATE:
+            continue
+        target, columns = parent
+        wanted = key.name or f"{plan.target.name}_{'_'.join(renamed[c] for c in key.columns)}_fkey"
+        name = draft.names.constraint(plan.target, wanted)
+        carried = replace(
+            key,
+            name=name,
+            columns=tuple(renamed[c] for c in key.columns),
+            parent=target,
+            parent_columns=columns,
+            validated=validated,
+        )
+        plan = replace(plan, foreign_keys=(*plan.foreign_keys, carried))
+    return plan
+
+
+def _parent(
+    draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan, key: ForeignKey
+) -> tuple[TableName, tuple[str, ...]] | str:
+    """The target table and columns that a key refers to, or why it cannot."""
+    parent = by_source.get(key.parent.name)
+    if parent is None:
+        return f"there is no table {key.parent.name} in the plan"
+    if parent.action is Action.SKIP:
+        live = draft.target.database.table(parent.target)
+        if live is None:
+            return f"the table {key.parent.name} is left out"
+        columns = tuple(key.parent_columns)
+    else:
+        renamed = {c.source: c.target for c in parent.columns}
+        if not key.parent_columns or not all(c in renamed for c in key.parent_columns):
+            return f"the columns it refers to are not those of {key.parent.name}"
+        columns = tuple(renamed[c] for c in key.parent_columns)
+        live = draft.target.database.table(parent.target) if parent.action is Action.MERGE else None
+    keys = (live.primary_key, *live.uniques) if live else (parent.primary_key, *parent.uniques)
+    if not any(k and sorted(k.columns) == sorted(columns) for k in keys):
+        return f"({', '.join(columns)}) is no key of {key.parent.name}"
+    if parent.action is Action.CREATE:
+        theirs = {c.target: c.type for c in parent.columns}
+        ours = {c.source: c.type for c in plan.columns}
+        for mine, other in zip(key.columns, columns, strict=True):
+            if not comparable(ours[mine], theirs[other]):
+                return f"{mine} is {ours[mine]}, but {key.parent.name}.{other} is {theirs[other]}"
+    return parent.target, columns
+
+
+def comparable(child: str, parent: str) -> bool:
+    """Whether Postgres accepts a foreign key between columns of these types."""
+    return _family(child) == _family(parent)
+
+
+def _family(kind: str) -> str:
+    plain = re.sub(r"\(.*", "", kind).strip()
+    families = {
+        "smallint": "integer",
+        "integer": "integer",
+        "bigint": "integer",
+        "text": "text",
+        "character varying": "text",
+        "character": "text",
+    }
+    return families.get(plain, plain)
+
+
+def _orphans(
+    draft: Drafting, plan: TablePlan, key: ForeignKey, number: int, rows: int, keys: tuple[str, ...]
+) -> tuple[TablePlan, bool]:
+    required = {c.source for c in plan.columns if c.not_null}
+    choices = ["not-valid", "null", "quarantine"]
+    if required & set(key.columns):
+        choices.remove("null")
+    if plan.action is Action.MERGE:
+        choices.remove("not-valid")
+    finding = Finding(
+        "FK-ORPHAN",
+        f"{plan.source} ({', '.join(key.columns)}): {rows} rows refer to rows of {key.parent} that do not exist.",
+        table=plan.source,
+        column=key.columns[0],
+        object=key.name,
+        rows=rows,
+        keys=keys,
+        choices=tuple(choices),
+    )
+    choice = draft.find(finding)
+    if choice == "not-valid":
+        return plan, False
+    rule = RowRule("FK-ORPHAN", "orphan", key.columns, str(number), finding.message, nulls=choice == "null")
+    return replace(plan, row_rules=(*plan.row_rules, rule)), True

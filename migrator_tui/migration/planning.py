@@ -1,0 +1,264 @@
+"""The plan: source schema + stored values + target schema + decisions → what becomes of every table and column.
+
+Pure: what the target refuses is found out by ``postgres.prove`` and comes back through :func:`without_refused`.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from migrator_tui.convert import expressions
+from migrator_tui.convert.identifiers import Names
+from migrator_tui.migration import plan_columns, plan_keys, plan_onto
+from migrator_tui.model.decisions import Decisions, decide
+from migrator_tui.model.findings import Finding
+from migrator_tui.model.plan import Action, Estimate, Plan, Scope, TableOverride, TablePlan, ViewPlan
+from migrator_tui.model.profile import SourceProfile, TableProfile
+from migrator_tui.model.schema import Database, EnumType, Table, TableName
+from migrator_tui.postgres import ddl
+from migrator_tui.postgres.prove import Refused
+
+BYTES_PER_SECOND = 20_000_000
+"""What staging and checking together move on two shared cores; an estimate for the person, never a limit."""
+ROWS_PER_SECOND = 150_000
+PEAK_FACTOR = 2.5
+"""Rows in Postgres have headers and indexes, and staging comes before publishing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """Fills in decisions; what is undecided is planned by its recommended choice, so that it can be shown."""
+
+    decisions: Decisions
+    accept_recommended: bool = False
+    accept_lossy: bool = False
+
+    def settle(self, finding: Finding) -> Finding:
+        """The finding with its decision, if there is one."""
+        settled = decide(
+            (finding,), self.decisions, accept_recommended=self.accept_recommended, accept_lossy=self.accept_lossy
+        )
+        return settled[0]
+
+    def choice(self, finding: Finding) -> str:
+        """The choice to plan by."""
+        settled = self.settle(finding)
+        return settled.decision or (settled.choices[0] if settled.choices else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target as the planner sees it.
+
+    Attributes:
+        counts: Rows of tables that exist, exact.
+    """
+
+    identity: str
+    database: Database
+    counts: Mapping[TableName, int] = field(default_factory=dict)
+
+
+@dataclass
+class Drafting:
+    """What is gathered while the plan is made."""
+
+    source: Database
+    profile: SourceProfile
+    target: Target
+    scope: Scope
+    chooser: Chooser
+    names: Names = field(default_factory=Names)
+    findings: list[Finding] = field(default_factory=list)
+    enums: list[EnumType] = field(default_factory=list)
+
+    def find(self, finding: Finding) -> str:
+        """Record a finding; the choice to plan by."""
+        self.findings.append(self.chooser.settle(finding))
+        return self.chooser.choice(finding)
+
+
+def make_plan(
+    source_path: str,
+    sha256: str,
+    source: Database,
+    profile: SourceProfile,
+    target: Target,
+    scope: Scope,
+    chooser: Chooser,
+) -> Plan:
+    """The whole plan, findings and their decisions included."""
+    draft = Drafting(source, profile, target, scope, chooser)
+    for schema in {scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)}:
+        draft.names.reserve(schema, _taken(target.database, schema))
+    chosen = [table for table in source.tables if _included(table, scope)]
+    drafts = [_table(draft, table) for table in chosen]
+    tables = plan_keys.foreign_keys(draft, drafts)
+    views = _views(draft, tables)
+    for trigger in source.triggers:
+        message = f"The trigger {trigger.name} on {trigger.table} is not carried."
+        draft.find(Finding("TRIGGER-NOT-CARRIED", message, table=trigger.table.name, object=trigger.name))
+    for change in draft.names.changes:
+        message = f"The {change.kind} {change.old!r} is named {change.new!r} on the target."
+        draft.find(
+            Finding("NAME-CHANGED", message, table=str(change.table) if change.table else None, object=change.old)
+        )
+    plan = Plan(
+        source_path=source_path,
+        source_sha256=sha256,
+        target_identity=target.identity,
+        tables=tuple(tables),
+        load_order=load_order(tables),
+        enums=tuple(draft.enums),
+        views=views,
+        findings=tuple(draft.findings),
+    )
+    return finished(plan)
+
+
+def finished(plan: Plan) -> Plan:
+    """The plan with its DDL and estimate, which follow from the rest."""
+    rows = sum(table.rows for table in plan.moved)
+    size = sum(table.bytes for table in plan.moved)
+    seconds = 1.0 + size / BYTES_PER_SECOND + rows / ROWS_PER_SECOND
+    return replace(
+        plan, ddl=ddl.script(plan), estimate=Estimate(rows, size, int(size * PEAK_FACTOR), round(seconds, 1))
+    )
+
+
+def without_refused(plan: Plan, refused: list[Refused]) -> Plan:
+    """The plan without what the target refused, each with a finding."""
+    findings = list(plan.findings)
+    tables = {table.target: table for table in plan.tables}
+    views = list(plan.views)
+    for item in refused:
+        kind = {"generated": "GENERATED", "default": "DEFAULT", "check": "CHECK", "index": "INDEX", "view": "VIEW"}[
+            item.object
+        ]
+        table = tables.get(item.table) if item.table else None
+        if item.object == "view":
+            views = [view for view in views if view.target.name != item.name]
+        elif table is not None:
+            tables[table.target] = _without(table, item)
+        findings.append(
+            Finding(
+                f"{kind}-NOT-CARRIED",
+                f"The {item.object} {item.name}{f' of {table.source}' if table else ''} is not carried; the target: "
+                f"{item.error}.",
+                table=table.source if table else None,
+                column=item.name if item.object in ("default", "generated") else None,
+                object=None if item.object in ("default", "generated") else item.name,
+            )
+        )
+    changed = replace(
+        plan, tables=tuple(tables[t.target] for t in plan.tables), views=tuple(views), findings=tuple(findings)
+    )
+    return finished(changed)
+
+
+def load_order(tables: list[TablePlan]) -> tuple[str, ...]:
+    """Source names, parents before children; tables of a cycle in the order of the source."""
+    by_target = {table.target: table for table in tables}
+    order: list[str] = []
+    seen: set[str] = set()
+    for first in tables:  # iterative, because a chain of foreign keys may be longer than Python's stack
+        stack = [(first, False)]
+        while stack:
+            table, done = stack.pop()
+            if done:
+                order.append(table.source)
+            elif table.source not in seen:
+                seen.add(table.source)
+                stack.append((table, True))
+                parents = [by_target[key.parent] for key in table.foreign_keys if key.parent in by_target]
+                stack += [(parent, False) for parent in reversed(parents)]
+    return tuple(order)
+
+
+def _included(table: Table, scope: Scope) -> bool:
+    name = table.name.name
+    override = scope.tables.get(name)
+    if override and override.action is not None:
+        return True
+    wanted = any(fnmatch.fnmatchcase(name, pattern) for pattern in scope.include)
+    return wanted and not any(fnmatch.fnmatchcase(name, pattern) for pattern in scope.exclude)
+
+
+def _taken(database: Database, schema: str) -> list[str]:
+    """Relation and type names that exist in a schema of the target, tables apart: those may be merged into."""
+    names = [view.name.name for view in database.views if view.name.schema == schema]
+    names += [enum.name.name for enum in database.enums if enum.name.schema == schema]
+    for table in database.tables:
+        if table.name.schema == schema:
+            names += [index.name for index in table.indexes]
+            names += [key.name for key in (table.primary_key, *table.uniques) if key and key.name]
+    return names
+
+
+def _table(draft: Drafting, table: Table) -> TablePlan:
+    name = table.name.name
+    profile = draft.profile.tables.get(name) or TableProfile(name, 0, 0, (), ())
+    override = draft.scope.tables.get(name, TableOverride())
+    wanted = override.target or TableName(draft.scope.schema, name)
+    skipped = TablePlan(name, wanted, Action.SKIP, (), rows=profile.rows, bytes=profile.bytes)
+    if table.virtual or table.shadow_of:
+        why = f"a virtual table of {table.virtual}" if table.virtual else f"part of the virtual table {table.shadow_of}"
+        draft.find(Finding("TABLE-NOT-CARRIED", f"{name} is {why} and is not carried.", table=name, rows=profile.rows))
+        return skipped
+    live = draft.target.database.table(wanted)
+    if override.action is Action.SKIP:
+        return skipped
+    if live is None:
+        target = draft.names.relation(wanted.schema, wanted.name, "table")
+        return plan_columns.new_table(draft, table, profile, target, override)
+    rows = draft.target.counts.get(wanted, 0)
+    if override.action is not Action.MERGE:
+        id, state = ("TARGET-HAS-ROWS", f"holds {rows} rows") if rows else ("TARGET-EXISTS", "is empty")
+        message = f"{wanted} exists on the target and {state}."
+        finding = Finding(id, message, table=name, rows=rows, choices=("merge", "skip"))
+        if draft.find(finding) == "skip":
+            return skipped
+    draft.names.reserve(wanted.schema, [wanted.name])
+    return plan_onto.merged_table(draft, table, profile, live, override) or skipped
+
+
+def _views(draft: Drafting, tables: list[TablePlan]) -> tuple[ViewPlan, ...]:
+    moved = {table.source: table for table in tables if table.action is not Action.SKIP}
+    known = {}
+    for source, table in moved.items():
+        described = draft.source.table(TableName("", source))
+        assert described is not None
+        known[source] = plan_columns.known_columns(described, table)
+    names = {
+        view.name.name: draft.names.relation(draft.scope.schema, view.name.name, "view") for view in draft.source.views
+    }
+    translated = expressions.views(
+        {view.name.name: view.sql for view in draft.source.views},
+        {source: table.target.name for source, table in moved.items()},
+        known,
+        {source: name.name for source, name in names.items()},
+        {view.name.name: view.columns for view in draft.source.views if view.columns},
+    )
+    views = []
+    for source, result in translated.items():
+        if result.sql is not None:
+            views.append(ViewPlan(source, names[source], result.sql))
+            continue
+        message = f"The view {source} is not carried: {result.why}."
+        draft.find(Finding("VIEW-NOT-CARRIED", message, object=source, samples=(result.original,)))
+    return tuple(views)
+
+
+def _without(table: TablePlan, refused: Refused) -> TablePlan:
+    name = refused.name
+    if refused.object == "check":
+        return replace(table, checks=tuple(check for check in table.checks if check.name != name))
+    if refused.object == "index":
+        return replace(table, indexes=tuple(index for index in table.indexes if index.name != name))
+    gone = {"default": {"default": None}, "generated": {"generated": None}}[refused.object]
+    return replace(
+        table,
+        columns=tuple(replace(c, **gone) if c.target == name else c for c in table.columns),  # type: ignore[arg-type]
+    )

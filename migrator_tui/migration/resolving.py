@@ -1,0 +1,68 @@
+"""Resolving: what staged rows meet on the live tables, and whether every conflict has a choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from migrator_tui.model.decisions import Decisions, OnConflict
+from migrator_tui.model.errors import DecisionsNeeded, MigratorError
+from migrator_tui.model.plan import Plan
+from migrator_tui.postgres import ledger
+from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.publish import merges
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Conflicts found and decided.
+
+    Attributes:
+        samples: A line for each of the first undecided ones.
+        refuse: The policy is to fail, not to ask.
+    """
+
+    found: int
+    undecided: int
+    samples: tuple[str, ...] = ()
+    refuse: bool = False
+
+    @property
+    def resolved(self) -> int:
+        """Conflicts that have a choice."""
+        return self.found - self.undecided
+
+    @property
+    def error(self) -> MigratorError:
+        """The error of a run that stops here."""
+        message = f"{self.undecided} staged rows conflict with live rows: {'; '.join(self.samples)}."
+        if self.refuse:
+            return MigratorError("CONFLICTS", message, "The policy is --on-conflict fail; nothing was published.")
+        return DecisionsNeeded(
+            "CONFLICTS",
+            message,
+            "Staging is kept. `migrator-tui resume RUN --decisions FILE`, or --on-conflict keep-target or keep-source, "
+            "goes on.",
+        )
+
+
+def resolve(
+    connection: psycopg.Connection[Any], plan: Plan, fence: Fence, decisions: Decisions, policy: OnConflict
+) -> Resolved:
+    """Compare staged with live rows and apply decisions, rules and the policy. Writes only to the staging schema."""
+    found = undecided = 0
+    samples: list[str] = []
+    for merge in merges(connection, plan, fence.run).values():
+        with connection.transaction():
+            ledger.hold(connection, fence)
+            merge.detect(connection)
+            counts = merge.decide(connection, decisions, policy)
+        found += counts.conflicts
+        undecided += counts.undecided
+        if counts.undecided and len(samples) < 3:
+            samples += [
+                f"{conflict.table} {conflict.key} ({conflict.kind})" for conflict in merge.sample(connection, 3)
+            ]
+    return Resolved(found, undecided, tuple(samples), policy is OnConflict.FAIL)

@@ -1,0 +1,101 @@
+"""Rolling a run back: unpublished, its staging goes; published, it is undone where nobody changed anything since."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import psycopg
+
+from migrator_tui.migration import report
+from migrator_tui.migration.audit import AuditTrail
+from migrator_tui.migration.migrate import AUDIT, PLAN_JSON, actor, read_plan
+from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.migration.runner import Runner
+from migrator_tui.model.errors import MigratorError
+from migrator_tui.model.outcome import ErrorReport, RunOutcome
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.postgres import ledger, publish
+from migrator_tui.postgres import undo as undoing
+from migrator_tui.postgres.connect import Target, connect, explain, retrying
+
+T = TypeVar("T")
+
+
+class Rollback:
+    """The rollback of one run. Called by a :class:`~migrator_tui.migration.runner.Runner` on its thread."""
+
+    def __init__(self, target: Target, folder: RunFolder) -> None:
+        self._target = target
+        self._folder = folder
+        self._audit = AuditTrail(folder.file(AUDIT), folder.run, actor=actor())
+
+    def __call__(self, runner: Runner) -> RunOutcome:
+        """Roll back to an end, whatever it is."""
+        record = self._folder.record()
+        outcome = RunOutcome(
+            run=self._folder.run,
+            command="rollback",
+            status=RunStatus.ROLLED_BACK,
+            source=record.source,
+            target=self._target.display,
+            started=record.started,
+        )
+        self._audit.record("rollback-started", target=self._target.display, pid=os.getpid())
+        try:
+            runner.board.say(f"rolling back {self._folder.run}")
+            undone = retrying(
+                self._undo,
+                target=self._target,
+                established=True,
+                stop=runner.control.stopped,
+                on_wait=runner.board.set_retry,
+            )
+            outcome = replace(outcome, kept_edits=undone.kept, notes=(_said(undone),))
+            self._folder.set_status(RunStatus.ROLLED_BACK)
+            self._audit.record("rolled-back", tables=undone.moved, deleted=undone.deleted, restored=undone.restored)
+        except MigratorError as error:
+            outcome = replace(outcome, status=RunStatus.FAILED, error=ErrorReport(error.id, error.message, error.hint))
+            self._audit.record("rollback-failed", error=error.id)
+        runner.board.set_status(outcome.status)
+        plan = read_plan(self._folder) if self._folder.file(PLAN_JSON).exists() else None
+        outcome = replace(
+            outcome,
+            seconds=runner.board.snapshot().seconds,
+            audit_anchor=self._audit.anchor,
+            report=str(self._folder.file("report.html")),
+        )
+        report.write_all(self._folder.path, outcome, plan)
+        return outcome
+
+    def _undo(self) -> undoing.Undone:
+        with connect(self._target, application_name=f"migrator-tui {self._folder.run}") as connection:
+            try:
+                return self._undo_on(connection)
+            except psycopg.Error as error:
+                raise explain(error, self._target, established=True) from error
+
+    def _undo_on(self, connection: psycopg.Connection[Any]) -> undoing.Undone:
+        run = self._folder.run
+        if ledger.read_run(connection, run) is None:
+            # It never came to staging: there is nothing of it on the target.
+            return undoing.Undone(0, 0, 0, (), None)
+        fence = ledger.take_over(connection, run)
+        if ledger.read_step(connection, run, publish.STEP) is None:
+            with connection.transaction():
+                ledger.set_state(connection, fence, "rolled_back")
+            undone = undoing.Undone(0, 0, 0, (), None)
+        else:
+            undone = undoing.undo(connection, fence)
+        publish.drop_staging(connection, run)
+        ledger.anchor(connection, run, *self._audit.anchor)
+        return undone
+
+
+def _said(undone: undoing.Undone) -> str:
+    rows = undone.deleted + undone.restored
+    parts = [f"{undone.moved} tables were taken back" if undone.moved else "no table had been published"]
+    if rows:
+        parts.append(f"{undone.deleted} added rows deleted and {undone.restored} changed rows restored in live tables")
+    return "; ".join(parts) + "."

@@ -1,0 +1,242 @@
+"""Staging: the snapshot's rows, converted, into the staging schema on the target, chunk by chunk, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from migrator_tui.convert.codecs import Codec, CodecError, codec, encode
+from migrator_tui.convert.identifiers import quote
+from migrator_tui.migration import quarantine
+from migrator_tui.migration.board import Board
+from migrator_tui.migration.control import Control
+from migrator_tui.migration.quarantine import RowSets
+from migrator_tui.migration.workers import Workers
+from migrator_tui.model.errors import SourceError, UsageError
+from migrator_tui.model.plan import ColumnPlan, Plan, TablePlan
+from migrator_tui.model.profile import Chunk, SourceProfile
+from migrator_tui.model.progress import TableState
+from migrator_tui.model.schema import Database, Table, TableName
+from migrator_tui.postgres import ledger
+from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.postgres.ddl import LOCATOR, create_enum, create_staging_table, staged_name, staging_schema
+from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.load import Loader
+from migrator_tui.postgres.merge import sql
+from migrator_tui.sqlite.read import SnapshotReader
+
+BATCH_BYTES = 1 << 20
+"""About the bytes of one Arrow batch: small enough that a pause or cancel is noticed well within a second."""
+MAX_BATCH_ROWS = 16_384
+TABLES_PER_TRANSACTION = 100
+
+_EMPTY = {"0": pa.int64(), "0.0": pa.float64(), "''": pa.string(), "x''": pa.binary()}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The frozen source and everything known about it."""
+
+    snapshot: Path
+    database: Database
+    profile: SourceProfile
+
+    def table(self, name: str) -> Table:
+        """A source table's schema."""
+        found = self.database.table(TableName("", name))
+        if found is None:
+            raise KeyError(name)
+        return found
+
+
+class Encoder:
+    """Converts one table's rows: reads batches of the snapshot, leaves out and nulls what was decided, encodes."""
+
+    def __init__(self, source: Source, table: TablePlan, sets: RowSets, *, with_generated: bool = False) -> None:
+        self._source = source
+        self._plan = table
+        self._table = source.table(table.source)
+        self.columns: tuple[ColumnPlan, ...] = table.columns if with_generated else table.moved_columns
+        self.codecs: tuple[Codec, ...] = tuple(codec(column.codec) for column in self.columns)
+        self._left_out = pa.array(sorted(sets.quarantined.get(table.source, {})), pa.int64())
+        nulled = sets.nulled.get(table.source, {})
+        self._nulled = {name: pa.array(sorted(rows), pa.int64()) for name, rows in nulled.items()}
+        self.schema = pa.schema(
+            [pa.field(LOCATOR, pa.int64())]
+            + [
+                pa.field(column.target, c.to_target(pa.array([], _EMPTY[c.header])).type)
+                for column, c in zip(self.columns, self.codecs, strict=True)
+            ]
+        )
+
+    def batches(self, reader: SnapshotReader, chunk: Chunk, check: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+        """The chunk's encoded batches. ``check`` is called before each; what it raises ends the iteration.
+
+        Raises:
+            SourceError: A value that the plan's codec cannot carry, named by table, column and row.
+        """
+        wanted = [
+            (column.target, c.header, c.source_expression(column.source))
+            for column, c in zip(self.columns, self.codecs, strict=True)
+        ]
+        rows = max(1, min(MAX_BATCH_ROWS, BATCH_BYTES * max(1, chunk.rows) // max(1, chunk.bytes)))
+        for batch in reader.batches(self._table, wanted, chunk.lo, chunk.hi, batch_rows=rows):
+            check()
+            kept = batch
+            if len(self._left_out):
+                kept = batch.filter(pc.invert(pc.is_in(batch.column(0), self._left_out)))
+            if kept.num_rows:
+                yield self._encode(kept)
+
+    def _encode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        locators = batch.column(0)
+        arrays = [locators]
+        for index, (column, c) in enumerate(zip(self.columns, self.codecs, strict=True), start=1):
+            values = batch.column(index)
+            if column.source in self._nulled:
+                hit = pc.is_in(locators, self._nulled[column.source])
+                values = pc.if_else(hit, pa.scalar(None, values.type), values)
+            try:
+                arrays.append(encode(c, values))
+            except CodecError as error:
+                raise SourceError(
+                    "VALUE-UNEXPECTED",
+                    f"{self._plan.source}.{column.source}, row {locators[error.index].as_py()}: a value cannot become "
+                    f"{column.type}: {error}.",
+                    "Give the column another type or codec in the plan (text and bytea take every text), and migrate "
+                    "with --plan.",
+                ) from error
+        return pa.record_batch(arrays, schema=self.schema)
+
+
+class LoadContext:
+    """A worker's two connections: one to the snapshot, one to the target."""
+
+    def __init__(self, snapshot: Path, target: Target, fence: Fence) -> None:
+        self.loader = Loader(target, fence, staging_schema(fence.run))
+        self.reader = SnapshotReader(snapshot)
+
+    def close(self) -> None:
+        """Close both."""
+        self.loader.close()
+        self.reader.close()
+
+
+def prepare(connection: psycopg.Connection[Any], plan: Plan, fence: Fence) -> None:
+    """Create the staging schema and its tables, or what of them is missing."""
+    schema = staging_schema(fence.run)
+    with connection.transaction():
+        ledger.hold(connection, fence)
+        connection.execute(sql(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}"))
+        connection.execute(sql(f"REVOKE ALL ON SCHEMA {quote(schema)} FROM PUBLIC"))
+        for enum in plan.enums:
+            if not _exists(connection, "to_regtype", schema, enum.name.name):
+                connection.execute(sql(create_enum(enum, schema)))
+    for begin in range(0, len(plan.moved), TABLES_PER_TRANSACTION):
+        with connection.transaction():
+            ledger.hold(connection, fence)
+            for table in plan.moved[begin : begin + TABLES_PER_TRANSACTION]:
+                if not _exists(connection, "to_regclass", schema, staged_name(table)):
+                    connection.execute(sql(create_staging_table(table, schema, plan.enums)))
+
+
+def _exists(connection: psycopg.Connection[Any], function: str, schema: str, name: str) -> bool:
+    row = connection.execute(sql(f"SELECT {function}(%s) IS NOT NULL"), (f"{quote(schema)}.{quote(name)}",)).fetchone()
+    return bool(row and row[0])
+
+
+def stage(
+    source: Source,
+    plan: Plan,
+    sets: RowSets,
+    target: Target,
+    fence: Fence,
+    board: Board,
+    control: Control,
+    *,
+    workers: int,
+) -> None:
+    """Load every chunk that the ledger does not have yet.
+
+    Raises:
+        Interrupted, FenceLost, SourceError, TargetError: As the words say; what is committed stays for ``resume``.
+    """
+    with connect(target) as connection:
+        committed = ledger.chunks(connection, fence.run)
+    left: dict[str, int] = {}
+    tasks: list[tuple[TablePlan, Chunk]] = []
+    encoders: dict[str, Encoder] = {}
+    for table in plan.moved:
+        done = committed.get(table.source, {})
+        chunks = source.profile.tables[table.source].chunks
+        _same_chunks(table.source, chunks, done)
+        for row in done.values():
+            board.add(table.source, rows=row.staged_rows, quarantined=row.quarantined_rows, bytes=row.bytes)
+        waiting = [chunk for chunk in chunks if chunk.seq not in done]
+        left[table.source] = len(waiting)
+        encoders[table.source] = Encoder(source, table, sets)
+        tasks += [(table, chunk) for chunk in waiting]
+        board.set_table(table.source, TableState.WAITING if waiting else TableState.STAGED)
+    # The longest table first, so that no worker is left alone with it at the end.
+    tasks.sort(key=lambda task: (-task[0].bytes, task[0].source, task[1].seq))
+
+    def work(context: LoadContext, task: tuple[TablePlan, Chunk]) -> None:
+        table, chunk = task
+        board.set_table(table.source, TableState.STAGING)
+        encoder = encoders[table.source]
+        chosen = sets.within(table.source, chunk)
+        rows = quarantine.rows_of(source.snapshot, source.database, table, chosen) if chosen else []
+        batches = encoder.batches(context.reader, chunk, control.within_chunk)
+        done = context.loader.load(table.source, staged_name(table), chunk, batches, encoder.schema, rows)
+        board.add(table.source, rows=done.staged_rows, quarantined=done.quarantined_rows, bytes=done.bytes)
+        left[table.source] -= 1
+        if left[table.source] == 0:
+            board.set_table(table.source, TableState.STAGED)
+
+    Workers(
+        "stage",
+        workers,
+        target,
+        control,
+        open_context=lambda: LoadContext(source.snapshot, target, fence),
+        work=work,
+        on_retry=board.set_retry,
+        terminate=lambda contexts: terminate(target, [context.loader.backend_pid for context in contexts]),
+    ).run(tasks)
+
+
+def terminate(target: Target, pids: list[int]) -> None:
+    """End backends of this program's own workers that do not react."""
+    with connect(target) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (pids,))
+
+
+def staged_counts(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[str, tuple[int, int]]:
+    """Source name → (staged, quarantined) rows by the ledger."""
+    committed = ledger.chunks(connection, run)
+    return {
+        table.source: (
+            sum(chunk.staged_rows for chunk in committed.get(table.source, {}).values()),
+            sum(chunk.quarantined_rows for chunk in committed.get(table.source, {}).values()),
+        )
+        for table in plan.moved
+    }
+
+
+def _same_chunks(table: str, chunks: tuple[Chunk, ...], done: Mapping[int, ledger.ChunkRow]) -> None:
+    by_seq = {chunk.seq: chunk for chunk in chunks}
+    for seq, row in done.items():
+        chunk = by_seq.get(seq)
+        if chunk is None or (chunk.lo, chunk.hi) != (row.lo, row.hi):
+            raise UsageError(
+                "RESUME-CHUNKS",
+                f"{table}: the rows that were staged were divided otherwise than this program divides them.",
+                "The run was begun by another version of migrator-tui: resume it with that one, or roll it back and "
+                "start anew.",
+            )

@@ -1,0 +1,303 @@
+"""Merging staged rows into a live table: detection, the guarded writes, and their journal. Set-wise SQL throughout.
+
+Rows are paired by the plan's match key. Detection writes one row per staged row into ``_mt_state_<table>`` in the
+staging schema: what it met, and the hash of the live row that was met, so that every later write can be guarded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, LiteralString
+
+import psycopg
+
+from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
+from migrator_tui.model.decisions import ConflictChoice, Decisions, OnConflict
+from migrator_tui.model.plan import TablePlan
+from migrator_tui.model.schema import TableName
+from migrator_tui.postgres.ddl import LOCATOR, staged_name
+from migrator_tui.postgres.ledger import Fence
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCounts:
+    """How many staged rows met what.
+
+    Attributes:
+        new: No live row of that key.
+        same: A live row with equal values.
+        different: A live row with other values: ``update_exists`` in Postgres' words.
+        clashing: No live row of that key, but one that holds the same value of another unique key.
+        undecided: Of the different and clashing ones, those without a choice.
+        changed: Since they were shown: conflicts once more.
+    """
+
+    new: int = 0
+    same: int = 0
+    different: int = 0
+    clashing: int = 0
+    undecided: int = 0
+    changed: int = 0
+
+    @property
+    def conflicts(self) -> int:
+        """Rows that need a choice."""
+        return self.different + self.clashing
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """One staged row that met a different live row."""
+
+    table: str
+    kind: str
+    key: str
+    choice: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What merging one table wrote."""
+
+    inserted: int
+    updated: int
+    unchanged: int
+    kept_target: int
+
+
+def sql(text: str) -> LiteralString:
+    """SQL that was put together from quoted identifiers; psycopg asks for a literal."""
+    return text
+
+
+def row_hash(alias: str) -> str:
+    """SQL for the hash of a whole row, stable within a server version and the session settings of ``connect``."""
+    return f"md5({alias}::text)"
+
+
+class Merge:
+    """The statements that merge one table, all in terms of the staging schema and the live table."""
+
+    def __init__(self, table: TablePlan, schema: str, uniques: Sequence[tuple[str, ...]]) -> None:
+        """``uniques``: the live table's unique keys, the match key left out."""
+        self.table = table
+        self.staged = f"{quote(schema)}.{quote(staged_name(table))}"
+        digest = hashlib.sha256(str(table.target).encode()).hexdigest()[:10]
+        self.state = f"{quote(schema)}.{quote(f'_mt_state_{digest}')}"
+        self.live = quote_name(table.target)
+        self.columns = tuple(column.target for column in table.moved_columns)
+        self.values = tuple(column for column in self.columns if column not in table.match_key)
+        self.uniques = tuple(
+            key for key in uniques if set(key) != set(table.match_key) and set(key) <= set(self.columns)
+        )
+
+    def _paired(self, left: str, right: str) -> str:
+        return " AND ".join(f"{left}.{quote(c)} = {right}.{quote(c)}" for c in self.table.match_key)
+
+    def _differs(self, left: str, right: str) -> str:
+        if not self.values:
+            return "false"
+        return " OR ".join(
+            f"{left}.{quote(c)}{self._exact(c)} IS DISTINCT FROM {right}.{quote(c)}{self._exact(c)}"
+            for c in self.values
+        )
+
+    def _exact(self, column: str) -> str:
+        """Types that have no equality, or one that passes over a difference, are compared as text."""
+        kind = next(c.type for c in self.table.columns if c.target == column)
+        return "::text" if kind in ("json", "xml", "citext", "point") else ""
+
+    def _clashes(self, left: str) -> str:
+        if not self.uniques:
+            return "false"
+        return " OR ".join(
+            f"EXISTS (SELECT 1 FROM {self.live} u WHERE "
+            + " AND ".join(f"u.{quote(c)} = {left}.{quote(c)}" for c in key)
+            + ")"
+            for key in self.uniques
+        )
+
+    def _key_json(self, alias: str) -> str:
+        pairs = ", ".join(f"{quote_literal(c)}, {alias}.{quote(c)}" for c in self.table.match_key)
+        return f"jsonb_build_object({pairs})"
+
+    def _detection(self) -> str:
+        return (
+            f"SELECT s.{quote(LOCATOR)} AS src, CASE "
+            f"WHEN l.ctid IS NULL AND ({self._clashes('s')}) THEN 'clashing' WHEN l.ctid IS NULL THEN 'new' "
+            f"WHEN {self._differs('s', 'l')} THEN 'different' ELSE 'same' END AS met, "
+            f"CASE WHEN l.ctid IS NULL THEN NULL ELSE {row_hash('l')} END AS live_hash, {self._key_json('s')} AS key "
+            f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self._paired('s', 'l')}"
+        )
+
+    def detect(self, connection: psycopg.Connection[Any]) -> MergeCounts:
+        """Find out what each staged row meets, keeping the choices of an earlier detection that still holds."""
+        connection.execute(
+            sql(
+                f"CREATE TABLE IF NOT EXISTS {self.state} "
+                "(src bigint PRIMARY KEY, met text NOT NULL, live_hash text, key jsonb NOT NULL, choice text)"
+            )
+        )
+        connection.execute(
+            sql(
+                f"INSERT INTO {self.state} AS o (src, met, live_hash, key) {self._detection()} "
+                "ON CONFLICT (src) DO UPDATE SET met = excluded.met, live_hash = excluded.live_hash, "
+                "choice = CASE WHEN o.met = excluded.met AND o.live_hash IS NOT DISTINCT FROM excluded.live_hash "
+                "THEN o.choice END"
+            )
+        )
+        return self.counts(connection)
+
+    def counts(self, connection: psycopg.Connection[Any]) -> MergeCounts:
+        """The counts of the last detection."""
+        row = connection.execute(
+            sql(
+                "SELECT count(*) FILTER (WHERE met = 'new'), count(*) FILTER (WHERE met = 'same'), "
+                "count(*) FILTER (WHERE met = 'different'), count(*) FILTER (WHERE met = 'clashing'), "
+                "count(*) FILTER (WHERE met IN ('different', 'clashing') AND choice IS NULL) "
+                f"FROM {self.state}"
+            )
+        ).fetchone()
+        return MergeCounts(*(row or ()))
+
+    def decide(self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict) -> MergeCounts:
+        """Fill in the choices: rows named by key first, then rules, then the policy."""
+        names = {"*", self.table.source, str(self.table.target), self.table.target.name}
+        for decision in decisions.conflicts:
+            if decision.table in names:
+                self._choose(
+                    connection,
+                    decision.choice,
+                    decision.kind,
+                    where="key @> %s::jsonb",
+                    parameters=(psycopg.types.json.Jsonb(dict(decision.key)),),
+                )
+        for rule in decisions.rules:
+            if rule.table in names:
+                self._choose(connection, rule.choice, rule.kind)
+        if policy in (OnConflict.KEEP_TARGET, OnConflict.KEEP_SOURCE):
+            self._choose(connection, ConflictChoice(policy.value), None)
+        return self.counts(connection)
+
+    def _choose(
+        self,
+        connection: psycopg.Connection[Any],
+        choice: ConflictChoice,
+        kind: str | None,
+        where: str = "true",
+        parameters: tuple[Any, ...] = (),
+    ) -> None:
+        # A clash with another row's unique value cannot be overwritten: the source's row has a key of its own.
+        met = {None: ("different", "clashing"), "same-key": ("different",), "unique": ("clashing",)}.get(kind, ())
+        if choice is ConflictChoice.KEEP_SOURCE:
+            met = tuple(m for m in met if m == "different")
+        if met:
+            connection.execute(
+                sql(f"UPDATE {self.state} SET choice = %s WHERE choice IS NULL AND met = ANY(%s) AND {where}"),
+                (choice.value, list(met), *parameters),
+            )
+
+    def sample(self, connection: psycopg.Connection[Any], limit: int = 20) -> list[Conflict]:
+        """The first undecided conflicts."""
+        rows = connection.execute(
+            sql(
+                f"SELECT met, key::text, choice FROM {self.state} "
+                "WHERE met IN ('different', 'clashing') AND choice IS NULL ORDER BY src LIMIT %s"
+            ),
+            (limit,),
+        )
+        kinds = {"different": "same-key", "clashing": "unique"}
+        return [Conflict(self.table.source, kinds[met], key, choice) for met, key, choice in rows]
+
+    def changed_since(self, connection: psycopg.Connection[Any]) -> int:
+        """Rows that now meet something else than what was detected. Call with the live table locked."""
+        row = connection.execute(
+            sql(
+                f"SELECT count(*) FROM ({self._detection()}) n JOIN {self.state} o USING (src) "
+                "WHERE n.met <> o.met OR (n.met = 'different' AND n.live_hash IS DISTINCT FROM o.live_hash)"
+            )
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def write(self, connection: psycopg.Connection[Any], fence: Fence) -> Merged:
+        """Write the decided rows with their journal. The live table is locked and unchanged since detection."""
+        columns = ", ".join(map(quote, self.columns))
+        chosen = ", ".join(f"s.{quote(c)}" for c in self.columns)
+        journal = "INSERT INTO migrator.undo (run, tbl, key, op, before, after_hash)"
+        tbl = quote_literal(str(self.table.target))
+        inserted = connection.execute(
+            sql(
+                f"WITH w AS (INSERT INTO {self.live} ({columns}) OVERRIDING SYSTEM VALUE SELECT {chosen} "
+                f"FROM {self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} AND d.met = 'new' "
+                f"RETURNING *) {journal} "
+                f"SELECT %s, {tbl}, {self._key_json('w')}, 'insert', NULL, {row_hash('w')} FROM w"
+            ),
+            (fence.run,),
+        ).rowcount
+        updated = 0
+        if self.values:
+            taken = f"{self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} AND d.choice = 'keep-source'"
+            # The images are read before the update sees the table, both in one statement and one snapshot.
+            updated = connection.execute(
+                sql(
+                    f"WITH b AS (SELECT {self._key_json('l')} AS key, to_jsonb(l) AS before FROM {self.live} l "
+                    f"JOIN ({taken}) ON {self._paired('s', 'l')}), "
+                    f"w AS (UPDATE {self.live} l SET {', '.join(f'{quote(c)} = s.{quote(c)}' for c in self.values)} "
+                    f"FROM {taken} WHERE {self._paired('s', 'l')} AND {row_hash('l')} = d.live_hash RETURNING l.*), "
+                    f"a AS ({self._archive('target', taken)}) "
+                    f"{journal} SELECT %s, {tbl}, b.key, 'update', b.before, {row_hash('w')} "
+                    f"FROM w JOIN b ON b.key = {self._key_json('w')}"
+                ),
+                (fence.run, fence.run),
+            ).rowcount
+        kept = f"{self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} AND d.choice = 'keep-target'"
+        connection.execute(
+            sql(
+                "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
+                f"SELECT %s, {tbl}, d.key, 'source', to_jsonb(s) FROM {kept}"
+            ),
+            (fence.run,),
+        )
+        counts = self.counts(connection)
+        row = connection.execute(sql(f"SELECT count(*) FROM {self.state} WHERE choice = 'keep-target'")).fetchone()
+        return Merged(inserted, updated, counts.same, int(row[0]) if row else 0)
+
+    def _archive(self, side: str, taken: str) -> str:
+        tbl = quote_literal(str(self.table.target))
+        return (
+            "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
+            f"SELECT %s, {tbl}, {self._key_json('l')}, '{side}', to_jsonb(l) FROM {self.live} l "
+            f"JOIN ({taken}) ON {self._paired('s', 'l')} RETURNING 1"
+        )
+
+    def unexpected(self, connection: psycopg.Connection[Any]) -> int:
+        """After the write, in the same transaction: staged rows that are not on the target as they should be."""
+        row = connection.execute(
+            sql(
+                f"SELECT count(*) FROM {self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} "
+                f"LEFT JOIN {self.live} l ON {self._paired('s', 'l')} "
+                "WHERE (d.met IN ('new', 'same') OR d.choice = 'keep-source') "
+                f"AND (l.ctid IS NULL OR ({self._differs('s', 'l')}))"
+            )
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+
+def live_uniques(connection: psycopg.Connection[Any], table: TableName) -> list[tuple[str, ...]]:
+    """Column sets of a live table's plain unique indexes (not partial, not on expressions)."""
+    rows = connection.execute(
+        "SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_index i "
+        "CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, n) "
+        "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+        "WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indpred IS NULL AND i.indexprs IS NULL "
+        "AND k.n <= i.indnkeyatts GROUP BY i.indexrelid",
+        (quote_name(table),),
+    ).fetchall()
+    return [tuple(row[0]) for row in rows]
+
+
+def with_changes(counts: MergeCounts, changed: int) -> MergeCounts:
+    """The counts with the number of rows that changed under way."""
+    return replace(counts, changed=changed)

@@ -1,0 +1,284 @@
+"""Publishing: staged tables become visible, and staged rows join live tables, in one transaction.
+
+The order is the one that was found to work on Postgres 15: lock merged tables, detect again, merge with before-images,
+move enum types (they do not follow their table), move tables, add foreign keys onto live tables NOT VALID, views,
+identities, compare, write the state, commit. What needs no atomicity (VALIDATE, ANALYZE, the API's schema cache)
+comes after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from migrator_tui.convert.identifiers import quote, quote_name
+from migrator_tui.model.errors import MigratorError, TargetError, VerificationFailed
+from migrator_tui.model.plan import Action, Plan, TablePlan
+from migrator_tui.model.schema import TableName
+from migrator_tui.postgres.ddl import LOCATOR, add_foreign_key, staged_name, staging_schema
+from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
+from migrator_tui.postgres.merge import Merge, Merged, live_uniques, sql
+
+LOCK_TIMEOUT_MS = 3_000
+STEP = "published"
+
+
+class ChangedSince(MigratorError):
+    """Live rows changed between the decision and the publish: they are conflicts once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was published.
+
+    Attributes:
+        merged: Source name → what merging wrote.
+        created: Source name → rows visible.
+        unvalidated: Foreign keys that hold for new rows only: ``(table, constraint)``.
+    """
+
+    merged: Mapping[str, Merged]
+    created: Mapping[str, int]
+    unvalidated: tuple[tuple[TableName, str], ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def merges(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[str, Merge]:
+    """The merge of each table that the plan adds to a live one, by source name."""
+    schema = staging_schema(run)
+    return {
+        table.source: Merge(table, schema, live_uniques(connection, table.target))
+        for table in plan.moved
+        if table.action is Action.MERGE
+    }
+
+
+def publish(
+    connection: psycopg.Connection[Any],
+    plan: Plan,
+    fence: Fence,
+    staged_rows: Mapping[str, int],
+    *,
+    failpoint: Callable[[str], None] = lambda name: None,
+) -> Published:
+    """Publish everything, or nothing.
+
+    Args:
+        staged_rows: Source name → rows that staging committed.
+        failpoint: Called with a name before each step; tests raise or kill there.
+
+    Raises:
+        ConnectionLost: A lock was not to be had in time, or the connection ended; nothing is published unless the
+            state says so.
+        ChangedSince: Live rows changed since they were decided upon.
+        VerificationFailed: What would be visible is not what was staged; rolled back.
+        TargetError: A name was taken meanwhile, or the server refused; rolled back.
+    """
+    done = read_step(connection, fence.run, STEP)
+    if done is not None:  # a COMMIT whose answer was lost
+        return _from_step(done)
+    schema = staging_schema(fence.run)
+    with connection.transaction():
+        connection.execute(sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+        set_state(connection, fence, "published")
+        failpoint("publish-locked")
+        by_table = merges(connection, plan, fence.run)
+        _lock(connection, plan)
+        _detect_again(connection, by_table)
+        merged = {source: merge.write(connection, fence) for source, merge in by_table.items()}
+        failpoint("publish-merged")
+        _move_types(connection, plan, schema)
+        _move_tables(connection, plan, schema)
+        failpoint("publish-moved")
+        unvalidated = _foreign_keys(connection, plan)
+        _views(connection, plan)
+        _raise_sequences(connection, plan)
+        created = _compare(connection, plan, by_table, staged_rows)
+        failpoint("publish-compared")
+        published = Published(merged, created, unvalidated)
+        write_step(connection, fence.run, STEP, _to_step(connection, plan, published))
+        failpoint("publish-commit")
+    return published
+
+
+def after_publish(connection: psycopg.Connection[Any], plan: Plan, published: Published, run: str) -> tuple[str, ...]:
+    """What comes after the commit; a failure here is a note, never a failed run.
+
+    Returns:
+        A line for each foreign key that live rows keep from being validated.
+    """
+    notes = []
+    for table, name in published.unvalidated:
+        try:
+            connection.execute(sql(f"ALTER TABLE {quote_name(table)} VALIDATE CONSTRAINT {quote(name)}"))
+        except errors.ForeignKeyViolation as error:
+            notes.append(f"{table}: foreign key {name} holds for new rows only: {str(error).splitlines()[0]}")
+    for moved in plan.moved:
+        connection.execute(sql(f"ANALYZE {quote_name(moved.target)}"))
+    connection.execute("NOTIFY pgrst, 'reload schema'")
+    drop_staging(connection, run)
+    return tuple(notes)
+
+
+def drop_staging(connection: psycopg.Connection[Any], run: str) -> None:
+    """Drop the run's staging schema, in batches: dropping thousands of tables at once exhausts lock memory."""
+    drop_schema(connection, staging_schema(run))
+
+
+def drop_schema(connection: psycopg.Connection[Any], schema: str, *, batch: int = 100) -> None:
+    """Drop a schema of the program's own and all in it, some tables at a time. A schema that is not there is fine."""
+    while True:
+        rows = connection.execute(
+            "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relkind = 'r' LIMIT %s",
+            (schema, batch),
+        ).fetchall()
+        if not rows:
+            break
+        names = ", ".join(f"{quote(schema)}.{quote(row[0])}" for row in rows)
+        connection.execute(sql(f"DROP TABLE {names} CASCADE"))
+    connection.execute(sql(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE"))
+
+
+def _lock(connection: psycopg.Connection[Any], plan: Plan) -> None:
+    # In name order, so that two runs wait for one another instead of deadlocking.
+    for target in sorted(table.target for table in plan.moved if table.action is Action.MERGE):
+        connection.execute(sql(f"LOCK TABLE {quote_name(target)} IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _detect_again(connection: psycopg.Connection[Any], by_table: Mapping[str, Merge]) -> None:
+    for source, merge in by_table.items():
+        changed = merge.changed_since(connection)
+        if changed:
+            raise ChangedSince(
+                "CONFLICT-CHANGED",
+                f"{source}: {changed} live rows changed on the target since they were compared.",
+                "They are compared again.",
+            )
+
+
+def _move_types(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
+    for enum in plan.enums:
+        connection.execute(
+            sql(f"ALTER TYPE {quote(schema)}.{quote(enum.name.name)} SET SCHEMA {quote(enum.name.schema)}")
+        )
+
+
+def _move_tables(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
+    for table in _created(plan):
+        staged = f"{quote(schema)}.{quote(staged_name(table))}"
+        connection.execute(sql(f"ALTER TABLE {staged} DROP COLUMN {quote(LOCATOR)}"))
+        try:
+            connection.execute(sql(f"ALTER TABLE {staged} SET SCHEMA {quote(table.target.schema)}"))
+        except (errors.DuplicateTable, errors.DuplicateObject) as error:
+            raise TargetError(
+                "PUBLISH-NAME-TAKEN",
+                f"{table.target} cannot be published: {str(error).splitlines()[0]}.",
+                "Something of that name was created on the target since the plan was made. Nothing was published; "
+                "remove or rename it and resume, or start a new run.",
+            ) from error
+
+
+def _foreign_keys(connection: psycopg.Connection[Any], plan: Plan) -> tuple[tuple[TableName, str], ...]:
+    """Foreign keys from new tables onto live ones; those among new tables came along."""
+    new = {table.target for table in _created(plan)}
+    unvalidated = []
+    for table in _created(plan):
+        for key in table.foreign_keys:
+            if key.parent not in new:
+                statement = add_foreign_key(quote_name(table.target), key, quote_name(key.parent), validated=False)
+                connection.execute(sql(statement))
+                if key.validated:
+                    unvalidated.append((table.target, key.name or "fkey"))
+    return tuple(unvalidated)
+
+
+def _views(connection: psycopg.Connection[Any], plan: Plan) -> None:
+    for view in plan.views:
+        # The tables in the query are unqualified; only the target schema and pg_catalog may answer for them.
+        connection.execute(sql(f"SET LOCAL search_path = {quote(view.target.schema)}"))
+        connection.execute(sql(f"CREATE VIEW {quote_name(view.target)} AS {view.query}"))
+    if plan.views:
+        connection.execute("SET LOCAL search_path = DEFAULT")
+
+
+def _raise_sequences(connection: psycopg.Connection[Any], plan: Plan) -> None:
+    """Sequences of live tables are only ever raised: ``setval`` is not undone by a rollback."""
+    for table in plan.moved:
+        if table.action is not Action.MERGE:
+            continue
+        for column in table.moved_columns:
+            row = connection.execute(
+                "SELECT pg_get_serial_sequence(%s, %s)", (quote_name(table.target), column.target)
+            ).fetchone()
+            if row and row[0]:
+                connection.execute(
+                    sql(
+                        f"SELECT setval('{row[0].replace(chr(39), chr(39) * 2)}', m.high) "
+                        f"FROM (SELECT max({quote(column.target)}) AS high FROM {quote_name(table.target)}) m, "
+                        f"{row[0]} q WHERE m.high > q.last_value OR (m.high = q.last_value AND NOT q.is_called)"
+                    )
+                )
+
+
+def _compare(
+    connection: psycopg.Connection[Any], plan: Plan, by_table: Mapping[str, Merge], staged: Mapping[str, int]
+) -> dict[str, int]:
+    created = {}
+    for table in _created(plan):
+        row = connection.execute(sql(f"SELECT count(*) FROM {quote_name(table.target)}")).fetchone()
+        created[table.source] = int(row[0]) if row else 0
+        if created[table.source] != staged[table.source]:
+            raise VerificationFailed(
+                "PUBLISH-COUNT",
+                f"{table.target} would show {created[table.source]} rows, but {staged[table.source]} were staged.",
+                "Nothing was published. Somebody wrote into the staging schema; start a new run.",
+            )
+    for source, merge in by_table.items():
+        wrong = merge.unexpected(connection)
+        if wrong:
+            raise VerificationFailed(
+                "PUBLISH-MERGE",
+                f"{merge.table.target}: {wrong} rows would not be on the target as they were staged from {source}.",
+                "Nothing was published. A trigger or rule of the table changes rows as they are written.",
+            )
+    return created
+
+
+def _created(plan: Plan) -> list[TablePlan]:
+    return [table for table in plan.moved if table.action is Action.CREATE]
+
+
+def _to_step(connection: psycopg.Connection[Any], plan: Plan, published: Published) -> dict[str, Any]:
+    row = connection.execute(
+        "SELECT pg_current_xact_id()::xid::text, "
+        "ARRAY(SELECT x::xid::text FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x <> pg_current_xact_id())"
+    ).fetchone()
+    return {
+        "xid": row[0] if row else "",
+        # Transactions that had begun and may still write into a table that has just become visible to them.
+        "under_way": row[1] if row else [],
+        "created": [
+            {"source": t.source, "schema": t.target.schema, "name": t.target.name, "rows": published.created[t.source]}
+            for t in _created(plan)
+        ],
+        "enums": [[enum.name.schema, enum.name.name] for enum in plan.enums],
+        "views": [[view.target.schema, view.target.name] for view in plan.views],
+        "merged": {
+            source: [m.inserted, m.updated, m.unchanged, m.kept_target] for source, m in published.merged.items()
+        },
+        "merged_into": [[t.target.schema, t.target.name] for t in plan.moved if t.action is Action.MERGE],
+        "unvalidated": [[table.schema, table.name, name] for table, name in published.unvalidated],
+    }
+
+
+def _from_step(detail: Mapping[str, Any]) -> Published:
+    return Published(
+        {source: Merged(*counts) for source, counts in detail["merged"].items()},
+        {table["source"]: table["rows"] for table in detail["created"]},
+        tuple((TableName(schema, table), name) for schema, table, name in detail["unvalidated"]),
+    )

@@ -1,0 +1,265 @@
+"""Undo: a published run leaves the target, but never over a row that someone changed since.
+
+New tables, types and views move to a schema of their own, which keeps later edits; where nothing was edited they are
+then dropped, because the snapshot holds every row. Rows that publishing wrote into live tables are restored from the
+journal, backwards, where they still are what was written. Everything else is kept and listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from migrator_tui.convert.identifiers import quote, quote_name
+from migrator_tui.model.errors import TargetError
+from migrator_tui.model.schema import TableName
+from migrator_tui.postgres.ddl import undone_schema
+from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
+from migrator_tui.postgres.merge import row_hash, sql
+from migrator_tui.postgres.publish import LOCK_TIMEOUT_MS, STEP, drop_schema
+
+UNDO_STEP = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What undo did.
+
+    Attributes:
+        moved: Tables that left.
+        deleted, restored: Rows of live tables, as journalled.
+        kept: What was edited since and therefore kept, one line each.
+        kept_schema: The schema that still holds the run's tables, or None where they were dropped.
+    """
+
+    moved: int
+    deleted: int
+    restored: int
+    kept: tuple[str, ...]
+    kept_schema: str | None
+
+
+def undo(connection: psycopg.Connection[Any], fence: Fence) -> Undone:
+    """Roll a published run back, in one transaction, then drop what nobody edited.
+
+    Raises:
+        TargetError: The run was not published here.
+        ConnectionLost: A lock was not to be had in time, or the connection ended; calling again goes on.
+    """
+    done = read_step(connection, fence.run, UNDO_STEP)
+    if done is None:
+        done = _undo(connection, fence)
+    kept = list(done["kept"])
+    schema: str | None = undone_schema(fence.run)
+    if done["edited"]:
+        kept.append(f"The run's tables, with what was edited, are kept in the schema {schema}.")
+    else:
+        dependents = _drop(connection, undone_schema(fence.run), [tuple(name) for name in done["tables"]])
+        kept += dependents
+        schema = undone_schema(fence.run) if dependents else None
+    return Undone(len(done["tables"]), done["deleted"], done["restored"], tuple(kept), schema)
+
+
+def _undo(connection: psycopg.Connection[Any], fence: Fence) -> dict[str, Any]:
+    published = read_step(connection, fence.run, STEP)
+    if published is None:
+        raise TargetError("UNDO-NOT-PUBLISHED", f"The run {fence.run} was not published on this target.", "")
+    with connection.transaction():
+        connection.execute(sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+        set_state(connection, fence, "rolled_back")
+        tables = [(t["schema"], t["name"], t["rows"]) for t in published["created"]]
+        here = [(schema, name, rows) for schema, name, rows in tables if _exists(connection, schema, name)]
+        kept = [f"{s}.{n} is not there any more; it was left alone." for s, n, r in tables if (s, n, r) not in here]
+        for schema, name, _ in sorted(here):
+            connection.execute(sql(f"LOCK TABLE {quote(schema)}.{quote(name)} IN ACCESS EXCLUSIVE MODE"))
+        edits = _edits(connection, here, int(published["xid"]), [int(x) for x in published["under_way"]])
+        _detach(connection, here)
+        deleted, restored, kept_rows = _replay(connection, fence, published["merged_into"])
+        _move(connection, fence.run, published, here)
+        detail = {
+            "tables": [[schema, name] for schema, name, _ in here],
+            "edited": bool(edits),
+            "kept": kept + edits + kept_rows,
+            "deleted": deleted,
+            "restored": restored,
+        }
+        write_step(connection, fence.run, UNDO_STEP, detail)
+    return detail
+
+
+def _exists(connection: psycopg.Connection[Any], schema: str, name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{quote(schema)}.{quote(name)}",)).fetchone()
+    return bool(row and row[0])
+
+
+def _edits(
+    connection: psycopg.Connection[Any], tables: Sequence[tuple[str, str, int]], xid: int, under_way: Sequence[int]
+) -> list[str]:
+    """What was changed in the run's tables since they were published.
+
+    A row's ``xmin`` names the transaction that wrote it; staged rows are older than the publishing transaction, and
+    none of those that were under way then. So is the catalogue's row of a table that nobody altered, granted, or hung
+    a trigger or policy on since.
+    """
+    newer_than = f"(age(xmin) < age('{xid}'::xid) OR xmin::text = ANY(%s))"
+    running = [str(x) for x in under_way]
+    found = []
+    for schema, name, rows in tables:
+        table = f"{quote(schema)}.{quote(name)}"
+        row = connection.execute(
+            sql(f"SELECT count(*), count(*) FILTER (WHERE {newer_than}) FROM {table}"), (running,)
+        ).fetchone()
+        now, newer = (int(row[0]), int(row[1])) if row else (0, 0)
+        gone = rows - (now - newer)
+        if newer or gone:
+            found.append(f"{schema}.{name}: {newer} rows were added or changed since, {gone} are gone or changed.")
+        altered = connection.execute(
+            sql(f"SELECT {newer_than} FROM pg_class WHERE oid = %s::regclass"), (running, table)
+        ).fetchone()
+        if altered and altered[0]:
+            found.append(f"{schema}.{name}: the table itself was altered since (columns, grants, policies, triggers).")
+    return found
+
+
+def _detach(connection: psycopg.Connection[Any], tables: Sequence[tuple[str, str, int]]) -> None:
+    """Drop foreign keys from the run's tables onto tables that stay: they would block the application's deletes."""
+    names = [f"{quote(schema)}.{quote(name)}" for schema, name, _ in tables]
+    rows = connection.execute(
+        "SELECT conrelid::regclass::text, conname::text FROM pg_constraint WHERE contype = 'f' "
+        "AND conrelid = ANY(%s::regclass[]) AND NOT confrelid = ANY(%s::regclass[])",
+        (names, names),
+    ).fetchall()
+    for table, constraint in rows:
+        connection.execute(sql(f"ALTER TABLE {table} DROP CONSTRAINT {quote(constraint)}"))
+
+
+def _move(
+    connection: psycopg.Connection[Any], run: str, published: Mapping[str, Any], tables: Sequence[tuple[str, str, int]]
+) -> None:
+    schema = quote(undone_schema(run))
+    connection.execute(sql(f"CREATE SCHEMA {schema}"))
+    connection.execute(sql(f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC"))
+    for view_schema, name in reversed(published["views"]):
+        if _exists(connection, view_schema, name):
+            connection.execute(sql(f"ALTER VIEW {quote(view_schema)}.{quote(name)} SET SCHEMA {schema}"))
+    for table_schema, name, _ in tables:
+        connection.execute(sql(f"ALTER TABLE {quote(table_schema)}.{quote(name)} SET SCHEMA {schema}"))
+    for type_schema, name in published["enums"]:
+        connection.execute(sql(f"ALTER TYPE {quote(type_schema)}.{quote(name)} SET SCHEMA {schema}"))
+
+
+def _drop(connection: psycopg.Connection[Any], schema: str, tables: Sequence[tuple[str, ...]]) -> list[str]:
+    """Drop the unedited tables, views and types; what something else depends on stays and is named."""
+    outside = connection.execute(
+        "SELECT DISTINCT d.classid::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid) "
+        "FROM pg_depend d JOIN pg_class r ON d.refclassid = 'pg_class'::regclass AND r.oid = d.refobjid "
+        "JOIN pg_namespace n ON n.oid = r.relnamespace AND n.nspname = %(schema)s "
+        "LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid "
+        "LEFT JOIN pg_class wc ON wc.oid = w.ev_class LEFT JOIN pg_namespace wn ON wn.oid = wc.relnamespace "
+        "LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid "
+        "LEFT JOIN pg_class kc ON kc.oid = k.conrelid LEFT JOIN pg_namespace kn ON kn.oid = kc.relnamespace "
+        "WHERE (w.oid IS NOT NULL AND wn.nspname <> %(schema)s) OR (k.oid IS NOT NULL AND kn.nspname <> %(schema)s)",
+        {"schema": schema},
+    ).fetchall()
+    if outside:
+        return [
+            f"{what} depends on a table of the run; the tables are kept in the schema {schema}." for _, what in outside
+        ]
+    try:
+        drop_schema(connection, schema)
+    except errors.DependentObjectsStillExist as error:
+        return [f"{str(error).splitlines()[0]}; kept in the schema {schema}."]
+    return []
+
+
+def _replay(
+    connection: psycopg.Connection[Any], fence: Fence, merged_into: Sequence[Sequence[str]]
+) -> tuple[int, int, list[str]]:
+    """Undo the journalled writes, children before parents; what is no longer as written is kept and named."""
+    deleted = restored = 0
+    kept: list[str] = []
+    for schema, name in reversed(merged_into):
+        table = TableName(schema, name)
+        deleted += _delete_inserted(connection, fence, table)
+        restored += _restore_updated(connection, fence, table)
+        kept += [
+            f"{table} {key}: {'was added' if op == 'insert' else 'was updated'} by the run and changed or referred to "
+            "since; kept."
+            for key, op in _left(connection, fence, table)
+        ]
+    return deleted, restored, kept
+
+
+def _pair(connection: psycopg.Connection[Any], table: TableName) -> str:
+    """SQL that pairs live row ``t`` with journal row ``u`` by the key that the journal recorded."""
+    row = connection.execute(
+        "SELECT array_agg(k) FROM (SELECT jsonb_object_keys(key) AS k FROM (SELECT key FROM migrator.undo "
+        "WHERE tbl = %s LIMIT 1) one) keys",
+        (str(table),),
+    ).fetchone()
+    names: list[str] = row[0] if row and row[0] else []
+    record = f"jsonb_populate_record(NULL::{quote_name(table)}, u.key)"
+    return " AND ".join(f"t.{quote(name)} = ({record}).{quote(name)}" for name in names) or "false"
+
+
+def _delete_inserted(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> int:
+    free = "".join(f" AND NOT EXISTS ({child})" for child in _references(connection, table))
+    return connection.execute(
+        sql(
+            f"WITH gone AS (DELETE FROM {quote_name(table)} t USING migrator.undo u WHERE u.run = %s AND u.tbl = %s "
+            f"AND u.op = 'insert' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash{free} "
+            "RETURNING u.seq) DELETE FROM migrator.undo u USING gone WHERE u.run = %s AND u.seq = gone.seq"
+        ),
+        (fence.run, str(table), fence.run),
+    ).rowcount
+
+
+def _restore_updated(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> int:
+    columns = [
+        row[0]
+        for row in connection.execute(
+            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
+            "AND attgenerated = '' ORDER BY attnum",
+            (quote_name(table),),
+        )
+    ]
+    assignments = ", ".join(
+        f"{quote(c)} = (jsonb_populate_record(NULL::{quote_name(table)}, u.before)).{quote(c)}" for c in columns
+    )
+    return connection.execute(
+        sql(
+            f"WITH back AS (UPDATE {quote_name(table)} t SET {assignments} FROM migrator.undo u WHERE u.run = %s "
+            f"AND u.tbl = %s AND u.op = 'update' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash "
+            "RETURNING u.seq) DELETE FROM migrator.undo u USING back WHERE u.run = %s AND u.seq = back.seq"
+        ),
+        (fence.run, str(table), fence.run),
+    ).rowcount
+
+
+def _left(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> list[tuple[str, str]]:
+    return connection.execute(
+        "SELECT key::text, op FROM migrator.undo WHERE run = %s AND tbl = %s ORDER BY seq", (fence.run, str(table))
+    ).fetchall()
+
+
+def _references(connection: psycopg.Connection[Any], table: TableName) -> list[str]:
+    """A subquery per foreign key onto the table: rows that refer to ``t``, itself apart."""
+    rows = connection.execute(
+        "SELECT conrelid::regclass::text, "
+        "(SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(conkey) WITH ORDINALITY k(num, n) "
+        "JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.num), "
+        "(SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(confkey) WITH ORDINALITY k(num, n) "
+        "JOIN pg_attribute a ON a.attrelid = confrelid AND a.attnum = k.num) "
+        "FROM pg_constraint WHERE contype = 'f' AND confrelid = %s::regclass",
+        (quote_name(table),),
+    ).fetchall()
+    return [
+        f"SELECT 1 FROM {child} c WHERE "
+        + " AND ".join(f"c.{quote(a)} = t.{quote(b)}" for a, b in zip(columns, parents, strict=True))
+        + (" AND c.ctid <> t.ctid" if child in (quote_name(table), table.name) else "")
+        for child, columns, parents in rows
+    ]

@@ -1,0 +1,163 @@
+"""Profile a snapshot: what is really stored, over every row, and the chunks that each table is read in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.model.errors import Interrupted, SourceError
+from migrator_tui.model.profile import OrphanCount, SourceProfile, TableProfile
+from migrator_tui.model.schema import Database, Table
+from migrator_tui.sqlite import references
+from migrator_tui.sqlite.chunks import chunks_of
+from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
+from migrator_tui.sqlite.stored_values import count_classes, examine_texts
+
+CHUNK_BYTES = 8 << 20
+SHOWN_KEYS = 5
+
+
+def profile(
+    snapshot: Path,
+    database: Database,
+    *,
+    chunk_bytes: int = CHUNK_BYTES,
+    workers: int = 1,
+    on_table: Callable[[str, int], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> SourceProfile:
+    """Profile every table. Of virtual tables and the tables that they keep their data in, only rows are counted.
+
+    Args:
+        chunk_bytes: Bytes of values after which a chunk ends.
+        workers: Tables that are profiled at the same time.
+        on_table: Is told each table and its rows once that is profiled, from a worker's thread.
+        stop: Asked between batches; true ends the work.
+
+    Raises:
+        SourceError: ``SOURCE-READ``: a table cannot be read.
+        Interrupted: ``stop`` said so.
+    """
+
+    def check() -> None:
+        if stop is not None and stop():
+            raise Interrupted(
+                "CANCELLED", "Cancelled while the source was profiled.", "`resume` begins this step anew."
+            )
+
+    def one(table: Table) -> _Found:
+        check()
+        with SnapshotReader(snapshot) as reader:
+            found = _profile_table(reader, snapshot, database, table, chunk_bytes, check)
+        if on_table is not None:
+            on_table(table.name.name, found.table.rows)
+        return found
+
+    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="profile") as pool:
+        futures = [pool.submit(one, table) for table in database.tables]
+        try:
+            found = [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+    return SourceProfile(
+        {each.table.table: each.table for each in found},
+        tuple(orphan for each in found for orphan in each.orphans),
+        {(each.table.table, column): rows for each in found for column, rows in each.case_groups.items()},
+        {each.table.table: each.null_keys for each in found if each.null_keys},
+    )
+
+
+class _Found:
+    """What was found out about one table."""
+
+    def __init__(self, table: TableProfile) -> None:
+        self.table = table
+        self.orphans: tuple[OrphanCount, ...] = ()
+        self.case_groups: dict[str, int] = {}
+        self.null_keys = 0
+
+
+def _profile_table(
+    reader: SnapshotReader,
+    snapshot: Path,
+    database: Database,
+    table: Table,
+    chunk_bytes: int,
+    check: Callable[[], None],
+) -> _Found:
+    name = table.name.name
+    if table.virtual is not None or table.shadow_of is not None:
+        return _Found(TableProfile(name, _rows_if_readable(reader, table), 0, (), ()))
+    rows = _rows(reader, table)
+    counted = count_classes(reader, table, rows)
+    check()
+    wide = [column for column, counts in counted.items() if counts.texts or counts.blobs]
+    chunks = chunks_of(reader, table, wide, chunk_bytes=chunk_bytes, check=check)
+    columns = examine_texts(reader, table, counted, chunks, check)
+    profiled = TableProfile(name, rows, sum(chunk.bytes for chunk in chunks), tuple(columns.values()), chunks)
+    found = _Found(profiled)
+    check()
+    found.null_keys = _null_keys(reader, table, profiled)
+    found.case_groups = _case_groups(reader, table, profiled)
+    check()
+    found.orphans = _orphans(snapshot, database, table) if rows else ()
+    return found
+
+
+def _rows(reader: SnapshotReader, table: Table) -> int:
+    return int(reader.scalar_rows(f"SELECT count(*) FROM {quote_sqlite(table.name.name)}")[0][0])
+
+
+def _rows_if_readable(reader: SnapshotReader, table: Table) -> int:
+    try:
+        return _rows(reader, table)
+    except SourceError:  # its module is not part of this library
+        return 0
+
+
+def _null_keys(reader: SnapshotReader, table: Table, profiled: TableProfile) -> int:
+    key = table.primary_key.columns if table.primary_key is not None else ()
+    nullable = [name for name in key if profiled.column(name).nulls]
+    if len(nullable) <= 1:
+        return profiled.column(nullable[0]).nulls if nullable else 0
+    where = references.predicate("null-key", nullable)
+    return int(reader.scalar_rows(f"SELECT count(*) FROM {quote_sqlite(table.name.name)} WHERE {where}")[0][0])
+
+
+def _case_groups(reader: SnapshotReader, table: Table, profiled: TableProfile) -> dict[str, int]:
+    groups: dict[str, int] = {}
+    for name in _alone_unique(table):
+        if not profiled.column(name).texts:
+            continue
+        column, source = quote_sqlite(name), quote_sqlite(table.name.name)
+        (rows,) = reader.scalar_rows(
+            f"SELECT ifnull(sum(n), 0) FROM (SELECT count(*) AS n FROM {source} WHERE typeof({column}) = 'text' "
+            f"GROUP BY lower({column}) HAVING n > 1)"
+        )[0]
+        if rows:
+            groups[name] = int(rows)
+    return groups
+
+
+def _alone_unique(table: Table) -> list[str]:
+    """The columns that are unique by themselves, in the table's order."""
+    keys = [table.primary_key.columns] if table.primary_key is not None else []
+    keys += [key.columns for key in table.uniques]
+    keys += [
+        tuple(part.column or "" for part in index.parts) for index in table.indexes if index.unique and not index.where
+    ]
+    alone = {key[0] for key in keys if len(key) == 1}
+    return [column.name for column in table.columns if column.name in alone]
+
+
+def _orphans(snapshot: Path, database: Database, table: Table) -> tuple[OrphanCount, ...]:
+    counts: list[OrphanCount] = []
+    for index in references.violated(snapshot, table):
+        rows = references.orphans(snapshot, database, table, index)
+        keys = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
+        if rows:
+            counts.append(OrphanCount(table.name.name, index, len(rows), keys))
+    return tuple(counts)

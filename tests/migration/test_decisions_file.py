@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrator_tui.migration.decisions_file import dumps, loads, read, write
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, FindingDecision
+from migrator_tui.model.errors import UsageError
+from migrator_tui.model.findings import CATALOGUE
+
+names = st.text(max_size=20)
+choices = [(kind.id, choice.name) for kind in CATALOGUE.values() for choice in kind.choices]
+everything = st.builds(
+    Decisions,
+    findings=st.lists(
+        st.builds(
+            lambda pair, table, column: FindingDecision(pair[0], pair[1], table, column),
+            st.sampled_from(choices),
+            st.none() | names,
+            st.none() | names,
+        ),
+        max_size=4,
+    ).map(tuple),
+    conflicts=st.lists(
+        st.builds(
+            ConflictDecision,
+            table=names,
+            key=st.dictionaries(
+                names, st.none() | st.integers() | st.floats(allow_nan=False) | st.text(), min_size=1, max_size=3
+            ),
+            choice=st.sampled_from(ConflictChoice),
+            kind=st.none() | names,
+            fields=st.dictionaries(names, st.sampled_from(["source", "target"]), max_size=3),
+        ),
+        max_size=4,
+    ).map(tuple),
+    rules=st.lists(
+        st.builds(ConflictRule, table=names, choice=st.sampled_from(ConflictChoice), kind=st.none() | names), max_size=4
+    ).map(tuple),
+)
+
+
+@given(everything)
+def test_what_is_written_is_read_back_the_same(decisions: Decisions) -> None:
+    assert loads(dumps(decisions)) == decisions
+
+
+def test_the_file_of_the_interfaces_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.yaml"
+    path.write_text(
+        """\
+findings:
+  - {id: VALUE-NUL, table: notes, column: body, choice: bytea}
+  - {id: FK-ORPHAN, choice: "null"}
+conflicts:
+  - {table: users, key: {id: 7}, kind: changed, choice: keep-source, fields: {name: target}}
+rules:
+  - {table: "*", choice: keep-target}
+""",
+        encoding="utf-8",
+    )
+    assert read(path) == Decisions(
+        findings=(FindingDecision("VALUE-NUL", "bytea", "notes", "body"), FindingDecision("FK-ORPHAN", "null")),
+        conflicts=(ConflictDecision("users", {"id": 7}, ConflictChoice.KEEP_SOURCE, "changed", {"name": "target"}),),
+        rules=(ConflictRule("*", ConflictChoice.KEEP_TARGET),),
+    )
+
+
+def test_the_choice_called_null_needs_no_quotes() -> None:
+    assert loads("findings: [{id: FK-ORPHAN, choice: null}]").findings == (FindingDecision("FK-ORPHAN", "null"),)
+
+
+def test_a_written_file_is_its_owners_alone_and_leaves_out_what_was_not_given(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.yaml"
+    write(path, Decisions(findings=(FindingDecision("VALUE-NUL", "replace"),)))
+    assert path.stat().st_mode & 0o077 == 0
+    text = path.read_text(encoding="utf-8")
+    assert text.endswith("findings:\n- id: VALUE-NUL\n  choice: replace\n")
+    assert read(path) == Decisions(findings=(FindingDecision("VALUE-NUL", "replace"),))
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "{}", "findings: []\n"])
+def test_a_file_without_decisions_decides_nothing(text: str) -> None:
+    assert loads(text) == Decisions()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "id", "parts"),
+    [
+        ("findings:\n- {id: VALUE-NULL, choice: x}", 2, "UNKNOWN", ["findings[0].id", "Did you mean VALUE-NUL?"]),
+        (
+            "findings:\n- id: VALUE-NUL\n  choice: replce\n",
+            3,
+            "UNKNOWN",
+            ["VALUE-NUL has no choice replce", "Did you mean replace?", "replace, bytea, quarantine"],
+        ),
+        ("findings:\n- {id: TYPE-UNTYPED, choice: x}", 2, "UNKNOWN", ["nothing to choose"]),
+        ("findings:\n- {id: VALUE-NUL}", 2, "INVALID", ["findings[0].choice", "missing"]),
+        ("findings:\n- {id: VALUE-NUL, choice: null}", 2, "UNKNOWN", ["VALUE-NUL has no choice null"]),
+        ("findings:\n- {id: VALUE-NUL, choise: x, choice: bytea}", 2, "INVALID", ["Did you mean choice?"]),
+        ("finding: []", 1, "INVALID", ["finding is no key", "Did you mean findings?"]),
+        ("rules:\n\n- {table: t, choice: keep_source}", 3, "INVALID", ["rules[0].choice", "Did you mean keep-source?"]),
+        ("rules:\n- {choice: keep-source}", 2, "INVALID", ["rules[0].table", "missing"]),
+        ("conflicts:\n- {table: t, key: 7, choice: keep-source}", 2, "INVALID", ["conflicts[0].key", "a mapping"]),
+        ("conflicts:\n- {table: t, key: {}, choice: keep-source}", 2, "INVALID", ["conflicts[0].key", "at least 1"]),
+        (
+            "conflicts:\n- {table: t, key: {id: [1]}, choice: keep-source}",
+            2,
+            "INVALID",
+            ["conflicts[0].key.id", "a text, a number or null"],
+        ),
+        (
+            "conflicts:\n- table: t\n  key: {id: true}\n  choice: keep-source",
+            3,
+            "INVALID",
+            ["conflicts[0].key.id"],
+        ),
+        (
+            "conflicts:\n- table: t\n  key: {id: 1}\n  choice: keep-source\n  fields: {name: both}",
+            5,
+            "INVALID",
+            ["conflicts[0].fields.name", "source or target"],
+        ),
+        ("- a", 1, "INVALID", ["findings, conflicts, rules", "found a list"]),
+        ("rules: [", 1, "YAML", []),
+        ("rules: []\nrules: []", 2, "DUPLICATE-KEY", ["first on line 1"]),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_and_what_was_expected(
+    text: str, line: int, id: str, parts: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        loads(text, "my.yaml")
+    assert caught.value.id == f"DECISIONS-{id}"
+    assert f"my.yaml, line {line}: " in caught.value.message
+    for part in parts:
+        assert part in caught.value.message
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(tmp_path / "none.yaml")
+    assert caught.value.id == "DECISIONS-MISSING"
