@@ -170,7 +170,7 @@ class _Scratch:
             waiting = still
 
     def _prepare(self) -> None:
-        schemas = sorted({item.target.schema for item in (*self._tables, *self._views)})
+        schemas = sorted({t.target.schema for t in self._tables} | {v.target.schema for v in self._views})
         self._execute("SET LOCAL client_min_messages = error")
         self._execute(f"CREATE SCHEMA {quote(self._schema)}")
         self._execute(_ATTEMPT.format(schema=quote(self._schema)))

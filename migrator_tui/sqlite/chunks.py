@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
@@ -41,7 +42,7 @@ def chunks_of(
     """
     fixed = str(FIXED_BYTES * len(table.columns))
     sizes = _sum([fixed, *(f"ifnull(octet_length({quote_sqlite(name)}), 0)" for name in wide)])
-    query = f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {LOCATOR}, {sizes} FROM {located_rows(table)}"
+    query = f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {LOCATOR}, {sizes} FROM {located_rows(table, in_order=True)}"
     gathered = _Gathered(chunk_bytes, max_rows)
     header = True
     for batch in reader.arrow(query, batch_rows=_BATCH_ROWS):
@@ -90,7 +91,7 @@ def _runs(*cuts: pa.Array) -> Iterable[tuple[int, int]]:
     for cut in cuts:
         ends.update(pc.run_end_encode(cut).run_ends.to_pylist())
     starts = [0, *sorted(ends)]
-    return zip(starts[:-1], starts[1:], strict=True)
+    return itertools.pairwise(starts)
 
 
 def _sum(terms: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ def locator_of(table: Table) -> str:
     return table.locator
 
 
-def located_rows(table: Table, *, lo: int | None = None, hi: int | None = None) -> str:
+def located_rows(table: Table, *, lo: int | None = None, hi: int | None = None, in_order: bool = False) -> str:
     """A subquery with parentheses: every column of the table, and the locator as ``_mt_src`` before them.
 
     Rows without a rowid are numbered from 1 in the order in which SQLite stores them, which is the primary key's for
@@ -29,12 +29,14 @@ def located_rows(table: Table, *, lo: int | None = None, hi: int | None = None) 
 
     Args:
         lo, hi: Only rows with these locators and those between; both or none.
+        in_order: In order of locator: SQLite must not walk a covering index, as it likes to do.
     """
     name = quote_sqlite(table.name.name)
     bounded = lo is not None and hi is not None
     if table.locator is not None:
         where = f" WHERE {table.locator} BETWEEN {lo} AND {hi}" if bounded else ""
-        return f"(SELECT {table.locator} AS {LOCATOR}, * FROM {name}{where})"
+        pinned = " NOT INDEXED" if in_order else ""
+        return f"(SELECT {table.locator} AS {LOCATOR}, * FROM {name}{pinned}{where})"
     if lo is not None and hi is not None:
         # Counting from lo keeps the window out of the rows before it; those are stepped over undecoded.
         first = max(lo, 1)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -61,7 +62,8 @@ def count_classes(reader: SnapshotReader, table: Table, rows: int) -> dict[str, 
         for column in columns:
             present, expected = int(next(values)), int(next(values))
             guess = guesses[column.name]
-            profiles[column.name] = ColumnProfile(column.name, nulls=rows - present, **{f"{guess}s": expected})
+            known: dict[str, Any] = {"nulls": rows - present, f"{guess}s": expected}
+            profiles[column.name] = ColumnProfile(column.name, **known)
             if present != expected:
                 mixed.append(column)
         _count_each(reader, table, mixed, profiles)
@@ -200,7 +202,7 @@ def _count_each(
     terms = [f"total(typeof({quote_sqlite(c.name)}) = '{name}')" for c in columns for name in CLASSES]
     values = iter(_one_row(reader, table, terms))
     for column in columns:
-        counts = {f"{name}s": int(next(values)) for name in CLASSES}
+        counts: dict[str, Any] = {f"{name}s": int(next(values)) for name in CLASSES}
         profiles[column.name] = replace(profiles[column.name], **counts)
 
 
@@ -234,8 +236,8 @@ def _fill(
         profiles[name] = replace(profiles[name], **{field: value})
 
 
-def _one_row(reader: SnapshotReader, table: Table, terms: Sequence[str]) -> list[int | float]:
-    values: list[int | float] = []
+def _one_row(reader: SnapshotReader, table: Table, terms: Sequence[str]) -> list[Any]:
+    values: list[Any] = []
     for start in range(0, len(terms), 4 * _COLUMNS_PER_QUERY):
         some = ", ".join(terms[start : start + 4 * _COLUMNS_PER_QUERY])
         (row,) = reader.scalar_rows(f"SELECT {some} FROM {_named(table)}")
