@@ -204,7 +204,7 @@ def _decimal(name: str, precision: int, scale: int) -> Codec:
         to_source=lambda sent: sent.cast(pa.string()).cast(pa.float64()),
         select=lambda column: f"CAST({column} AS REAL)",
         read_back=_as_text,
-        comparable=lambda sent: sent.cast(pa.string()),
+        normalise=lambda read: read.cast(pa.string()).cast(kind),
     )
 
 

@@ -226,9 +226,10 @@ def _extreme(function: str) -> Callable[..., Operand]:
             sqls = [plain(value).sql for value in values]
             result = integer("")
         elif result.storage is Storage.TEXT:
-            if result.form not in ("plain", "moment") or any(v.collation not in (None, "BINARY") for v in values):
+            if any(v.collation not in (None, "BINARY") for v in values):
                 raise Refused("min or max of texts that ignore case")
-            sqls[0] = collated(replace(values[0], collation=None))
+            first = replace(values[0], collation=None)
+            sqls[0] = collated(first if result.form == "moment" else plain(first))
         nulls = " OR ".join(f"{sql} IS NULL" for sql, value in zip(sqls, values, strict=True) if value.literal is None)
         chosen = f"{function}({', '.join(sqls)})"
         return replace(result, sql=f"CASE WHEN {nulls} THEN NULL ELSE {chosen} END" if nulls else chosen)

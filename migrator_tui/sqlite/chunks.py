@@ -42,7 +42,9 @@ def chunks_of(
     """
     fixed = str(FIXED_BYTES * len(table.columns))
     sizes = _sum([fixed, *(f"ifnull(octet_length({quote_sqlite(name)}), 0)" for name in wide)])
-    query = f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {LOCATOR}, {sizes} FROM {located_rows(table, in_order=True)}"
+    query = (
+        f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {LOCATOR}, {sizes} FROM {located_rows(table, in_order=True)}"
+    )
     gathered = _Gathered(chunk_bytes, max_rows)
     header = True
     for batch in reader.arrow(query, batch_rows=_BATCH_ROWS):

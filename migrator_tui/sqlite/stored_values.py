@@ -91,8 +91,11 @@ def examine_texts(
         batch_rows = max(1, min(TEXT_BATCH_ROWS, per_batch))
         for batch in reader.batches(table, columns, chunk.lo, chunk.hi, batch_rows=batch_rows):
             check()
-            for index, examined in enumerate([*texts.values(), *reals.values()], start=1):
-                examined.add(batch.column(index))
+            arrays = iter(batch.columns[1:])
+            for text in texts.values():
+                text.add(next(arrays))
+            for real in reals.values():
+                real.add(next(arrays))
     result = dict(profiles)
     for name, text in texts.items():
         result[name] = text.onto(result[name])
