@@ -211,6 +211,34 @@ class Merge:
         kinds = {"different": "same-key", "clashing": "unique"}
         return [Conflict(self.table.source, kinds[met], key, choice) for met, key, choice in rows]
 
+    def detected(self, connection: psycopg.Connection[Any]) -> bool:
+        """Whether a detection has been made."""
+        row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (self.state,)).fetchone()
+        return bool(row and row[0])
+
+    def page(
+        self, connection: psycopg.Connection[Any], offset: int, limit: int
+    ) -> list[tuple[dict[str, Any], str, dict[str, str | None], dict[str, str | None] | None, str | None]]:
+        """Conflicts with both rows as texts, in order of the source: key, kind, source, target, choice."""
+        pairs = ", ".join(f"{quote_literal(c)}, {{0}}.{quote(c)}::text" for c in self.columns)
+        rows = connection.execute(
+            sql(
+                f"SELECT d.key, d.met, jsonb_build_object({pairs.format('s')}), "
+                f"CASE WHEN l.ctid IS NOT NULL THEN jsonb_build_object({pairs.format('l')}) END, d.choice "
+                f"FROM {self.state} d JOIN {self.staged} s ON s.{quote(LOCATOR)} = d.src "
+                f"LEFT JOIN {self.live} l ON {self._paired('s', 'l')} "
+                "WHERE d.met IN ('different', 'clashing') ORDER BY d.src OFFSET %s LIMIT %s"
+            ),
+            (offset, limit),
+        ).fetchall()
+        kinds = {"different": "same-key", "clashing": "unique"}
+        order = list(self.columns)
+
+        def ordered(cells: dict[str, str | None] | None) -> dict[str, str | None] | None:
+            return None if cells is None else {name: cells[name] for name in order}
+
+        return [(key, kinds[met], ordered(a) or {}, ordered(b), choice) for key, met, a, b, choice in rows]
+
     def changed_since(self, connection: psycopg.Connection[Any]) -> int:
         """Rows that now meet something else than what was detected. Call with the live table locked."""
         row = connection.execute(

@@ -1,0 +1,111 @@
+"""The application: one session, one guide, and the way from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from migrator_tui import __version__
+from migrator_tui.migration.guide import Ends, Guide
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
+from migrator_tui.tui.screens.step_screen import StepScreen
+from migrator_tui.tui.session import Session
+from migrator_tui.tui.steps import Step
+from migrator_tui.tui.themes import THEMES
+
+
+class MigratorApp(App[int]):
+    """The guided migration. Its return code is the exit code of the process."""
+
+    TITLE = "migrator-tui"
+    SUB_TITLE = __version__
+    CSS_PATH = "migrator.tcss"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide"), (140, "-very-wide")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "leave", "Quit", tooltip="Quit; asks first when something runs.", id="quit"),
+        Binding("question_mark", "show_help_panel", "Help", tooltip="Show every key of this screen.", id="help"),
+    ]
+
+    def __init__(
+        self,
+        guide: Guide,
+        *,
+        folder: Path,
+        prepare_demo: Callable[[Path], Ends],
+        start_with: Ends | None = None,
+    ) -> None:
+        """
+        Args:
+            folder: Where SQLite files and a ``config.yaml`` are looked for.
+            prepare_demo: Builds the sample application in a folder.
+            start_with: Ends to begin with at once, past Home: the demo's, or those of the command line.
+        """
+        super().__init__()
+        self.guide = guide
+        self.folder = folder
+        self.prepare_demo = prepare_demo
+        self.session = Session()
+        self._start_with = start_with
+
+    def on_mount(self) -> None:
+        """First paint at once: nothing is connected yet."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = THEMES[0].name
+        self.go(Step.HOME)
+        if self._start_with is not None:
+            self.session.begin(self._start_with)
+            self.go(Step.CONNECT)
+
+    def go(self, step: Step) -> None:
+        """Show a step. Its screen is made anew from the session, so nothing on it can be out of date."""
+        from migrator_tui.tui.screens.by_step import screen_of
+
+        if step.number > self.session.reached.number:
+            self.session.reached = step
+        screen = screen_of(step)
+        if isinstance(self.screen, StepScreen):
+            self.switch_screen(screen)
+        else:
+            self.push_screen(screen)
+
+    @property
+    def running(self) -> bool:
+        """A run is at work."""
+        handle = self.session.handle
+        return handle is not None and handle.progress().status in (RunStatus.RUNNING, RunStatus.PAUSED)
+
+    def action_leave(self) -> None:
+        """Quit; while something runs, ask what becomes of it."""
+        if not self.running:
+            self.exit(0)
+            return
+
+        def answered(choice: LeavingChoice | None) -> None:
+            handle = self.session.handle
+            if choice is LeavingChoice.STOP and handle is not None:
+                handle.cancel()
+                self.exit(130)
+
+        self.push_screen(Leaving(), answered)
+
+    def on_unmount(self) -> None:
+        """Let go of snapshots and servers."""
+        self.session.save()
+        self.session.close()
+        self.guide.close()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every action of the screen at hand, then the application's own."""
+        yield from super().get_system_commands(screen)
+        if isinstance(screen, StepScreen):
+            for step in screen.reachable():
+                yield SystemCommand(
+                    f"Go to {step.value}", f"Show the step {step.value}", lambda step=step: self.go(step)
+                )

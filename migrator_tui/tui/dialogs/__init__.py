@@ -1,0 +1,1 @@
+"""Dialogs: what is asked before something happens that matters."""
