@@ -45,7 +45,7 @@ def compared(left: Operand, right: Operand, *, ordered: bool = False) -> tuple[s
     if a.storage.numeric and b.storage.numeric:
         return a.sql, b.sql
     if a.storage is not b.storage:
-        raise Refused(f"a {a.storage} is compared with a {b.storage}, which in Postgres have no order")
+        raise Refused(f"{a.storage.said} is compared with {b.storage.said}, which in Postgres have no order")
     return _collated(a, b, ordered) if a.storage is Storage.TEXT else (a.sql, b.sql)
 
 

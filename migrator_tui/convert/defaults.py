@@ -79,7 +79,7 @@ def assigned(value: Operand, target_type: str) -> str:
     if kind == "uuid" and source.storage is Storage.TEXT:
         return f"({source.sql})::uuid"
     if source.storage not in allowed.get(kind, ()):
-        raise Refused(f"it gives a {source.storage}, and the column is of type {target_type}")
+        raise Refused(f"it gives {source.storage.said}, and the column is of type {target_type}")
     return as_text(source) if kind in ("text", "citext") else source.sql
 
 

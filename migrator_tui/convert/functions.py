@@ -82,7 +82,7 @@ def cast(value: Operand, to: exp.Expr) -> Operand:
         return replace(real(f"({source.sql})::double precision"), affinity="REAL")
     elif kind in ("VARBINARY", "BLOB", "BINARY") and source.storage is Storage.TEXT:
         return Operand(f"convert_to({as_text(source)}, 'UTF8')", Storage.BLOB, type="bytea")
-    raise Refused(f"a {source.storage} is cast to {kind or 'a type that is not known here'}")
+    raise Refused(f"{source.storage.said} is cast to {kind or 'a type that is not known here'}")
 
 
 def count_rows(name: str, suffix: str) -> Operand:
@@ -128,7 +128,7 @@ def aggregate(name: str, arguments: Sequence[Operand], distinct: bool, suffix: s
         return replace(kept, sql=f"{name}({ordered}){suffix}", column=False, affinity="", literal=None)
     value = plain(first)
     if not value.storage.numeric:
-        raise Refused(f"{name} makes numbers of a {value.storage} first")
+        raise Refused(f"{name} makes numbers of {value.storage.said} first")
     if name == "sum" and value.storage is Storage.INTEGER:
         return integer(f"(sum({word}{value.sql}){suffix})::bigint")
     if name == "sum":
@@ -190,7 +190,14 @@ def _strip(function: str) -> Callable[..., Operand]:
 
 
 def _replace(value: Operand, old: Operand, new: Operand) -> Operand:
-    return text(f"replace({as_text(value)}, {as_text(old)}, {as_text(new)})")
+    source, pattern = as_text(value), as_text(old)
+    replaced = f"replace({source}, {pattern}, {as_text(new)})"
+    if old.literal is not None and old.literal != "":
+        return text(replaced)
+    if value.volatile or old.volatile:
+        raise Refused("replace of random values")
+    # SQLite gives the text itself where nothing is to be replaced, also by NULL.
+    return text(f"CASE WHEN {pattern} = '' THEN {source} ELSE {replaced} END")
 
 
 def _instr(value: Operand, part: Operand) -> Operand:
@@ -240,7 +247,7 @@ def _extreme(function: str) -> Callable[..., Operand]:
 def _absolute(value: Operand) -> Operand:
     number = plain(value)
     if not number.storage.numeric:
-        raise Refused(f"abs makes a number of a {number.storage} first")
+        raise Refused(f"abs makes a number of {number.storage.said} first")
     if number.storage is Storage.INTEGER:
         return replace(integer(f"abs({as_integer(number)})"), least=0)
     return replace(number, sql=f"abs({number.sql})", column=False, affinity="", literal=None)

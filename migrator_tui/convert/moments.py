@@ -123,7 +123,7 @@ def _subject(arguments: list[Operand]) -> tuple[_Moment, list[str]]:
         low, high = _EPOCH_RANGE
         inside = f"CASE WHEN {value.sql} BETWEEN {low} AND {high} THEN {value.sql} END"
         return _Moment(f"(to_timestamp({inside}) AT TIME ZONE 'utc')"), modifiers[1:]
-    raise Refused(f"a date function reads a {value.storage}, which may or may not be a date")
+    raise Refused(f"a date function reads {value.storage.said}, which may or may not be a date")
 
 
 def _modified(moment: _Moment, modifiers: list[str]) -> _Moment:

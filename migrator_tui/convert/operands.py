@@ -37,6 +37,11 @@ class Storage(StrEnum):
     BLOB = "blob"
 
     @property
+    def said(self) -> str:
+        """With its article, for a sentence."""
+        return f"an {self.value}" if self is Storage.INTEGER else f"a {self.value}"
+
+    @property
     def numeric(self) -> bool:
         """Whether it is a number of any kind."""
         return self in (Storage.INTEGER, Storage.REAL, Storage.NUMBER)
@@ -272,7 +277,7 @@ def as_text(operand: Operand) -> str:
         return f"'{value.literal}'::text"
     if value.storage is Storage.INTEGER:
         return f"({value.sql})::text"
-    raise Refused(f"a {value.storage} is written as text, which the two databases do differently")
+    raise Refused(f"{value.storage.said} is written as text, which the two databases do differently")
 
 
 def condition(operand: Operand) -> str:
@@ -289,7 +294,7 @@ def condition(operand: Operand) -> str:
     if isinstance(value.literal, int):
         return "TRUE" if value.literal else "FALSE"
     if not value.storage.numeric:
-        raise Refused(f"a {value.storage} is used as a condition")
+        raise Refused(f"{value.storage.said} is used as a condition")
     return f"({value.sql} <> 0)"
 
 
@@ -303,7 +308,7 @@ def as_integer(operand: Operand) -> str:
     if value.storage is Storage.NULL:
         return "NULL::bigint"
     if value.storage is not Storage.INTEGER:
-        raise Refused(f"a {value.storage} is used where an integer is needed")
+        raise Refused(f"{value.storage.said} is used where an integer is needed")
     return value.sql if value.type == "bigint" else f"{value.sql}::bigint"
 
 

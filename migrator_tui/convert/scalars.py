@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from migrator_tui.convert import functions, moments, patterns
+from migrator_tui.convert.arithmetic import arithmetic, bits
 from migrator_tui.convert.comparisons import compared
 from migrator_tui.convert.grammar import Parsed
 from migrator_tui.convert.operands import (
@@ -21,14 +22,12 @@ from migrator_tui.convert.operands import (
     Storage,
     as_integer,
     as_text,
-    as_written_number,
     boolean,
     condition,
     integer,
     literal,
     number_of,
     plain,
-    real,
     text,
     unify,
 )
@@ -56,6 +55,21 @@ _NOW: dict[type[exp.Expr], str] = {
 }
 # SQLite gives = IN LIKE IS BETWEEN one precedence and < <= > >= a higher one; sqlglot orders them otherwise.
 _LEVEL_OF_EQUALITY = (*_COMPARISONS, exp.Is, exp.In, exp.Like, exp.Glob, exp.Between, exp.NullSafeEQ, exp.NullSafeNEQ)
+
+# A node may carry more than its operands (a NOT, an ORDER BY); what is not looked at must not be there.
+_USUAL_PARTS = frozenset({"this", "expression"})
+_PARTS: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Anonymous: frozenset({"this", "expressions"}),
+    exp.Between: frozenset({"this", "low", "high"}),
+    exp.Case: frozenset({"this", "ifs", "default"}),
+    exp.Cast: frozenset({"this", "to"}),
+    exp.Column: frozenset({"this", "table", "db"}),
+    exp.Div: frozenset({"this", "expression", "typed", "safe"}),
+    exp.DPipe: frozenset({"this", "expression", "safe"}),
+    exp.In: frozenset({"this", "expressions", "query", "field", "unnest"}),
+    exp.Like: frozenset({"this", "expression", "negate"}),
+    exp.Literal: frozenset({"this", "is_string"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +106,16 @@ class Scalars:
             Refused: Something in it has no equivalent.
         """
         kind = type(node)
+        unknown = [key for key, value in node.args.items() if value and key not in _PARTS.get(kind, _USUAL_PARTS)]
+        if unknown:
+            raise Refused(f"{_name(node)} with {unknown[0]} has no equivalent that is known here")
         if kind in _COMPARISONS:
             _unambiguous(node)
             return self._comparison(_COMPARISONS[kind], self.operand(node.this), self.operand(node.expression))
         if kind in _ARITHMETIC:
-            return _arithmetic(_ARITHMETIC[kind], self.operand(node.this), self.operand(node.expression))
+            return arithmetic(_ARITHMETIC[kind], self.operand(node.this), self.operand(node.expression))
         if kind in _BITS:
-            return _bits(_BITS[kind], self.operand(node.this), self.operand(node.expression))
+            return bits(_BITS[kind], self.operand(node.this), self.operand(node.expression))
         translate = _NODES.get(kind)
         if translate is None:
             raise Refused(f"{_name(node)} has no equivalent that is known here")
@@ -163,7 +180,7 @@ class Scalars:
         if isinstance(value.literal, int | float):
             return literal(-value.literal)
         if not value.storage.numeric:
-            raise Refused(f"a minus stands before a {value.storage}")
+            raise Refused(f"a minus stands before {value.storage.said}")
         if value.storage is Storage.INTEGER:
             return integer(f"(- {as_integer(value)})")
         return replace(value, sql=f"(- {value.sql})", affinity="", column=False)
@@ -261,7 +278,8 @@ class Scalars:
         return self._matched(node.this, escape)
 
     def _matched(self, node: exp.Expr, escape: str | None) -> Operand:
-        return boolean(patterns.like(self.operand(node.this), self.operand(node.expression), escape))
+        matched = patterns.like(self.operand(node.this), self.operand(node.expression), escape)
+        return boolean(f"(NOT {matched})" if node.args.get("negate") else matched)
 
     def _glob(self, node: exp.Expr) -> Operand:
         _unambiguous(node)
@@ -345,29 +363,6 @@ def _unambiguous(node: exp.Expr) -> None:
         raise Refused("comparisons stand side by side without parentheses")
 
 
-def _arithmetic(sign: str, left: Operand, right: Operand) -> Operand:
-    a, b = as_written_number(plain(left)), as_written_number(plain(right))
-    if Storage.NULL in (a.storage, b.storage):
-        return NULL
-    if not (a.storage.numeric and b.storage.numeric):
-        other = b if a.storage.numeric else a
-        raise Refused(f"{sign} makes numbers of a {other.storage} first")
-    if a.storage is b.storage is Storage.INTEGER:
-        first = a.sql if "bigint" in (a.type, b.type) else f"{a.sql}::bigint"
-        whole = integer(f"({first} {sign} {_divisor(b) if sign in '/%' else b.sql})")
-        return replace(whole, least=_least(sign, a.least, b.least))
-    if sign == "%":
-        raise Refused("% makes integers of its operands first")
-    if Storage.REAL not in (a.storage, b.storage):
-        if sign == "/":
-            raise Refused(
-                "/ cuts the fraction where both numbers are stored as integers, which differs from row to row"
-            )
-        return replace(a, sql=f"({a.sql} {sign} {b.sql})", storage=Storage.NUMBER, type="", affinity="", column=False)
-    first = a.sql if "double precision" in (a.type, b.type) else f"{a.sql}::double precision"
-    return real(f"({first} {sign} {_divisor(b) if sign == '/' else b.sql})")
-
-
 def _once(value: Operand) -> Operand:
     """A value that is written several times.
 
@@ -377,27 +372,6 @@ def _once(value: Operand) -> Operand:
     if value.volatile:
         raise Refused("a random value is compared several times")
     return value
-
-
-def _least(sign: str, left: int | None, right: int | None) -> int | None:
-    if left is None or left < 0:
-        return None
-    if sign == "%":
-        return 0
-    return left + right if sign == "+" and right is not None else None
-
-
-def _divisor(value: Operand) -> str:
-    """SQLite gives NULL for a division by zero, Postgres an error."""
-    return value.sql if value.literal else f"NULLIF({value.sql}, 0)"
-
-
-def _bits(sign: str, left: Operand, right: Operand) -> Operand:
-    if sign in ("<<", ">>"):
-        if not isinstance(right.literal, int) or not 0 <= right.literal < 64:
-            raise Refused("bits are shifted by something other than a number from 0 to 63")
-        return integer(f"({as_integer(left)} {sign} {right.literal})")
-    return integer(f"({as_integer(left)} {sign} {as_integer(right)})")
 
 
 _NODES: dict[type[exp.Expr], Callable[[Scalars, exp.Expr], Operand]] = {

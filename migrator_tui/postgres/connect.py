@@ -1,37 +1,25 @@
-"""Connecting: where the target is, how a session on it is set up, and what its errors mean to a person."""
+"""Connecting: how a session on the target is set up, what its errors mean to a person, and which are tried again."""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 import tenacity
-from psycopg import conninfo
 
-from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError, UsageError
-from migrator_tui.model.secret import Secret
+from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError
+from migrator_tui.postgres.target import Target
 
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
+__all__ = ["SESSION", "Target", "connect", "connect_adbc", "explain", "retrying", "wants_password"]
+
 T = TypeVar("T")
-
-DEFAULT_PORT = 5432
-CONNECT_TIMEOUT = 10
-SUPABASE_HOST = re.compile(r"\.supabase\.(co|com)$")
-
-# A dead link ends instead of hanging: seconds and milliseconds as libpq takes them.
-KEEPALIVES = {
-    "keepalives": "1",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-}
 
 SESSION = (
     "SET statement_timeout = 0",
@@ -48,86 +36,6 @@ SESSION = (
 """The text of a row, and so its hash, must not depend on the role's or the database's settings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A Postgres database and how to get there.
-
-    Attributes:
-        parameters: Further libpq parameters of the URL (``sslmode``, ``sslrootcert`` …).
-    """
-
-    host: str
-    port: int
-    user: str
-    database: str
-    password: Secret | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def parse(cls, url: str) -> Target:
-        """Read a URL.
-
-        Raises:
-            UsageError: It is none that libpq understands. The text is not repeated: it may hold a password.
-        """
-        hint = "Write it as postgresql://user@host:5432/database; characters such as @ # / % in a password as %40 …"
-        if not re.match(r"postgres(ql)?://", url):
-            raise UsageError("TARGET-URL", "The target is not a Postgres URL.", hint)
-        try:
-            found = {k: str(v) for k, v in conninfo.conninfo_to_dict(url).items() if v is not None}
-        except psycopg.Error as error:
-            raise UsageError("TARGET-URL", "The target is not a URL that Postgres understands.", hint) from error
-        try:
-            port = int(found.pop("port", "") or DEFAULT_PORT)
-        except ValueError as error:
-            raise UsageError("TARGET-URL", "The target's port is not a number.", hint) from error
-        user = found.pop("user", "") or "postgres"
-        host = found.pop("host", "") or found.pop("hostaddr", "") or "localhost"
-        if "@" in host or "#" in host:
-            raise UsageError("TARGET-URL", "The target's host is not a host name.", hint)
-        password = found.pop("password", "")
-        return cls(host, port, user, found.pop("dbname", "") or user, Secret(password) if password else None, found)
-
-    @property
-    def local(self) -> bool:
-        """On this machine: a socket or a loopback address."""
-        return self.host.startswith("/") or self.host in ("localhost", "127.0.0.1", "::1")
-
-    @property
-    def display(self) -> str:
-        """The connection string without the password, put together from the parsed parts."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        if self.host.startswith("/"):
-            return f"postgresql://{self.user}@/{self.database}?host={self.host}"
-        return f"postgresql://{self.user}@{host}:{self.port}/{self.database}"
-
-    @property
-    def label(self) -> str:
-        """A short name that tells targets apart: ``database@host``."""
-        return f"{self.database}@{'localhost' if self.host.startswith('/') else self.host}"
-
-    def with_password(self, secret: Secret) -> Target:
-        """The target with a password."""
-        return replace(self, password=secret)
-
-    def with_database(self, name: str) -> Target:
-        """Another database of the same server."""
-        return replace(self, database=name)
-
-    def conninfo(self, **extra: str) -> str:
-        """The libpq connection string, password included; never to be shown."""
-        given: dict[str, str] = {"connect_timeout": str(CONNECT_TIMEOUT), "client_encoding": "UTF8"}
-        if not self.host.startswith("/"):
-            given |= KEEPALIVES
-        if SUPABASE_HOST.search(self.host):
-            given["sslmode"] = "require"
-        given |= dict(self.parameters)
-        given |= {"host": self.host, "port": str(self.port), "user": self.user, "dbname": self.database} | extra
-        if self.password is not None:
-            given["password"] = self.password.reveal()
-        return conninfo.make_conninfo(**given)
-
-
 def connect(
     target: Target, *, autocommit: bool = True, application_name: str = "migrator-tui"
 ) -> psycopg.Connection[tuple[Any, ...]]:
@@ -140,8 +48,12 @@ def connect(
         connection = psycopg.connect(
             target.conninfo(application_name=application_name), autocommit=True, prepare_threshold=None
         )
-        connection.execute("; ".join(SESSION))
-        connection.autocommit = autocommit
+        try:
+            connection.execute("; ".join(SESSION))
+            connection.autocommit = autocommit
+        except BaseException:
+            connection.close()
+            raise
     except psycopg.Error as error:
         raise explain(error, target) from error
     return connection
@@ -157,13 +69,20 @@ def connect_adbc(target: Target, *, application_name: str = "migrator-tui") -> d
     from adbc_driver_postgresql import dbapi
 
     try:
-        connection: dbapi.Connection = dbapi.connect(target.conninfo(application_name=application_name))
+        return _set_up(dbapi.connect(target.conninfo(application_name=application_name)))
+    except adbc_driver_manager.Error as error:
+        raise explain(error, target) from error
+
+
+def _set_up(connection: dbapi.Connection) -> dbapi.Connection:
+    try:
         with connection.cursor() as cursor:
             for statement in SESSION:
                 cursor.execute(statement)
         connection.commit()
-    except adbc_driver_manager.Error as error:
-        raise explain(error, target) from error
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -188,6 +107,11 @@ _UNREACHABLE = re.compile(
     "Failed to connect|Is the server running",
     re.IGNORECASE,
 )
+_NO_HOST = re.compile(
+    "could not translate host name|Name or service not known|failed to resolve host|name resolution", re.IGNORECASE
+)
+RESUME_HINT = "`migrator-tui resume RUN` goes on where it stopped."
+SQL_HINT = "Nothing of that statement was kept. The server's log says more."
 _RETRYABLE = re.compile("08...|57P0.|40001|40P01|55P03|53300")
 
 
@@ -213,31 +137,51 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
                   "Make it writable (Supabase: an overfull project turns read-only) and resume."),
         "53100": ("TARGET-DISK-FULL", f"The disk of {place} is full.", "Make room there and resume."),
     }  # fmt: skip
-    if state is None and not established:
+    if state is None:
         state = _state_of_refusal(str(error))
+    if state == "28P01" and "no password supplied" in str(error):
+        hint = "Set MIGRATOR_TUI_TARGET_PASSWORD or PGPASSWORD, or write it into ~/.pgpass."
+        return TargetError("TARGET-PASSWORD", f"{place} asks {target.user} for a password; none was given.", hint)
     if state in known:
         id, message, hint = known[state]
         return TargetError(id, message, hint, sqlstate=state)
     if state is not None and _RETRYABLE.fullmatch(state):
         id = {"53300": "TARGET-CONNECTIONS", "55P03": "TARGET-BUSY"}.get(state, "TARGET-LOST")
-        return ConnectionLost(id, f"{place}: {text}.", "`migrator-tui resume RUN` goes on.", sqlstate=state)
-    if re.search("could not translate host name|Name or service not known", str(error)):
+        return ConnectionLost(id, f"{place}: {text}.", RESUME_HINT, sqlstate=state)
+    if state is None:
+        return _without_state(str(error), text, target, established)
+    detail = getattr(getattr(error, "diag", None), "message_detail", None) or _detail(str(error))
+    if detail:
+        text = f"{text} ({_without_password(detail.rstrip('.'), target)})"
+    return TargetError("TARGET-SQL", f"{place}: {text}.", SQL_HINT, sqlstate=state)
+
+
+def _without_state(said: str, text: str, target: Target, established: bool) -> TargetError:
+    """An error that libpq made itself: there is no connection, or no longer."""
+    lost = ConnectionLost("TARGET-LOST", f"The connection to {target.label} was lost: {text}.", RESUME_HINT)
+    no_host, unreachable = _NO_HOST.search(said), _UNREACHABLE.search(said)
+    if established and (no_host or unreachable or _LOST.search(said)):
+        return lost
+    if no_host:
         return TargetError(
             "TARGET-HOST", f"The host {target.host} does not exist.", "Check the URL, and that this machine is online."
         )
-    if re.search("SSL|certificate|sslmode", str(error)) and not established:
-        return TargetError("TARGET-TLS", f"{place}: {text}.", "See sslmode and sslrootcert in the URL.")
-    if state is None and (_LOST.search(str(error)) or _UNREACHABLE.search(str(error))):
-        if established:
-            return ConnectionLost("TARGET-LOST", f"The connection to {place} was lost: {text}.", "")
-        if _UNREACHABLE.search(str(error)):
-            return TargetError(
-                "TARGET-UNREACHABLE",
-                f"{target.display} cannot be reached: {text}.",
-                "Check host and port, and that the server runs.",
-            )
-        return ConnectionLost("TARGET-LOST", f"The connection to {place} was lost: {text}.", "")
-    return TargetError("TARGET-SQL", f"{place}: {text}.", "", sqlstate=state)
+    if re.search(r"\bSSL\b|certificate|sslmode", said) and not re.search("SSL SYSCALL|SSL connection has been", said):
+        return TargetError("TARGET-TLS", f"{target.label}: {text}.", "See sslmode and sslrootcert in the URL.")
+    if unreachable:
+        return TargetError(
+            "TARGET-UNREACHABLE",
+            f"{target.display} cannot be reached: {text}.",
+            "Check host and port, and that the server runs.",
+        )
+    if _LOST.search(said):
+        return lost
+    return TargetError("TARGET-SQL", f"{target.label}: {text}.", SQL_HINT)
+
+
+def _detail(text: str) -> str | None:
+    found = re.search(r"^DETAIL:\s+(.+)$", text, re.MULTILINE)
+    return found[1] if found else None
 
 
 def _state_of_refusal(text: str) -> str | None:
@@ -256,11 +200,17 @@ def _first_line(error: BaseException, target: Target) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = next((line for line in reversed(lines) if "failed:" in line), lines[0] if lines else type(error).__name__)
     text = re.sub(r"^.*?(ERROR|FATAL):\s+", "", text)
-    text = re.sub(r"^.*? failed: ", "", text)
+    text = re.sub(r"^.* failed: ", "", text)
+    text = re.sub(r"^[A-Z_]+: (\[libpq\] )?", "", text)
     text = re.sub(r"\.? ?SQLSTATE: \w{5}$", "", text).rstrip(".")
-    if target.password is not None and target.password.reveal():
-        text = text.replace(target.password.reveal(), "***")
-    return text
+    return _without_password(text, target)
+
+
+def _without_password(text: str, target: Target) -> str:
+    """libpq never says it; should a server repeat it, it goes no further."""
+    password = target.password.reveal() if target.password is not None else ""
+    # A word that the display has anyway (role, database, host) is none that could be hidden by taking it out.
+    return text.replace(password, "***") if password and password not in target.display else text
 
 
 def retrying(
@@ -278,15 +228,35 @@ def retrying(
         established: Also retry while the server cannot be reached, because it could before.
         stop: Ends the waiting.
         on_wait: Told why, and how long until the next attempt.
+        limit_seconds: Since the connection was lost. An attempt that goes well for longer starts the count again, so
+            that a long pause or a long chunk does not use the patience up.
 
     Raises:
         Interrupted: ``stop`` was set while waiting.
-        TargetError: Anything that is not a lost connection, at once; a lost one when the time is over.
+        TargetError: Anything that is not a lost connection, at once; a lost one when the time is over. Errors of the
+            drivers that ``work`` lets through are explained.
     """
+    trouble_since: float | None = None
+
+    def attempt() -> T:
+        nonlocal trouble_since
+        began = time.monotonic()
+        try:
+            return work()
+        except Exception as error:
+            now = time.monotonic()
+            if trouble_since is None or now - began >= limit_seconds:
+                trouble_since = now
+            if _of_a_driver(error):
+                raise explain(error, target, established=established) from error
+            raise
+
+    def over(state: tenacity.RetryCallState) -> bool:
+        return trouble_since is not None and time.monotonic() - trouble_since >= limit_seconds
 
     def sleep(seconds: float) -> None:
         if stop.wait(seconds):
-            raise Interrupted("CANCELLED", "Cancelled.", "`migrator-tui resume RUN` goes on where it stopped.")
+            raise Interrupted("CANCELLED", "Cancelled.", RESUME_HINT)
 
     def before_sleep(state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -297,14 +267,21 @@ def retrying(
 
     def worth_it(error: BaseException) -> bool:
         return isinstance(error, ConnectionLost) or (
-            established and isinstance(error, TargetError) and error.id == "TARGET-UNREACHABLE"
+            established and isinstance(error, TargetError) and error.id in ("TARGET-UNREACHABLE", "TARGET-HOST")
         )
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(worth_it),
         wait=tenacity.wait_random_exponential(multiplier=0.3, max=10) + tenacity.wait_fixed(0.1),
-        stop=tenacity.stop_after_delay(limit_seconds),
+        stop=over,
         sleep=sleep,
         before_sleep=before_sleep,
         reraise=True,
-    )(work)
+    )(attempt)
+
+
+def _of_a_driver(error: Exception) -> bool:
+    # By name: whoever never loads in bulk need not load that driver.
+    return isinstance(error, psycopg.Error) or any(
+        kind.__module__.startswith("adbc_driver_manager") for kind in type(error).__mro__
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -77,7 +78,10 @@ _CONSTRAINTS = f"""
            CASE WHEN k.contype = 'c' THEN pg_get_expr(k.conbin, k.conrelid) END
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_class p ON p.oid = k.confrelid LEFT JOIN pg_namespace pn ON pn.oid = p.relnamespace
-    WHERE k.contype IN ('p', 'u', 'f', 'c') AND k.conparentid = 0 AND {_SCOPE} ORDER BY k.conrelid, k.conname
+    WHERE k.contype IN ('p', 'u', 'f', 'c') AND {_SCOPE}
+      -- A foreign key to a partitioned table has a shadow on the same table for each partition.
+      AND (k.conparentid = 0 OR k.conrelid <> (SELECT x.conrelid FROM pg_constraint x WHERE x.oid = k.conparentid))
+    ORDER BY k.conrelid, k.conname
 """
 
 _INDEXES = f"""
@@ -88,7 +92,10 @@ _INDEXES = f"""
                  ORDER BY pos),
            ARRAY(SELECT pg_get_indexdef(i.indexrelid, pos + 1, true) FROM generate_series(0, i.indnkeyatts - 1) pos
                  ORDER BY pos),
-           ARRAY(SELECT (i.indoption[pos] & 1) = 1 FROM generate_series(0, i.indnkeyatts - 1) pos ORDER BY pos)
+           ARRAY(SELECT (i.indoption[pos] & 1) = 1 FROM generate_series(0, i.indnkeyatts - 1) pos ORDER BY pos),
+           ARRAY(SELECT l.collname::text FROM generate_series(0, i.indnkeyatts - 1) pos
+                 LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[pos] AND a.attnum > 0
+                 LEFT JOIN pg_collation l ON l.oid = i.indcollation[pos] AND l.oid <> a.attcollation ORDER BY pos)
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_am am ON am.oid = ic.relam
     WHERE NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
@@ -132,10 +139,10 @@ def inspect(connection: Connection, schemas: Sequence[str] | None = ("public",))
         columns[row[0]].append(_column(row))
     keys = _Constraints(rows(_CONSTRAINTS))
     indexes: dict[int, list[Index]] = defaultdict(list)
-    for oid, name, unique, where, method, text, names, expressions, descending in rows(_INDEXES):
+    for oid, name, unique, where, method, text, names, expressions, descending, collations in rows(_INDEXES):
         parts = tuple(
-            IndexPart(column=n, descending=d) if n is not None else IndexPart(expression=e, descending=d)
-            for n, e, d in zip(names, expressions, descending, strict=True)
+            IndexPart(column=n, expression=e if n is None else None, descending=d, collation=c)
+            for n, e, d, c in zip(names, expressions, descending, collations, strict=True)
         )
         indexes[oid].append(Index(name, parts, unique, where, method, text))
     tables = tuple(
@@ -149,7 +156,7 @@ def inspect(connection: Connection, schemas: Sequence[str] | None = ("public",))
             indexes=tuple(indexes[oid]),
             row_security=secured,
             rules=tuple(rules),
-            estimated_rows=max(estimate, 0),
+            estimated_rows=estimate if estimate >= 0 else None,  # -1: never analysed
             comment=comment,
         )
         for oid, schema, name, secured, estimate, comment, rules in rows(_TABLES)
@@ -213,6 +220,17 @@ def _column(row: tuple[Any, ...]) -> Column:
     )
 
 
+def _without_outer_parentheses(expression: str) -> str:
+    """``a > 0`` from ``(a > 0)``, but ``(a) AND (b)`` as it is. Postgres doubles quotes in what it prints."""
+    depth = 0
+    unquoted = re.sub(r"'[^']*'|\"[^\"]*\"", lambda found: "_" * len(found[0]), expression)
+    for position, character in enumerate(unquoted):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return expression[1:-1] if position == len(expression) - 1 > 0 else expression
+    return expression
+
+
 class _Constraints:
     """Constraints by table."""
 
@@ -227,7 +245,7 @@ class _Constraints:
             elif kind == "u":
                 self.uniques[oid].append(Key(tuple(columns), name))
             elif kind == "c":
-                self.checks[oid].append(Check(text, name))
+                self.checks[oid].append(Check(_without_outer_parentheses(text), name))
             else:
                 self.foreign[oid].append(
                     ForeignKey(

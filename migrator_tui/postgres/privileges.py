@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,14 +87,11 @@ def probe(connection: Connection, needs: Needs) -> list[Missing]:
     elif needs.creates and not _works(connection, f"CREATE TABLE {quote(needs.schema)}.{PROBE} ()"):
         grant = f"GRANT USAGE, CREATE ON SCHEMA {quote(needs.schema)} TO {who}"
         missing.append(Missing(f"CREATE on the schema {needs.schema}", "new tables are published there", grant))
-    missing += _on_tables(
-        connection, needs.merges, ("SELECT", "INSERT", "UPDATE", "DELETE"), "rows are merged into it", who
-    )
-    missing += _on_tables(connection, needs.references, ("SELECT", "REFERENCES"), "new foreign keys refer to it", who)
-    for table in needs.merges:
-        if not _works(connection, "SET LOCAL row_security = off", f"SELECT 1 FROM {quote_name(table)} LIMIT 1"):
-            why = "its policies would hide rows from the comparison"
-            missing.append(Missing(f"BYPASSRLS for {table}", why, f"ALTER ROLE {who} BYPASSRLS"))
+    rights = _Rights(connection, {*needs.merges, *needs.references}, who)
+    missing += rights.lacking(needs.merges, ("SELECT", "INSERT", "UPDATE", "DELETE"), "rows are merged into it")
+    missing += rights.lacking(needs.references, ("SELECT", "REFERENCES"), "new foreign keys refer to it")
+    missing += rights.hidden(needs.merges)
+    missing += rights.sequences(needs.merges)
     return missing
 
 
@@ -106,18 +103,64 @@ def _works(connection: Connection, *statements: str) -> bool:
                 connection.execute(sql(statement))
     except errors.InsufficientPrivilege:
         return False
+    except (errors.DuplicateSchema, errors.DuplicateTable):
+        return True  # something of the probe's name is there already; the right is checked before the name
+    except errors.UndefinedTable:
+        return True  # nothing there to be denied
     return True
 
 
-def _on_tables(
-    connection: Connection, tables: Sequence[TableName], rights: Sequence[str], why: str, who: str
-) -> Iterator[Missing]:
-    for table in tables:
-        name = quote_name(table)
-        lacking = []
-        for right in rights:
-            row = connection.execute("SELECT has_table_privilege(%s, %s)", (name, right)).fetchone()
-            if not row or not row[0]:
-                lacking.append(right)
-        if lacking:
-            yield Missing(f"{', '.join(lacking)} on {table}", why, f"GRANT {', '.join(lacking)} ON {name} TO {who}")
+_RIGHTS = """
+    SELECT n.nspname::text, c.relname::text,
+           ARRAY(SELECT r FROM unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'REFERENCES']) r
+                 WHERE has_table_privilege(c.oid, r)),
+           has_schema_privilege(n.oid, 'USAGE'),
+           -- Policies do not bind a superuser, a role with BYPASSRLS, or an owner unless forced.
+           c.relrowsecurity AND NOT (SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user)
+           AND (c.relforcerowsecurity OR NOT pg_has_role(c.relowner, 'USAGE')),
+           ARRAY(SELECT quote_ident(sn.nspname) || '.' || quote_ident(s.relname) FROM pg_depend d
+                 JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_namespace sn ON sn.oid = s.relnamespace
+                 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = c.oid
+                 AND d.deptype IN ('a', 'i')
+                 AND NOT (has_sequence_privilege(s.oid, 'SELECT') AND has_sequence_privilege(s.oid, 'UPDATE')))
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN unnest(%s::text[], %s::text[]) wanted(schema, name) ON wanted.schema = n.nspname AND wanted.name = c.relname
+"""
+
+
+class _Rights:
+    """What the role may do with some tables, asked for in one query: there may be thousands."""
+
+    def __init__(self, connection: Connection, tables: Set[TableName], who: str) -> None:
+        self._who = who
+        wanted = sorted(tables)
+        rows = (
+            connection.execute(sql(_RIGHTS), ([t.schema for t in wanted], [t.name for t in wanted])) if wanted else ()
+        )
+        self._of = {TableName(schema, name): more for schema, name, *more in rows}
+
+    def lacking(self, tables: Sequence[TableName], rights: Sequence[str], why: str) -> Iterator[Missing]:
+        """The rights on tables, and the use of their schemas, that are not there."""
+        for schema in sorted({t.schema for t in tables if t in self._of and not self._of[t][1]}):
+            grant = f"GRANT USAGE ON SCHEMA {quote(schema)} TO {self._who}"
+            yield Missing(f"USAGE on the schema {schema}", "tables of it are used", grant)
+        for table in tables:
+            if table not in self._of:
+                yield Missing(f"the table {table}", f"it does not exist; {why}", "")
+            elif lacking := ", ".join(right for right in rights if right not in self._of[table][0]):
+                yield Missing(f"{lacking} on {table}", why, f"GRANT {lacking} ON {quote_name(table)} TO {self._who}")
+
+    def hidden(self, tables: Sequence[TableName]) -> Iterator[Missing]:
+        """Tables whose policies bind the role."""
+        for table in tables:
+            if table in self._of and self._of[table][2]:
+                why = "its policies would hide rows from the comparison"
+                yield Missing(f"BYPASSRLS for {table}", why, f"ALTER ROLE {self._who} BYPASSRLS")
+
+    def sequences(self, tables: Sequence[TableName]) -> Iterator[Missing]:
+        """Sequences of identity and serial columns that could not be raised."""
+        for table in tables:
+            for sequence in self._of[table][3] if table in self._of else ():
+                why = f"it is raised above the rows merged into {table}"
+                grant = f"GRANT SELECT, UPDATE ON SEQUENCE {sequence} TO {self._who}"
+                yield Missing(f"SELECT, UPDATE on the sequence {sequence}", why, grant)

@@ -202,7 +202,7 @@ def _reachable(tables: Mapping[str, Table], roots: Sequence[str]) -> Iterator[tu
 
 
 def _edges(numbers: Mapping[str, int], child: Table, parent: Table, key: ForeignKey) -> str:
-    """Which row of the child refers to which of the parent. CROSS JOIN keeps the parent inside, where its key serves."""
+    """Which row of the child refers to which of the parent. CROSS JOIN keeps the parent inside, found by its key."""
     return (
         f"INSERT INTO edge SELECT {numbers[parent.name.name]}, _mt_parent.{LOCATOR}, "
         f"{numbers[child.name.name]}, _mt_child.{LOCATOR} "

@@ -14,10 +14,11 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.locations import PRIVATE_FILE, make_private_folder, write_private
 from migrator_tui.model.errors import SourceError
 from migrator_tui.sqlite import diagnosis
@@ -109,7 +110,8 @@ def freeze(
             "Choose another place with MIGRATOR_TUI_HOME, or give this user permission to write there.",
         ) from error
     finally:
-        _remove(part)
+        with suppress(OSError):
+            _remove(part)
     return snapshot
 
 
@@ -247,25 +249,43 @@ def _problems(copy: sqlite3.Connection) -> list[str]:
     # A collation, function or module that only the application has keeps the full check from running; the quick
     # one leaves the order of indexes out.
     for check in ("integrity_check", "quick_check"):
+        said: list[str] = []
         try:
-            said = [str(row[0]) for row in copy.execute(f"PRAGMA {check}")]
-        except sqlite3.OperationalError as error:
-            if not str(error).startswith("no such "):
+            said.extend(str(row[0]) for row in copy.execute(f"PRAGMA {check}"))
+        except sqlite3.DatabaseError as error:
+            if str(error).startswith("no such "):
+                continue
+            if diagnosis.code_of(error) != diagnosis.CORRUPT:
                 raise
-            continue
+            said.extend(_unreadable_tables(copy) or [str(error)])
         lines = [line for text in said for line in text.splitlines()]
-        return [line for line in lines if line != "ok" and not _ABOUT_VALUES.match(line)]
+        return [line for line in lines if line != "ok" and not line.startswith("***") and not _ABOUT_VALUES.match(line)]
     return []
 
 
-def _facts(connection: sqlite3.Connection) -> tuple[str, int, int]:
-    encoding = str(connection.execute("PRAGMA encoding").fetchone()[0])
-    names = [
+def _unreadable_tables(copy: sqlite3.Connection) -> list[str]:
+    """Where the check of the whole file ends with an error instead of a list."""
+    problems: list[str] = []
+    for name in _table_names(copy):
+        try:
+            copy.execute(f"PRAGMA quick_check({quote_sqlite(name)})").fetchall()
+        except sqlite3.DatabaseError as error:
+            problems.append(f"table {name}: {error}")
+    return problems
+
+
+def _table_names(connection: sqlite3.Connection) -> list[str]:
+    return [
         str(name)
         for (name,) in connection.execute(
             r"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'"
         )
     ]
+
+
+def _facts(connection: sqlite3.Connection) -> tuple[str, int, int]:
+    encoding = str(connection.execute("PRAGMA encoding").fetchone()[0])
+    names = _table_names(connection)
     violations = 0
     for name in names:
         try:

@@ -26,7 +26,7 @@ class MigratorApp(App[int]):
     TITLE = "migrator-tui"
     SUB_TITLE = __version__
     CSS_PATH = "migrator.tcss"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (100, "-wide"), (140, "-very-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (140, "-very-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "Quit", tooltip="Quit; asks first when something runs.", id="quit"),
         Binding("question_mark", "show_help_panel", "Help", tooltip="Show every key of this screen.", id="help"),

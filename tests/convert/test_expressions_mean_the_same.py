@@ -207,6 +207,12 @@ def same(left: Any, right: Any) -> bool:
         right = float(right)
     if isinstance(right, bool):
         right = int(right)
+    if isinstance(right, dt.datetime) and right.tzinfo:
+        right = right.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    elif isinstance(right, dt.datetime):
+        right = right.isoformat(timespec="milliseconds")
+    elif isinstance(right, dt.date):
+        right = right.isoformat()
     if isinstance(left, float) or isinstance(right, float):
         if left is None or right is None or isinstance(left, str) or isinstance(right, str):
             return left is right
@@ -238,7 +244,10 @@ def compare(connection: psycopg.Connection[Any], rows: list[tuple[Any, ...]], qu
 
 
 SETTINGS = settings(
-    max_examples=200, deadline=None, report_multiple_bugs=False, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=200,
+    deadline=None,
+    report_multiple_bugs=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 
@@ -334,8 +343,9 @@ EXAMPLE = [
 @pytest.mark.parametrize(
     "expression",
     [
-        "i / j", "i % j", "i / 0", "r / 0", "i / 2.0", "-i", "~i", "i << 3", "i & 6 | 1", "i || s", "b = 1", "b", "NOT b",
-        "b IN (0, 1)", "b <> 0", "b + 1", "tf = 't'", "tf IN ('t', 'f')", "s LIKE 'a%'", "s LIKE '%\\%' ESCAPE '\\'",
+        "i / j", "i % j", "i / 0", "r / 0", "i / 2.0", "-i", "~i", "i << 3", "i & 6 | 1", "i || s", "b = 1", "b",
+        "NOT b", "b IN (0, 1)",
+        "b <> 0", "b + 1", "tf = 't'", "tf IN ('t', 'f')", "s LIKE 'a%'", "s LIKE '%\\%' ESCAPE '\\'",
         "s GLOB '[a-z]*'", "s GLOB '[^a-z]??'", "s < u", "s = 'abc' COLLATE NOCASE", "nc = 'ANN'", "i IS NOT j",
         "s IS NULL", "s NOT NULL", "i == 7", "i BETWEEN -7 AND 7", "max(i, j)", "min(s, u)", "coalesce(i, j, 5)",
         "iif(i > 0, 'p', 'n')", "CASE i WHEN 7 THEN 'seven' ELSE s END", "length(s)", "length(x)", "hex(x)", "hex(s)",
@@ -346,7 +356,8 @@ EXAMPLE = [
         "ts < '2024-02-29T23:59:59.501'", "datetime(i, 'unixepoch')", "julianday(ts) - julianday(d)", "x = x'00ff'",
         "i IS TRUE", "(SELECT max(i) FROM t)", "i IN (SELECT j FROM t)", "EXISTS (SELECT 1 FROM t y WHERE y.i = t.j)",
         "printf('%s-%d', s, i)", "n + 1", "n * r", '"s" || "none"', "[s] || `u`", "i = '7'", "s = 7", "likely(b)",
-        "z >= '2000-01-01 00:00:00Z'", "i > 1.5", "unicode(s)",
+        "z >= '2000-01-01 00:00:00Z'", "i > 1.5", "unicode(s)", "i = j IS NULL", "i || j || s",
+        "NOT i = j", "NOT s LIKE 'a%'", "s NOT LIKE 'a%' ESCAPE '!'", "replace(s, '', NULL)",
     ],
 )  # fmt: skip
 def test_the_usual_expressions_are_translated_and_give_the_same(

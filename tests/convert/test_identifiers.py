@@ -52,7 +52,7 @@ def test_sqlite_reads_back_the_name_that_was_quoted(name: str) -> None:
 @given(st.lists(names, max_size=12))
 def test_every_name_given_fits_and_is_given_once(wanted: list[str]) -> None:
     for policy in ("keep", "snake_case"):
-        giver = Names(policy)  # type: ignore[arg-type]
+        giver = Names(policy)
         given_names = [giver.relation("public", name).name for name in wanted]
         assert len(set(given_names)) == len(wanted)
         assert all(0 < len(name.encode()) <= MAX_BYTES for name in given_names)
