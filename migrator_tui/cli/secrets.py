@@ -23,7 +23,10 @@ def set_(shared: Shared) -> int:
 
     account = _account(shared)
     ask = terminal_prompt()
-    text = ask(f"Password of {account}: ") if ask else click.get_text_stream("stdin").readline().rstrip("\n")
+    if ask is not None:
+        text = ask(f"Password of {account}: ")
+    else:
+        text = str(click.get_text_stream("stdin").readline()).rstrip("\n")
     if not text:
         raise UsageError("CREDENTIAL-EMPTY", "No password was given.", "Type it when asked, or pipe it in.")
     set_password(account, Secret(text))
