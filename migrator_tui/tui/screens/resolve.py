@@ -1,19 +1,248 @@
-"""Resolve."""
+"""Resolve: rows that meet different live rows, both sides whole, one key a choice."""
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Static
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar
 
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.widgets import Button, OptionList, Static
+from textual.widgets.option_list import Option
+
+from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.migration.runner import RunHandle
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions
+from migrator_tui.model.errors import MigratorError
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.wording import visible
+
+PAGE = 200
+KINDS = {"same-key": "same key, other values", "unique": "another row has this unique value"}
+CHOICES = {ConflictChoice.KEEP_SOURCE: "keep source", ConflictChoice.KEEP_TARGET: "keep target"}
 
 
 class ResolveScreen(StepScreen):
-    """Resolve."""
+    """Conflicts a page at a time; every decision is saved as it is made, and undone by ``u``."""
 
     STEP = Step.RESOLVE
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "choose('keep-source')", "Keep source", tooltip="The staged row wins.", id="resolve.source"),
+        Binding("t", "choose('keep-target')", "Keep target", tooltip="The live row stays.", id="resolve.target"),
+        Binding("S", "choose_all('keep-source')", "All source", tooltip="Source for all alike.", id="resolve.all-s"),
+        Binding("T", "choose_all('keep-target')", "All target", tooltip="Target for all alike.", id="resolve.all-t"),
+        Binding("u", "undo", "Undo", tooltip="Take the last decision back.", id="resolve.undo"),
+        Binding("g", "go_on", "Go on", tooltip="Go on with the run when all is decided.", id="resolve.go_on"),
+    ]  # fmt: skip
+    DEFAULT_CSS = """
+    ResolveScreen #list { width: 44; }
+    ResolveScreen.-narrow #list { width: 30; }
+    ResolveScreen #rows { height: 1fr; border: none; }
+    ResolveScreen #sides { width: 1fr; }
+    ResolveScreen #headline { height: auto; padding: 0 1; }
+    ResolveScreen #fields { padding: 0 1; }
+    ResolveScreen Button { margin: 0 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: list[ConflictRow] = []
+        self._counts: Mapping[str, tuple[int, int]] = {}
+        self._made: list[Decisions] = []
 
     def compose_body(self) -> ComposeResult:
-        """Body."""
-        yield Static("")
+        """The conflicts, and the one at the cursor."""
+        yield Static("", id="headline", markup=False)
+        with Horizontal():
+            with Vertical(id="list", classes="panel"):
+                yield OptionList(id="rows")
+            with VerticalScroll(id="sides", classes="panel"):
+                yield Static("", id="fields", markup=False)
+        yield Button("Go on", id="go-on", variant="primary")
+
+    def on_mount(self) -> None:
+        """Load the conflicts in a thread."""
+        outcome = self.session.outcome
+        if outcome is None or outcome.status is not RunStatus.NEEDS_DECISIONS or not outcome.conflicts_found:
+            self.query_one("#headline", Static).update("✓ Nothing to resolve. Enter or g goes on.")
+            self.query_one("#go-on").focus()
+            return
+        self.query_one("#headline", Static).update("Reading the conflicts …")
+        self.run_worker(lambda: self._load(outcome.run), thread=True, exit_on_error=False)
+
+    def _load(self, run: str) -> None:
+        try:
+            counts = self.guide.conflict_tables(run)
+            rows = [row for table in counts for row in self.guide.conflicts(run, table, 0, PAGE)]
+        except MigratorError as error:
+            self.app.call_from_thread(self.show_trouble, error)
+            return
+        self.app.call_from_thread(self._loaded, counts, rows)
+
+    def _loaded(self, counts: Mapping[str, tuple[int, int]], rows: Sequence[ConflictRow]) -> None:
+        self._counts, self._rows = counts, list(rows)
+        listed = self.query_one("#rows", OptionList)
+        listed.clear_options()
+        listed.add_options([Option(self._label(row)) for row in self._rows])
+        if self._rows:
+            listed.highlighted = 0
+        listed.focus()
+        self._headline()
+
+    def _choice(self, row: ConflictRow) -> ConflictChoice | None:
+        decisions = self.session.decisions
+        for decision in decisions.conflicts:
+            if decision.table == row.table and dict(decision.key) == dict(row.key):
+                return decision.choice
+        for rule in decisions.rules:
+            if rule.table in (row.table, "*") and rule.kind in (None, row.kind):
+                return rule.choice
+        return ConflictChoice(row.choice) if row.choice else None
+
+    def _label(self, row: ConflictRow) -> Text:
+        choice = self._choice(row)
+        key = ", ".join(f"{name}={value}" for name, value in row.key.items())
+        text = Text(no_wrap=True, overflow="ellipsis")
+        text.append("✓ " if choice else "○ ", style="bold" if choice else "")
+        text.append(f"{row.table} {key}")
+        text.append(f"  {CHOICES.get(choice, choice.value) if choice else ', '.join(row.differing)}", style="dim")
+        return text
+
+    def _headline(self) -> None:
+        total = sum(found for found, _ in self._counts.values())
+        decided = sum(1 for row in self._rows if self._choice(row))
+        hidden = total - len(self._rows)
+        said = f"{decided} of {total} decided"
+        if hidden:
+            said += f" (the first {len(self._rows)} are shown; S and T decide all alike)"
+        tables = ", ".join(f"{table} {found}" for table, (found, _) in self._counts.items())
+        self.query_one("#headline", Static).update(f"{said} — {tables}")
+        self.query_one("#go-on", Button).disabled = not self._all_decided()
+
+    def _all_decided(self) -> bool:
+        if any(self._choice(row) is None for row in self._rows):
+            return False
+        shown: dict[str, int] = {}
+        for row in self._rows:
+            shown[row.table] = shown.get(row.table, 0) + 1
+        ruled = {rule.table for rule in self.session.decisions.rules}
+        return all(shown.get(table, 0) >= found or table in ruled for table, (found, _) in self._counts.items())
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Show both sides of the row at the cursor."""
+        if event.option_index < len(self._rows):
+            self.query_one("#fields", Static).update(side_by_side(self._rows[event.option_index]))
+
+    def _current(self) -> ConflictRow | None:
+        index = self.query_one("#rows", OptionList).highlighted
+        return self._rows[index] if index is not None and index < len(self._rows) else None
+
+    def action_choose(self, choice: str) -> None:
+        """Decide the row at the cursor, and go to the next one."""
+        row = self._current()
+        if row is None or (row.kind == "unique" and choice == "keep-source"):
+            self.notify(
+                "A row that holds another row's unique value cannot replace it: keep target.", severity="warning"
+            )
+            return
+        self._remember()
+        decision = ConflictDecision(row.table, dict(row.key), ConflictChoice(choice), row.kind)
+        before = tuple(
+            d for d in self.session.decisions.conflicts if (d.table, dict(d.key)) != (row.table, dict(row.key))
+        )
+        self.session.decisions = replace(self.session.decisions, conflicts=(decision, *before))
+        self._redraw()
+        self.query_one("#rows", OptionList).action_cursor_down()
+
+    def action_choose_all(self, choice: str) -> None:
+        """Decide all of this table and kind, after saying how many."""
+        row = self._current()
+        if row is None:
+            return
+        alike = self._counts.get(row.table, (0, 0))[0]
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._remember()
+                rule = ConflictRule(row.table, ConflictChoice(choice), row.kind)
+                self.session.decisions = replace(
+                    self.session.decisions, rules=(rule, *(r for r in self.session.decisions.rules if r != rule))
+                )
+                self._redraw()
+
+        text = f"Up to {alike} conflicts of {row.table} ({KINDS[row.kind]}), save those decided one by one: {choice}."
+        self.app.push_screen(Question("For all alike", text, choice.replace("-", " ").capitalize()), answered)
+
+    def action_undo(self) -> None:
+        """Take the last decision back."""
+        if self._made:
+            self.session.decisions = self._made.pop()
+            self._redraw()
+
+    def _remember(self) -> None:
+        self._made.append(self.session.decisions)
+
+    def _redraw(self) -> None:
+        self.session.save()
+        listed = self.query_one("#rows", OptionList)
+        for index, row in enumerate(self._rows):
+            listed.replace_option_prompt_at_index(index, self._label(row))
+        self._headline()
+
+    def action_go_on(self) -> None:
+        """Resume the run with the decisions; without conflicts, show the result."""
+        outcome = self.session.outcome
+        if outcome is None or outcome.status is not RunStatus.NEEDS_DECISIONS:
+            self.migrator.go(Step.RESULT if outcome is not None else Step.RUN)
+            return
+        if not self._all_decided():
+            self.notify("Some conflicts are not decided yet.", severity="warning")
+            return
+        self.run_worker(lambda: self._resume(outcome.run), thread=True, exit_on_error=False)
+
+    def _resume(self, run: str) -> None:
+        try:
+            handle = self.guide.resume(run, self.session.decisions, self.session.password)
+        except MigratorError as error:
+            self.app.call_from_thread(self.show_trouble, error)
+            return
+        self.app.call_from_thread(self._take, handle)
+
+    def _take(self, handle: RunHandle) -> None:
+        self.session.handle, self.session.outcome = handle, None
+        self.migrator.go(Step.RUN)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Go on."""
+        if event.button.id == "go-on":
+            self.action_go_on()
+
+
+def side_by_side(row: ConflictRow) -> Text:
+    """Both rows field by field; what differs is marked by symbol and weight."""
+    text = Text()
+    text.append(f"{row.table}: {KINDS[row.kind]}\n\n", style="bold")
+    width = max((len(name) for name in row.source), default=0)
+    for name, value in row.source.items():
+        other = row.target.get(name)
+        differs = value != other
+        text.append(f"{'≠' if differs else ' '} {name:<{width}}  ", style="bold" if differs else "dim")
+        if not differs:
+            text.append(f"{_shown(value)}\n", style="dim")
+            continue
+        text.append("source  ", style="dim")
+        text.append(f"{_shown(value)}\n", style="bold")
+        text.append(" " * (width + 4))
+        text.append("target  ", style="dim")
+        text.append(f"{_shown(other) if row.target else '(not there)'}\n", style="bold")
+    return text
+
+
+def _shown(value: str | None) -> str:
+    return "NULL" if value is None else visible(value)

@@ -1,19 +1,187 @@
-"""Result."""
+"""Result: what happened in one sentence, the verification, what was not carried, and how to undo."""
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Static
+from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.widgets import Button, Static
+
+from migrator_tui.migration.runner import RunHandle
+from migrator_tui.model.errors import MigratorError
+from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.wording import counted
+
+SHOWN_TABLES = 500
 
 
 class ResultScreen(StepScreen):
-    """Result."""
+    """The end of a run, and the way back."""
 
     STEP = Step.RESULT
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("u", "undo", "Undo", tooltip="Take the run back, never over a later change.", id="result.undo"),
+        Binding("c", "copy", "Copy report path", tooltip="Copy the report's path.", id="result.copy"),
+        Binding("h", "home", "Home", tooltip="Back to the first screen.", id="result.home"),
+    ]
+    DEFAULT_CSS = """
+    ResultScreen #sentence { padding: 1 2; text-style: bold; height: auto; }
+    ResultScreen #sentence.-good { color: $success; }
+    ResultScreen #sentence.-bad { color: $error; }
+    ResultScreen VerticalScroll { padding: 0 2; }
+    ResultScreen .buttons { height: auto; padding: 0 1; }
+    ResultScreen .buttons Button { margin: 0 1; }
+    """
 
     def compose_body(self) -> ComposeResult:
-        """Body."""
-        yield Static("")
+        """Sentence, verification, the rest, buttons."""
+        outcome = self.session.outcome
+        if outcome is None:
+            yield Static("No run has ended yet.", id="sentence")
+            return
+        good = outcome.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK)
+        yield Static(sentence(outcome), id="sentence", classes="-good" if good else "-bad", markup=False)
+        with VerticalScroll(can_focus=True):
+            if outcome.tables:
+                yield Static(verification(outcome))
+            yield Static(remarks(outcome), markup=False)
+        with Horizontal(classes="buttons"):
+            if outcome.status is RunStatus.SUCCEEDED:
+                yield Button("Done", id="home", variant="primary")
+                yield Button("Undo…", id="undo")
+            else:
+                yield Button("Home", id="home", variant="primary")
+
+    def on_mount(self) -> None:
+        """Enter is Done."""
+        if self.session.outcome is not None:
+            self.query_one("#home").focus()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what succeeded can be undone."""
+        outcome = self.session.outcome
+        if action == "undo":
+            return outcome is not None and outcome.status is RunStatus.SUCCEEDED
+        return True
+
+    def action_undo(self) -> None:
+        """Ask, then roll the run back."""
+        outcome = self.session.outcome
+        if outcome is None or outcome.status is not RunStatus.SUCCEEDED:
+            return
+        local = self.session.ends is not None and self.session.ends.target == "embedded"
+        facts = self.session.bench.facts if self.session.bench else None
+        label = facts.target_label if facts else outcome.target
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.query_one("#sentence", Static).update("Rolling back …")
+                self.run_worker(lambda: self._roll_back(outcome.run), thread=True, exit_on_error=False)
+
+        text = (
+            f"The {len(outcome.tables)} tables of this run leave {label}, and rows that it wrote into live tables are "
+            "restored. What was changed since is kept and listed."
+        )
+        question = Question("Undo this run?", text, "Undo the run", typed=None if local else label, grave=True)
+        self.app.push_screen(question, answered)
+
+    def _roll_back(self, run: str) -> None:
+        try:
+            handle = self.guide.rollback(run, self.session.password)
+        except MigratorError as error:
+            self.app.call_from_thread(self.show_trouble, error)
+            return
+        self.app.call_from_thread(self._watch, handle)
+
+    def _watch(self, handle: RunHandle) -> None:
+        self.session.handle = handle
+
+        def look() -> None:
+            outcome = handle.outcome()
+            if outcome is not None:
+                timer.stop()
+                self.session.outcome = outcome
+                self.migrator.go(Step.RESULT)
+
+        timer = self.set_interval(0.1, look)
+
+    def action_copy(self) -> None:
+        """Copy the report's path."""
+        outcome = self.session.outcome
+        if outcome is not None and outcome.report:
+            self.app.copy_to_clipboard(outcome.report)
+            self.notify(f"Copied: {outcome.report}")
+
+    def action_home(self) -> None:
+        """Back to the first screen."""
+        self.migrator.go(Step.HOME)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Done or undo."""
+        if event.button.id == "undo":
+            self.action_undo()
+        else:
+            self.action_home()
+
+
+def sentence(outcome: RunOutcome) -> str:
+    """What happened, in one sentence with a symbol."""
+    rows = counted(sum(table.published_rows for table in outcome.tables), "row")
+    tables = counted(len(outcome.tables), "table")
+    left = sum(table.quarantined_rows for table in outcome.tables)
+    if outcome.status is RunStatus.SUCCEEDED:
+        behind = f" {counted(left, 'row')} stayed behind in quarantine." if left else ""
+        return f"✓ {rows} in {tables} on the target, every cell verified.{behind}"
+    if outcome.status is RunStatus.ROLLED_BACK:
+        kept = " What was edited since is kept; see below." if outcome.kept_edits else ""
+        return f"✓ The run was taken back: the target is as it was.{kept}"
+    said = f"{outcome.error.id}: {outcome.error.message}" if outcome.error else ""
+    return f"✗ {outcome.status.value.replace('_', ' ')}. {said}"
+
+
+def verification(outcome: RunOutcome) -> Table:
+    """Per table: the row equation, and whether every cell was found equal."""
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    table.add_column("table", no_wrap=True)
+    for name in ("source", "staged", "quarantined", "published"):
+        table.add_column(name, justify="right")
+    table.add_column("verified")
+    for t in outcome.tables[:SHOWN_TABLES]:
+        numbers = (t.source_rows, t.staged_rows, t.quarantined_rows, t.published_rows)
+        label = Text(t.source if t.target.endswith(f".{t.source}") else f"{t.source} → {t.target}")
+        table.add_row(label, *(f"{n:,}" for n in numbers), "✓ every cell" if t.verified else "✗ no")
+    if len(outcome.tables) > SHOWN_TABLES:
+        table.add_row(f"… {len(outcome.tables) - SHOWN_TABLES} more in the report")
+    return table
+
+
+def remarks(outcome: RunOutcome) -> Text:
+    """What was not carried, notes, kept edits, where the report is, what to do next."""
+    text = Text()
+
+    def section(title: str, lines: list[str]) -> None:
+        if lines:
+            text.append(f"\n{title}\n", style="bold")
+            for line in lines:
+                text.append(f"  • {line}\n")
+
+    section("Not carried", [item.why for item in outcome.not_carried])
+    section("Kept, because it was changed since", list(outcome.kept_edits))
+    section("Notes", list(outcome.notes))
+    if outcome.report:
+        section("Report", [outcome.report])
+    if outcome.status is RunStatus.SUCCEEDED:
+        run = outcome.run
+        section(
+            "Next",
+            [f"migrator-tui verify {run}   compares it once more", f"migrator-tui rollback {run}   takes it back"],
+        )
+    return text

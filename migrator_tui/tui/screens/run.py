@@ -1,19 +1,238 @@
-"""Run."""
+"""Run: the stages as a timeline, a bar over everything, a line per table; then publishing is confirmed."""
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.widgets import Static
+from collections import deque
+from typing import ClassVar
 
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.timer import Timer
+from textual.widgets import Button, ProgressBar, Sparkline, Static
+
+from migrator_tui.migration.runner import RunHandle
+from migrator_tui.model.errors import MigratorError
+from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.progress import Progress, RunStatus
+from migrator_tui.tui.dialogs.publish import Publish
+from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.widgets.progress_table import ProgressTable
+from migrator_tui.tui.widgets.timeline import Timeline
+
+POLL_SECONDS = 0.2
+SPARKLINE_POINTS = 60
 
 
 class RunScreen(StepScreen):
-    """Run."""
+    """Polls the run five times a second; the run never waits for the screen."""
 
     STEP = Step.RUN
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("p", "pause", "Pause", tooltip="Pause after the rows in flight, or go on.", id="run.pause"),
+        Binding("c", "cancel_run", "Cancel", tooltip="Stop the run; what is staged is kept.", id="run.cancel"),
+        Binding("b", "publish", "Publish…", tooltip="Publish what is staged and checked.", id="run.publish"),
+        Binding("r", "resume", "Resume", tooltip="Go on with an interrupted run.", id="run.resume"),
+        Binding("o", "order", "Order", show=False, tooltip="Unfinished and failed tables first.", id="run.order"),
+        Binding("f", "freeze", "Freeze", tooltip="Freeze the display; the run goes on.", id="run.freeze"),
+    ]
+    DEFAULT_CSS = """
+    RunScreen #overall { height: 3; padding: 1 1 0 1; }
+    RunScreen #overall ProgressBar { width: 1fr; }
+    RunScreen #overall Bar { width: 1fr; }
+    RunScreen #figures { width: auto; padding: 0 0 0 2; }
+    RunScreen #throughput { height: 2; margin: 0 1; color: $secondary; }
+    RunScreen #said { height: auto; padding: 0 1; color: $text-muted; }
+    RunScreen #retry { height: auto; padding: 0 1; color: $warning; text-style: bold; display: none; }
+    RunScreen #ended { height: auto; display: none; margin: 0 1; padding: 0 1; border: round $error; }
+    RunScreen #ended.-shown { display: block; }
+    RunScreen ProgressTable { margin: 1 1 0 1; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frozen = False
+        self._asked = False
+        self._ended = False
+        self._rates: deque[float] = deque([0.0] * SPARKLINE_POINTS, maxlen=SPARKLINE_POINTS)
+        self._before: tuple[float, int] | None = None
+        self._timer: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
-        """Body."""
-        yield Static("")
+        """Timeline, bar, throughput, tables."""
+        yield Timeline(id="timeline")
+        with Horizontal(id="overall"):
+            yield ProgressBar(show_eta=False, id="bar")
+            yield Static("", id="figures", markup=False)
+        yield Sparkline(list(self._rates), id="throughput")
+        yield Static("", id="retry", markup=False)
+        yield Static("", id="said", markup=False)
+        with Vertical(id="ended"):
+            yield Static("", id="ended-text", markup=False)
+        yield ProgressTable(id="tables")
+        yield Button("Publish…", id="publish", variant="primary", classes="-hidden")
+
+    def on_mount(self) -> None:
+        """Look at the run at once, and from then on five times a second."""
+        self.query_one("#publish").display = False
+        self.query_one(ProgressTable).focus()
+        self._timer = self.set_interval(POLL_SECONDS, self._poll)
+        self._poll()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that mean nothing at this moment are not offered."""
+        handle = self.session.handle
+        progress = handle.progress() if handle else None
+        at_work = progress is not None and progress.status in (RunStatus.RUNNING, RunStatus.PAUSED)
+        if action in ("pause", "cancel_run"):
+            return at_work
+        if action == "publish":
+            return progress is not None and progress.waiting_for == "confirmation"
+        if action == "resume":
+            return progress is not None and progress.status is RunStatus.INTERRUPTED
+        return True
+
+    def _poll(self) -> None:
+        handle = self.session.handle
+        if handle is None:
+            self.query_one("#said", Static).update("No run yet. Review starts one.")
+            return
+        progress = handle.progress()
+        if not self._frozen:
+            self._draw(progress)
+        if progress.waiting_for == "confirmation" and not self._asked:
+            self._asked = True
+            self._draw(progress)
+            self.action_publish()
+        outcome = handle.outcome()
+        if outcome is not None and not self._ended:
+            self._ended = True
+            self._draw(progress)
+            self._end(outcome)
+        self.refresh_bindings()
+
+    def _draw(self, progress: Progress) -> None:
+        self.query_one(Timeline).show(progress)
+        self.query_one(ProgressTable).show(progress.tables)
+        bar = self.query_one("#bar", ProgressBar)
+        bar.update(total=progress.rows_total or None, progress=progress.rows_done)
+        rate = self._rate(progress)
+        self._rates.append(rate)
+        self.query_one(Sparkline).data = list(self._rates)
+        left = progress.rows_total - progress.rows_done
+        figures = f"{progress.rows_done:,} / {progress.rows_total:,} rows"
+        if rate and left > 0:
+            figures += f"   {rate:,.0f}/s   {left / rate:.0f} s left"
+        self.query_one("#figures", Static).update(figures + f"   {progress.seconds:.1f} s")
+        retry = self.query_one("#retry", Static)
+        retry.display = progress.retry is not None
+        retry.update(f"⚠ {progress.retry}" if progress.retry else "")
+        self.query_one("#said", Static).update(_said(progress))
+        self.query_one("#publish").display = progress.waiting_for == "confirmation"
+
+    def _rate(self, progress: Progress) -> float:
+        before, self._before = self._before, (progress.seconds, progress.rows_done)
+        if before is None or progress.seconds <= before[0]:
+            return 0.0
+        return max(0.0, (progress.rows_done - before[1]) / (progress.seconds - before[0]))
+
+    def _end(self, outcome: RunOutcome) -> None:
+        self.session.outcome = outcome
+        if outcome.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK):
+            self.migrator.go(Step.RESULT)
+            return
+        if outcome.status is RunStatus.NEEDS_DECISIONS and outcome.conflicts_found:
+            self.migrator.go(Step.RESOLVE)
+            return
+        error = outcome.error
+        text = Text(f"✗ {outcome.status.value.replace('_', ' ')}\n", style="bold")
+        if error is not None:
+            text.append(f"{error.id}: {error.message}\n", style="not bold")
+            text.append(f"→ {error.hint}", style="not bold")
+        self.query_one("#ended-text", Static).update(text)
+        self.query_one("#ended").add_class("-shown")
+
+    def action_pause(self) -> None:
+        """Pause, or go on."""
+        handle = self.session.handle
+        if handle is None:
+            return
+        if handle.progress().status is RunStatus.PAUSED:
+            handle.unpause()
+        else:
+            handle.pause()
+
+    def action_cancel_run(self) -> None:
+        """Ask, then stop the run."""
+
+        def answered(yes: bool | None) -> None:
+            handle = self.session.handle
+            if yes and handle is not None:
+                handle.cancel()
+
+        text = (
+            "Nothing is visible on the target. What is staged is kept there, and the run can be resumed from here or "
+            "from Home; rolling it back removes it."
+        )
+        self.app.push_screen(Question("Cancel the run?", text, "Cancel the run", grave=True), answered)
+
+    def action_publish(self) -> None:
+        """Ask for the target's name and publish."""
+        handle = self.session.handle
+        if handle is None or handle.progress().waiting_for != "confirmation":
+            return
+        facts = self.session.bench.facts if self.session.bench else None
+        label = facts.target_label if facts else (self.session.ends.target if self.session.ends else "the target")
+        local = self.session.ends is not None and self.session.ends.target == "embedded"
+
+        def answered(yes: bool | None) -> None:
+            if yes and self.session.handle is not None:
+                self.session.handle.confirm()
+
+        self.app.push_screen(Publish(handle.plan(), label, typed=not local), answered)
+
+    def action_resume(self) -> None:
+        """Go on with the interrupted run."""
+        handle = self.session.handle
+        progress = handle.progress() if handle else None
+        if progress is None or progress.status is not RunStatus.INTERRUPTED:
+            return
+        self.run_worker(lambda: self._resume(progress.run), thread=True, exit_on_error=False)
+
+    def _resume(self, run: str) -> None:
+        try:
+            handle = self.guide.resume(run, self.session.decisions, self.session.password)
+        except MigratorError as error:
+            self.app.call_from_thread(self.show_trouble, error)
+            return
+        self.app.call_from_thread(self._take, handle)
+
+    def _take(self, handle: RunHandle) -> None:
+        self.session.handle, self.session.outcome = handle, None
+        self.migrator.go(Step.RUN)
+
+    def action_order(self) -> None:
+        """Unfinished tables first, or the plan's order."""
+        now = self.query_one(ProgressTable).toggle_order()
+        self.notify("Unfinished tables first." if now else "In the plan's order.", timeout=2)
+
+    def action_freeze(self) -> None:
+        """Freeze the display, or let it move again."""
+        self._frozen = not self._frozen
+        self.notify("Display frozen; the run goes on." if self._frozen else "Display live.", timeout=2)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Publish."""
+        if event.button.id == "publish":
+            self.action_publish()
+
+
+def _said(progress: Progress) -> str:
+    if progress.status is RunStatus.PAUSED:
+        return "⏸ Paused. Nothing is held open on the target. p goes on."
+    if progress.waiting_for == "confirmation":
+        return "Staged and checked. Nothing is visible on the target until you publish (b)."
+    return progress.message

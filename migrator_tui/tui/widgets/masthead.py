@@ -12,7 +12,7 @@ class Masthead(Static):
     """``migrator-tui   app.db → production@db.example.com``; a target on this machine is calm, any other one warns."""
 
     DEFAULT_CSS = """
-    Masthead { dock: top; height: 1; padding: 0 1; background: $panel; color: $foreground; }
+    Masthead { height: 1; padding: 0 1; background: $panel; color: $foreground; }
     """
 
     def __init__(self, ends: Ends | None, facts: Facts | None) -> None:

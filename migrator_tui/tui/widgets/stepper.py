@@ -16,7 +16,7 @@ class Stepper(Horizontal):
     """``✓ Connect › ● Compare › ○ Select …``; on a narrow terminal only the current step has its name."""
 
     DEFAULT_CSS = """
-    Stepper { dock: top; height: 1; padding: 0 1; background: $surface; }
+    Stepper { height: 1; padding: 0 1; background: $surface; }
     Stepper > StepName { width: auto; height: 1; padding: 0 1 0 0; color: $text-muted; }
     Stepper > StepName.-reached { color: $foreground; }
     Stepper > StepName.-current { color: $primary; text-style: bold; }

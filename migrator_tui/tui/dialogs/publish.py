@@ -1,0 +1,87 @@
+"""Publishing is confirmed once, by the name of the target."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from migrator_tui.model.plan import Action, Plan
+from migrator_tui.tui.wording import counted
+
+
+class Publish(ModalScreen[bool]):
+    """Says what becomes visible. A live target's name has to be typed; one on this machine takes a button."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "escape", "not_yet", "Not yet", tooltip="Leave everything staged; publish later.", id="publish.not_yet"
+        ),
+    ]
+
+    def __init__(self, plan: Plan | None, target: str, *, typed: bool) -> None:
+        """
+        Args:
+            target: The target's short name, to be typed where ``typed``.
+        """
+        super().__init__()
+        self.plan = plan
+        self.target = target
+        self.typed = typed
+
+    def compose(self) -> ComposeResult:
+        """What happens, the name, two buttons."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Publish"
+            yield Static(
+                f"Everything is staged, and every cell was checked. Publishing to {self.target}:", markup=False
+            )
+            yield Static("\n".join(f"  • {line}" for line in effects(self.plan)), markup=False)
+            yield Static("It is one transaction: all of it or nothing. It can be undone afterwards.", classes="muted")
+            if self.typed:
+                yield Input(placeholder=f"type {self.target} to publish", id="name")
+            with Horizontal(classes="buttons"):
+                yield Button("Not yet", id="not-yet")
+                yield Button("Publish", id="publish", variant="primary", disabled=self.typed)
+
+    def on_mount(self) -> None:
+        """The field that asks, or the button."""
+        self.query_one("#name" if self.typed else "#publish").focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The button wakes when the name is right."""
+        self.query_one("#publish", Button).disabled = event.value.strip() != self.target
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter publishes where the name is right."""
+        if event.value.strip() == self.target:
+            self.dismiss(True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Answer."""
+        self.dismiss(event.button.id == "publish")
+
+    def action_not_yet(self) -> None:
+        """Leave everything staged."""
+        self.dismiss(False)
+
+
+def effects(plan: Plan | None) -> list[str]:
+    """What publishing a plan makes visible, one line each."""
+    if plan is None:
+        return ["what was staged becomes visible"]
+    created = [table for table in plan.moved if table.action is Action.CREATE]
+    merged = [table for table in plan.moved if table.action is Action.MERGE]
+    lines = []
+    if created:
+        lines.append(f"{counted(len(created), 'new table')} with {counted(sum(t.rows for t in created), 'row')}")
+    lines += [f"{counted(table.rows, 'row')} for the live table {table.target}" for table in merged]
+    if plan.views:
+        lines.append(counted(len(plan.views), "view"))
+    if plan.enums:
+        lines.append(counted(len(plan.enums), "enum type"))
+    return lines or ["nothing: the plan is empty"]
