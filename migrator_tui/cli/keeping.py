@@ -138,7 +138,7 @@ def runs(shared: Shared) -> int:
 def audit(shared: Shared, what: str, run: str | None) -> int:
     """Show the audit trail of the runs, or verify that its chain is whole and as long as it was. Exit 4 if not."""
     from migrator_tui.migration import audit as trails
-    from migrator_tui.migration.migrate import AUDIT, OUTCOME_JSON
+    from migrator_tui.migration.migrate import AUDIT, read_outcome
     from migrator_tui.migration.run_folder import RunFolder, all_runs
 
     folders = [RunFolder.open(run)] if run else [RunFolder(locations.run_folder(r.run)) for r in all_runs()]
@@ -153,8 +153,8 @@ def audit(shared: Shared, what: str, run: str | None) -> int:
                 for line in lines:
                     click.echo(printable(line))
             continue
-        anchored = (folder.read_json(OUTCOME_JSON) or {}).get("audit")
-        verdict = trails.verify(path, (anchored["count"], anchored["head"]) if anchored else None)
+        outcome = read_outcome(folder)
+        verdict = trails.verify(path, outcome.audit_anchor if outcome else None)
         whole = whole and verdict.ok
         documents.append({"run": folder.run, "intact": verdict.ok, "verdict": verdict.message})
         if not shared.as_json:

@@ -65,6 +65,7 @@ RESUMABLE_SQLSTATES = ("53100", "25006")
 """Disk full and read-only: the target is made ready again and the run goes on."""
 
 _PLAN = TypeAdapter(Plan)
+_OUTCOME = TypeAdapter(RunOutcome)
 
 
 class Migration:
@@ -312,7 +313,7 @@ class Migration:
             self._best_effort(lambda c: ledger.anchor(c, self._folder.run, *self._audit.anchor))
         path = report.write_all(self._folder.path, outcome, self._plan)
         outcome = replace(outcome, report=str(path))
-        self._folder.write_json(OUTCOME_JSON, outcome.as_json())
+        write_outcome(self._folder, outcome)
         self._folder.set_status(status)
         return outcome
 
@@ -457,6 +458,19 @@ def read_plan(folder: RunFolder) -> Plan:
             f"The plan that the run {folder.run} was begun with cannot be read by this version of migrator-tui.",
             "Use the version that began it, or roll it back and start anew.",
         ) from error
+
+
+def write_outcome(folder: RunFolder, outcome: RunOutcome) -> None:
+    """Keep the summary whole, for a rollback's report and the audit trail's anchor."""
+    locations.write_private(folder.file(OUTCOME_JSON), _OUTCOME.dump_json(outcome, indent=1))
+
+
+def read_outcome(folder: RunFolder) -> RunOutcome | None:
+    """The summary of the run's last end, or None: it has not ended yet, or by another version."""
+    try:
+        return _OUTCOME.validate_json(folder.file(OUTCOME_JSON).read_bytes())
+    except (ValidationError, OSError):
+        return None
 
 
 def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str, request: Request) -> Plan:

@@ -10,7 +10,7 @@ import psycopg
 
 from migrator_tui.migration import report
 from migrator_tui.migration.audit import AuditTrail
-from migrator_tui.migration.migrate import AUDIT, PLAN_JSON, actor, read_plan
+from migrator_tui.migration.migrate import AUDIT, PLAN_JSON, actor, read_outcome, read_plan, write_outcome
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.errors import MigratorError
@@ -34,7 +34,8 @@ class Rollback:
     def __call__(self, runner: Runner) -> RunOutcome:
         """Roll back to an end, whatever it is."""
         record = self._folder.record()
-        outcome = RunOutcome(
+        # What had moved and been decided stays in the report; only its end is another one.
+        before = read_outcome(self._folder) or RunOutcome(
             run=self._folder.run,
             command="rollback",
             status=RunStatus.ROLLED_BACK,
@@ -42,6 +43,7 @@ class Rollback:
             target=self._target.display,
             started=record.started,
         )
+        outcome = replace(before, command="rollback", status=RunStatus.ROLLED_BACK, error=None)
         self._audit.record("rollback-started", target=self._target.display, pid=os.getpid())
         try:
             runner.board.say(f"rolling back {self._folder.run}")
@@ -52,7 +54,8 @@ class Rollback:
                 stop=runner.control.stopped,
                 on_wait=runner.board.set_retry,
             )
-            outcome = replace(outcome, kept_edits=undone.kept, notes=(_said(undone),))
+            gone = tuple(replace(table, published_rows=0, verified=False) for table in outcome.tables)
+            outcome = replace(outcome, tables=gone, kept_edits=undone.kept, notes=(_said(undone),))
             self._folder.set_status(RunStatus.ROLLED_BACK)
             self._audit.record("rolled-back", tables=undone.moved, deleted=undone.deleted, restored=undone.restored)
         except MigratorError as error:
@@ -67,6 +70,8 @@ class Rollback:
             report=str(self._folder.file("report.html")),
         )
         report.write_all(self._folder.path, outcome, plan)
+        if outcome.status is RunStatus.ROLLED_BACK:
+            write_outcome(self._folder, outcome)
         return outcome
 
     def _undo(self) -> undoing.Undone:
