@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from migrator_tui.cli.options import Shared, shared
@@ -26,7 +28,7 @@ def set_(shared: Shared) -> int:
     if ask is not None:
         text = ask(f"Password of {account}: ")
     else:
-        text = str(click.get_text_stream("stdin").readline()).rstrip("\n")
+        text = sys.stdin.readline().rstrip("\n")
     if not text:
         raise UsageError("CREDENTIAL-EMPTY", "No password was given.", "Type it when asked, or pipe it in.")
     set_password(account, Secret(text))
