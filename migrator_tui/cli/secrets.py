@@ -25,10 +25,7 @@ def set_(shared: Shared) -> int:
 
     account = _account(shared)
     ask = terminal_prompt()
-    if ask is not None:
-        text = ask(f"Password of {account}: ")
-    else:
-        text = sys.stdin.readline().rstrip("\n")
+    text = ask(f"Password of {account}: ") if ask is not None else sys.stdin.readline().rstrip("\n")
     if not text:
         raise UsageError("CREDENTIAL-EMPTY", "No password was given.", "Type it when asked, or pipe it in.")
     set_password(account, Secret(text))

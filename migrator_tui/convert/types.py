@@ -418,7 +418,7 @@ def _text_trouble(table: str, column: Column, profile: ColumnProfile, decide: De
             continue
         finding = Finding(
             id,
-            f"{table}.{column.name}: {rows} texts hold {what}.",
+            f"{table}.{column.name}: {what} in {rows:,} of {profile.texts:,} texts.",
             table=table,
             column=column.name,
             rows=rows,

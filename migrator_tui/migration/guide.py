@@ -238,10 +238,8 @@ class LiveGuide:
             for name, made in load(file).profiles.items():
                 ends = Ends(made.source.sqlite, made.target.database, scope_of(made))
                 found.append(Offer(name, f"{made.source.sqlite.name} → {made.target.database}", ends))
-        for path in sorted(folder.iterdir()):
-            if is_sqlite(path):
-                found.append(Offer(path.name, f"{path.stat().st_size:,} bytes", None, path))
-        return found
+        files = [path for path in sorted(folder.iterdir()) if is_sqlite(path)]
+        return found + [Offer(path.name, f"{path.stat().st_size:,} bytes", None, path) for path in files]
 
     def runs(self) -> Sequence[RunRecord]:
         """The runs of this machine, newest first."""

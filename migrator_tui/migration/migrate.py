@@ -21,6 +21,7 @@ from migrator_tui import locations
 from migrator_tui.migration import checking, plan_file, planning, quarantine, report, staging
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.board import Board
+from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import resolve
 from migrator_tui.migration.run_folder import RunFolder, RunRecord
@@ -498,7 +499,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
             f"{first.table}.{first.name}: the target refuses the planned type: {first.error}.",
             "Edit the plan.",
         )
-    return planning.without_refused(plan, refused) if refused else plan
+    return with_examples(planning.without_refused(plan, refused) if refused else plan, source)
 
 
 def require_privileges(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:

@@ -114,7 +114,7 @@ def _orphans(
         choices.remove("not-valid")
     finding = Finding(
         "FK-ORPHAN",
-        f"{plan.source} ({', '.join(key.columns)}): {rows} rows refer to rows of {key.parent} that do not exist.",
+        f"{plan.source} ({', '.join(key.columns)}): {rows:,} of {plan.rows:,} rows refer to no row of {key.parent}.",
         table=plan.source,
         column=key.columns[0],
         object=key.name,

@@ -43,7 +43,7 @@ def find(snapshot: Path, database: Database, plan: Plan) -> RowSets:
     for table in plan.moved:
         source = _source(database, table)
         for rule in table.row_rules:
-            rows = _rows(snapshot, database, source, rule)
+            rows = rows_of_rule(snapshot, database, source, rule)
             if rule.nulls:
                 columns = nulled.setdefault(table.source, {})
                 for column in rule.columns:
@@ -80,7 +80,8 @@ def _source(database: Database, table: TablePlan) -> Table:
     return found
 
 
-def _rows(snapshot: Path, database: Database, table: Table, rule: RowRule) -> Sequence[int]:
+def rows_of_rule(snapshot: Path, database: Database, table: Table, rule: RowRule) -> Sequence[int]:
+    """The locators of the rows that a rule is about."""
     if rule.predicate == "orphan":
         return references.orphans(snapshot, database, table, int(rule.argument))
     if rule.predicate == "invalid-utf8":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from migrator_tui.migration.control import Control
 from migrator_tui.migration.quarantine import RowSets
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import SourceError, UsageError
-from migrator_tui.model.plan import ColumnPlan, Plan, TablePlan
+from migrator_tui.model.plan import ColumnPlan, Plan, RowRule, TablePlan
 from migrator_tui.model.profile import Chunk, SourceProfile
 from migrator_tui.model.progress import TableState
 from migrator_tui.model.schema import Database, Table, TableName
@@ -41,11 +41,18 @@ _EMPTY = {"0": pa.int64(), "0.0": pa.float64(), "''": pa.string(), "x''": pa.bin
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The frozen source and everything known about it."""
+    """The frozen source and everything known about it.
+
+    Attributes:
+        examples: Keys and values that were read for findings, kept while plans are drafted again and again.
+    """
 
     snapshot: Path
     database: Database
     profile: SourceProfile
+    examples: dict[tuple[str, RowRule], tuple[tuple[str, ...], tuple[str, ...]]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
     def table(self, name: str) -> Table:
         """A source table's schema."""

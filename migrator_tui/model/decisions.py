@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from migrator_tui.model.findings import Finding
+from migrator_tui.model.findings import Finding, Severity
 
 
 class ConflictChoice(StrEnum):
@@ -94,7 +94,8 @@ def decide(
         accept_recommended: Take the recommended choice of what is undecided, where it is lossless (``--yes``).
         accept_lossy: With ``accept_recommended``, also where it is lossy (``--accept-lossy``).
 
-    A decision whose choice a finding does not offer is passed over; :func:`unmatched` reports it.
+    A finding that is only good to know takes its recommended choice by itself, where that is lossless. A decision
+    whose choice a finding does not offer is passed over; :func:`unmatched` reports it.
     """
     result: list[Finding] = []
     for finding in findings:
@@ -106,7 +107,8 @@ def decide(
                     break
             else:
                 recommended = finding.recommended
-                if accept_recommended and recommended and (accept_lossy or not recommended.lossy):
+                accepted = accept_recommended or finding.severity is Severity.INFO
+                if recommended and accepted and (not recommended.lossy or (accept_recommended and accept_lossy)):
                     decided = finding.decided(recommended.name)
         result.append(decided)
     return tuple(result)
