@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from migrator_tui import __version__
+from migrator_tui import __version__, locations
 from migrator_tui.cli.printing import print_error
-from migrator_tui.model.errors import ExitCode, MigratorError
+from migrator_tui.model.errors import ExitCode, MigratorError, UsageError
 
 COMMANDS = {
     "demo": "migrator_tui.cli.demo:demo",
@@ -82,20 +84,58 @@ def cli(ctx: click.Context) -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     words = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in words
+    code: int
     try:
         result: Any = cli.main(words, prog_name="migrator-tui", standalone_mode=False)
         code = result if isinstance(result, int) else ExitCode.DONE
+        sys.stdout.flush()
     except click.exceptions.Exit as raised:
         code = raised.exit_code
     except click.ClickException as raised:
-        raised.show()
         code = ExitCode.USAGE
+        if as_json:
+            print_error(
+                UsageError("USAGE", raised.format_message(), "`migrator-tui COMMAND --help` lists the options."),
+                command=_command(words),
+                as_json=True,
+            )
+        else:
+            raised.show()
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         code = ExitCode.INTERRUPTED
     except MigratorError as raised:
-        print_error(raised, command=words[0] if words else "", as_json="--json" in words)
+        print_error(raised, command=_command(words), as_json=as_json)
         code = raised.exit_code
     except BrokenPipeError:
+        # Whoever read the output has gone. Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = ExitCode.FAILED
+    except OSError as raised:
+        error = _of_file(raised)
+        print_error(error, command=_command(words), as_json=as_json)
+        code = error.exit_code
     sys.exit(int(code))
+
+
+def _command(words: list[str]) -> str:
+    """The command as the JSON document names it: its words up to the first option or argument."""
+    return " ".join(words[: 2 if words[:1] == ["credentials"] else 1])
+
+
+def _of_file(error: OSError) -> MigratorError:
+    """The error for a file or folder that cannot be written or read."""
+    why = error.strerror or type(error).__name__
+    # A file is written beside its place first: it is the place that was named.
+    path = Path(os.fsdecode(error.filename).removesuffix(".part")) if error.filename else None
+    if path is None:
+        return MigratorError("FILE", f"A file could not be used: {why}.", "")
+    home = locations.home()
+    if path.is_relative_to(home) or home.is_relative_to(path):
+        return UsageError(
+            "HOME-UNWRITABLE",
+            f"{path}, where runs and snapshots are kept, cannot be used: {why}.",
+            f"Name another folder with {locations.HOME_VARIABLE}, or give this user permission to write there.",
+        )
+    return UsageError("FILE", f"{path} cannot be used: {why}.", "Check the path and its permissions.")

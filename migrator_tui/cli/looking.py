@@ -32,6 +32,7 @@ def check(shared: Shared, tables: str | None) -> int:
     """
     settings = shared.settings(tables=tuple(tables.split(",")) if tables else ())
     results: list[dict[str, Any]] = []
+    error: MigratorError | None = None
 
     def tell(what: str, ok: bool, said: str, hint: str = "") -> None:
         results.append({"check": what, "ok": ok, "message": said, "hint": hint})
@@ -52,11 +53,17 @@ def check(shared: Shared, tables: str | None) -> int:
             tell("disk", free > snapshot.bytes, f"{free:,} bytes free for the snapshot's {snapshot.bytes:,}")
             with target_of(settings.target) as target:
                 _check_target(tell, target, snapshot, source, shared, settings)
-    except MigratorError as error:
+    except MigratorError as raised:
+        error = raised
         tell(error.id, False, error.message, error.hint)
     ok = all(result["ok"] for result in results)
     if shared.as_json:
-        print_json({"command": "check", "status": "succeeded" if ok else "failed", "checks": results})
+        document: dict[str, Any] = {"command": "check", "status": "succeeded" if ok else "failed", "checks": results}
+        if error is not None:
+            document["error"] = {"id": error.id, "message": error.message, "hint": error.hint}
+        print_json(document)
+    if error is not None:
+        return int(error.exit_code)
     return int(ExitCode.DONE if ok else ExitCode.FAILED)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from migrator_tui.cli.printing import printable, say
-from migrator_tui.model.progress import Progress, TableState
+from migrator_tui.model.progress import Progress, Stage, TableState
 
 if TYPE_CHECKING:
     from migrator_tui.migration.runner import Runner
@@ -99,7 +99,7 @@ def line(progress: Progress) -> str:
     if progress.rows_total:
         done = sum(1 for table in progress.tables if table.state not in (TableState.WAITING, TableState.STAGING))
         text += f": {progress.rows_done:,} of {progress.rows_total:,} rows, {done} of {len(progress.tables)} tables"
-    elif progress.message:
+    elif progress.message and progress.stage in (Stage.SNAPSHOT, Stage.ANALYZE):
         text += f": {progress.message}"
     return text
 
