@@ -115,7 +115,11 @@ def read(path: Path) -> Replay:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError("PLAN-FILE", f"The plan {path} cannot be read: {error}.", "") from error
+        raise UsageError(
+            "PLAN-FILE",
+            f"The plan {path} cannot be read: {_why(error)}.",
+            "`migrator-tui plan --out FILE` writes one.",
+        ) from error
     try:
         file = _File.model_validate(document)
     except ValidationError as error:
@@ -140,6 +144,17 @@ def read(path: Path) -> Replay:
             )
     scope = Scope(include=tuple(_literal(source) for source in tables), tables=tables)
     return Replay(scope, Decisions(findings=decisions), file.source.sha256, file.target)
+
+
+def _why(error: OSError | UnicodeDecodeError | yaml.YAMLError) -> str:
+    """What keeps a file from being read, in one line."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is not UTF-8 text (byte {error.start})"
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "it is not YAML"
+    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
 
 
 def _override(path: Path, source: str, table: _Table) -> TableOverride:
