@@ -102,7 +102,8 @@ def prove(
         raise TargetError(
             "TARGET-PRIVILEGE",
             f"The role may not create a schema to try the plan in: {_said(error)}.",
-            "Grant it CREATE on the database.",
+            f"Run as an owner or administrator: GRANT CREATE ON DATABASE {quote(connection.info.dbname)} "
+            f"TO {quote(connection.info.user)};",
             sqlstate=error.sqlstate,
         ) from error
     except psycopg.Error as error:
@@ -343,6 +344,13 @@ def _failure(sqlstate: str | None, said: str, *, lost: bool) -> TargetError:
             "TARGET-LOST",
             f"The connection ended while the plan was tried on the target: {said}.",
             "Nothing was changed; run the command again.",
+            sqlstate=sqlstate,
+        )
+    if sqlstate == psycopg.errors.ReadOnlySqlTransaction.sqlstate:
+        return TargetError(
+            "TARGET-READ-ONLY",
+            f"The target is read-only: {said}.",
+            "Make it writable (Supabase: an overfull project turns read-only) and run the command again.",
             sqlstate=sqlstate,
         )
     return TargetError(
