@@ -67,7 +67,7 @@ def role(target: Target) -> Iterator[Callable[..., Target]]:
         with connect(target) as connection:
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'p4ss'").format(sql.Identifier(name)))
             for grant in grants:
-                connection.execute(f"{grant} TO {name}")  # type: ignore[arg-type]
+                connection.execute(f"{grant} TO {name}".encode())
         made.append(name)
         return Target(target.host, target.port, name, target.database, Secret("p4ss"), target.parameters)
 
