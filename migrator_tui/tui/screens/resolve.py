@@ -54,7 +54,7 @@ class ResolveScreen(StepScreen):
         super().__init__()
         self._rows: list[ConflictRow] = []
         self._counts: Mapping[str, tuple[int, int]] = {}
-        self._made: list[Decisions] = []
+        self._made: list[tuple[Decisions, int | None]] = []
 
     def compose_body(self) -> ComposeResult:
         """The conflicts, and the one at the cursor."""
@@ -158,7 +158,9 @@ class ResolveScreen(StepScreen):
         )
         self.session.decisions = replace(self.session.decisions, conflicts=(decision, *before))
         self._redraw()
-        self.query_one("#rows", OptionList).action_cursor_down()
+        listed = self.query_one("#rows", OptionList)
+        if listed.highlighted is not None and listed.highlighted + 1 < len(self._rows):
+            listed.highlighted += 1
 
     def action_choose_all(self, choice: str) -> None:
         """Decide all of this table and kind, after saying how many."""
@@ -182,11 +184,12 @@ class ResolveScreen(StepScreen):
     def action_undo(self) -> None:
         """Take the last decision back."""
         if self._made:
-            self.session.decisions = self._made.pop()
+            self.session.decisions, at = self._made.pop()
             self._redraw()
+            self.query_one("#rows", OptionList).highlighted = at
 
     def _remember(self) -> None:
-        self._made.append(self.session.decisions)
+        self._made.append((self.session.decisions, self.query_one("#rows", OptionList).highlighted))
 
     def _redraw(self) -> None:
         self.session.save()

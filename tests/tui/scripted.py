@@ -1,0 +1,183 @@
+"""A guide and a run that do what a test says, with a clock that stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from migrator_tui.migration.comparing import Pair
+from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.migration.guide import Bench, Ends, Facts, Offer, Step
+from migrator_tui.migration.run_folder import RunRecord
+from migrator_tui.migration.runner import RunHandle
+from migrator_tui.model.decisions import Decisions
+from migrator_tui.model.errors import MigratorError
+from migrator_tui.model.outcome import ErrorReport, RunOutcome, TableOutcome
+from migrator_tui.model.plan import Action, Plan, Scope, TablePlan
+from migrator_tui.model.progress import Progress, RunStatus, Stage, StageProgress, TableProgress, TableState
+from migrator_tui.model.schema import Database, TableName
+from migrator_tui.model.secret import Secret
+
+RUN = "20261122-221500-k3f9"
+FACTS = Facts(
+    "app.db", "shop@db.example.com:5432", "postgresql://app@db.example.com:5432/shop", "17.2", "app", (), 12.0
+)
+
+
+def plan(*tables: str, rows: int = 1000) -> Plan:
+    """A plan of new tables."""
+    made = tuple(TablePlan(name, TableName("public", name), Action.CREATE, (), rows=rows) for name in tables)
+    return Plan("app.db", "0" * 64, "server/1/shop", made, tables)
+
+
+def progress(
+    *tables: TableProgress,
+    status: RunStatus = RunStatus.RUNNING,
+    stage: Stage | None = Stage.STAGE,
+    waiting_for: str | None = None,
+    retry: str | None = None,
+) -> Progress:
+    """A moment of a run: every stage before ``stage`` took a second."""
+    order = list(Stage)
+    at = order.index(stage) if stage else len(order)
+    stages = tuple(StageProgress(s, active=i == at, seconds=1.0 if i < at else None) for i, s in enumerate(order))
+    return Progress(RUN, status, stages, tables, "working", retry, waiting_for, seconds=float(at))
+
+
+def table(name: str, state: TableState = TableState.STAGING, done: int = 400, total: int = 1000) -> TableProgress:
+    """One table's counters."""
+    return TableProgress(name, f"public.{name}", state, total, done, seconds=2.0)
+
+
+def outcome(status: RunStatus, *tables: str, error: ErrorReport | None = None, conflicts: int = 0) -> RunOutcome:
+    """A summary in which every row of every table moved."""
+    moved = tuple(
+        TableOutcome(n, f"public.{n}", 1000, 1000, 0, 1000, inserted=1000, verified=status is RunStatus.SUCCEEDED)
+        for n in tables
+    )
+    return RunOutcome(
+        RUN,
+        "migrate",
+        status,
+        "app.db",
+        FACTS.target_display,
+        "2026-11-22T22:15:00+00:00",
+        moved,
+        conflicts_found=conflicts,
+        error=error,
+        report=f"/home/ann/runs/{RUN}/report.html",
+    )
+
+
+@dataclass
+class ScriptedRun:
+    """A run that is where the test puts it, and remembers what it was told."""
+
+    now: Progress
+    made: Plan | None = None
+    ended: RunOutcome | None = None
+    told: list[str] = field(default_factory=list)
+
+    def progress(self) -> Progress:
+        return self.now
+
+    def plan(self) -> Plan | None:
+        return self.made
+
+    def pause(self) -> None:
+        self.told.append("pause")
+        self.now = replace(self.now, status=RunStatus.PAUSED)
+
+    def unpause(self) -> None:
+        self.told.append("unpause")
+        self.now = replace(self.now, status=RunStatus.RUNNING)
+
+    def cancel(self) -> None:
+        self.told.append("cancel")
+
+    def confirm(self) -> None:
+        self.told.append("confirm")
+        self.now = replace(self.now, waiting_for=None)
+
+    def outcome(self) -> RunOutcome | None:
+        return self.ended
+
+    def end(self, ended: RunOutcome) -> None:
+        """The run ends so."""
+        self.now = replace(self.now, status=ended.status, waiting_for=None)
+        self.ended = ended
+
+
+@dataclass
+class ScriptedBench:
+    """Two ends that were opened."""
+
+    ends: Ends
+    facts: Facts = FACTS
+    source: Database = field(default_factory=lambda: Database("sqlite", "3.45", "UTF-8", ()))
+    target: Database = field(default_factory=lambda: Database("postgres", "17.2", "UTF8", ()))
+    plan: Plan = field(default_factory=lambda: plan("users", "messages"))
+    compared: Sequence[Pair] = ()
+    closed: bool = False
+
+    def draft(self, scope: Scope, decisions: Decisions) -> Plan:
+        return self.plan
+
+    def pairs(self, plan: Plan) -> Sequence[Pair]:
+        return self.compared
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class ScriptedGuide:
+    """A guide whose answers the test sets."""
+
+    run: ScriptedRun = field(default_factory=lambda: ScriptedRun(progress(table("users"))))
+    offered: Sequence[Offer] = ()
+    listed: Sequence[RunRecord] = ()
+    rows: Sequence[ConflictRow] = ()
+    refuses: MigratorError | None = None
+    told: list[str] = field(default_factory=list)
+    decided: Decisions | None = None
+
+    def offers(self, folder: Path) -> Sequence[Offer]:
+        return self.offered
+
+    def runs(self) -> Sequence[RunRecord]:
+        return self.listed
+
+    def open(self, ends: Ends, password: Secret | None, say: Callable[[Step], None]) -> Bench:
+        if self.refuses is not None:
+            raise self.refuses
+        say(Step("connect", True, FACTS.target_display))
+        return ScriptedBench(ends)
+
+    def keep_password(self, ends: Ends, password: Secret) -> str:
+        self.told.append("keep_password")
+        return "the system's keyring"
+
+    def start(self, bench: Bench, scope: Scope, decisions: Decisions) -> RunHandle:
+        self.told.append("start")
+        return self.run
+
+    def resume(self, run: str, decisions: Decisions, password: Secret | None) -> RunHandle:
+        self.told.append(f"resume {run}")
+        self.decided = decisions
+        return self.run
+
+    def rollback(self, run: str, password: Secret | None) -> RunHandle:
+        self.told.append(f"rollback {run}")
+        return self.run
+
+    def conflicts(self, run: str, table: str, offset: int, limit: int) -> Sequence[ConflictRow]:
+        return [row for row in self.rows if row.table == table][offset : offset + limit]
+
+    def conflict_tables(self, run: str) -> Mapping[str, tuple[int, int]]:
+        names = dict.fromkeys(row.table for row in self.rows)
+        return {name: (n := sum(1 for row in self.rows if row.table == name), n) for name in names}
+
+    def close(self) -> None:
+        self.told.append("close")
