@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from scripted import RUN, ScriptedBench, ScriptedGuide, ScriptedRun, outcome, plan, progress, table
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -25,6 +24,7 @@ from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.progress_table import ProgressTable, bar, fitted
+from tests.tui.scripted import RUN, ScriptedBench, ScriptedGuide, ScriptedRun, outcome, plan, progress, table
 
 ENDS = Ends(Path("app.db"), "postgresql://app@db.example.com:5432/shop")
 EMBEDDED = Ends(Path("app.db"), "embedded", fresh=True)
