@@ -77,7 +77,7 @@ def probe(connection: Connection, needs: Needs) -> list[Missing]:
         missing.append(
             Missing("TEMPORARY on the database", why, f"GRANT TEMPORARY ON DATABASE {quote(database)} TO {who}")
         )
-    if installed and not _works(connection, "SELECT 1 FROM migrator.run LIMIT 1", f"CREATE TABLE migrator.{PROBE} ()"):
+    if installed and not _works(connection, f"CREATE TABLE migrator.{PROBE} ()", "SELECT 1 FROM migrator.run LIMIT 1"):
         why = "the ledger that is there belongs to another role"
         missing.append(Missing("the schema migrator", why, f"ALTER SCHEMA migrator OWNER TO {who}"))
     if needs.creates and not schema_there:

@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import stat
 import subprocess
 import tempfile
@@ -35,6 +34,7 @@ PORT = 5432
 RECOVERY_SECONDS = 300
 """How long a server that was killed may take to recover before it counts as not starting."""
 
+LINK_PREFIX = "migrator-tui-"
 LONGEST_SOCKET = 103
 """Bytes of a Unix socket's path: 107 on Linux, 103 on macOS."""
 _TRAVERSE = stat.S_IXGRP | stat.S_IXOTH
@@ -97,8 +97,12 @@ class EmbeddedServer:
         self._server.cleanup_mode = "stop"
         with _forgetting_the_dead(self.folder, self._server):
             pass
+        started_at = self._server.get_postmaster_info().socket_dir
         self._server.cleanup()
         if not (self.folder / "postmaster.pid").exists():
+            _remove_link(started_at, self.folder)
+            _remove_link(self._place, self.folder)
+        elif started_at != self._place:
             _remove_link(self._place, self.folder)
 
     def crash(self) -> None:
@@ -106,8 +110,8 @@ class EmbeddedServer:
         self._pg_ctl("-m", "immediate", "-w", "stop")
 
     def start_again(self) -> None:
-        """Start it after :meth:`crash`, at the same place."""
-        with self._server._lock:
+        """Start it after :meth:`crash`, or after it was killed, at the same place."""
+        with _forgetting_the_dead(self.folder, self._server):
             self._server.ensure_postgres_running()
 
     def _pg_ctl(self, *arguments: str) -> None:
@@ -175,9 +179,9 @@ def _started(wheel: Any, folder: Path, place: Path, cleanup_mode: str | None) ->
 def _forgetting_the_dead(folder: Path, server: Any) -> Iterator[None]:
     """Take from the folder what killed processes left there and the wheel would believe.
 
-    Its list of users: a process that is no more would keep the server running for ever. ``postmaster.pid``: cut short,
-    or with the number of a zombie or of another program that has it by now. Postgres itself sees to it, by its shared
-    memory, that no two servers work in one folder.
+    Its list of users: a process that is no more would keep the server running for ever. Its lock files: cut short,
+    or with the number of a zombie or of another program that has it by now, which Postgres would believe too. It
+    sees to it by its shared memory as well that no two servers work in one folder.
     """
     with server._lock:
         users = folder / ".handle_pids.json"
@@ -188,7 +192,8 @@ def _forgetting_the_dead(folder: Path, server: Any) -> Iterator[None]:
             else:
                 users.unlink()
         if not _server_lives(folder):
-            (folder / "postmaster.pid").unlink(missing_ok=True)
+            for left in (folder / "postmaster.pid", *folder.glob(".s.PGSQL.*.lock")):
+                left.unlink(missing_ok=True)
         yield
 
 
@@ -286,9 +291,9 @@ def _plain_short_path(folder: Path) -> Path:
     if _fits(folder):
         return folder
     parent = Path(tempfile.gettempdir())
-    if not _fits(parent / "migrator-tui-12345678" / "pg"):
+    if not _fits(parent / f"{LINK_PREFIX}12345678" / "pg"):
         parent = Path("/tmp")
-    link = Path(tempfile.mkdtemp(prefix="migrator-tui-", dir=parent)) / "pg"
+    link = Path(tempfile.mkdtemp(prefix=LINK_PREFIX, dir=parent)) / "pg"
     link.symlink_to(folder, target_is_directory=True)
     return link
 
@@ -298,6 +303,6 @@ def _fits(folder: Path) -> bool:
 
 
 def _remove_link(place: Path, folder: Path) -> None:
-    if place != folder and place.is_symlink():
+    if place.is_symlink() and place.parent.name.startswith(LINK_PREFIX) and place.readlink() == folder:
         place.unlink()
-        shutil.rmtree(place.parent, ignore_errors=True)
+        place.parent.rmdir()
