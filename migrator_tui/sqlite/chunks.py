@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.profile import Chunk
 from migrator_tui.model.schema import Table
-from migrator_tui.sqlite.locating import LOCATOR, located_rows
+from migrator_tui.sqlite.locating import located_source
 from migrator_tui.sqlite.read import SnapshotReader
 
 MAX_ROWS = 100_000
@@ -42,9 +42,8 @@ def chunks_of(
     """
     fixed = str(FIXED_BYTES * len(table.columns))
     sizes = _sum([fixed, *(f"ifnull(octet_length({quote_sqlite(name)}), 0)" for name in wide)])
-    query = (
-        f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {LOCATOR}, {sizes} FROM {located_rows(table, in_order=True)}"
-    )
+    locator, source = located_source(table)
+    query = f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {locator}, {sizes} FROM {source}"
     gathered = _Gathered(chunk_bytes, max_rows)
     header = True
     for batch in reader.arrow(query, batch_rows=_BATCH_ROWS):

@@ -1,4 +1,12 @@
-"""How a row of a snapshot is named by one number: its rowid, or its place in the table where no rowid can be had."""
+"""How a row of a snapshot is named by one number: its rowid, or its place in the table where no rowid can be had.
+
+Rows without a rowid are numbered from 1: those of WITHOUT ROWID in order of the primary key, byte by byte, so that no
+two are equal; others, whose columns hide all names of the rowid, in the order in which they are stored. So every query
+and every library numbers them alike.
+
+``NOT INDEXED`` stands wherever no key is looked up: SQLite likes to walk a covering index in that index's order, and
+refuses a query as soon as it considers an index whose collation only the application has.
+"""
 
 from __future__ import annotations
 
@@ -9,37 +17,41 @@ LOCATOR = "_mt_src"
 """The name of the locator among a row's columns."""
 
 
-def locator_of(table: Table) -> str:
-    """The SQL of a rowid table's locator.
-
-    Raises:
-        ValueError: The table's rows are numbered; use :func:`located_rows`.
-    """
-    if table.locator is None:
-        raise ValueError(f"{table.name} has no rowid that can be selected")
-    return table.locator
-
-
-def located_rows(table: Table, *, lo: int | None = None, hi: int | None = None, in_order: bool = False) -> str:
-    """A subquery with parentheses: every column of the table, and the locator as ``_mt_src`` before them.
-
-    Rows without a rowid are numbered from 1 in the order in which SQLite stores them, which is the primary key's for
-    WITHOUT ROWID. ``NOT INDEXED`` pins that order, so that each library and each query numbers them alike; no ORDER BY
-    is needed, which would fail where only the application has the key's collation.
+def located_source(table: Table, *, lo: int | None = None, hi: int | None = None) -> tuple[str, str]:
+    """The SQL of the locator, and what to select it and the table's columns FROM, in order of locator.
 
     Args:
-        lo, hi: Only rows with these locators and those between; both or none.
-        in_order: In order of locator: SQLite must not walk a covering index, as it likes to do.
+        lo, hi: Where rows are numbered, only those between are; the caller still says so in its WHERE.
     """
-    name = quote_sqlite(table.name.name)
-    bounded = lo is not None and hi is not None
     if table.locator is not None:
-        where = f" WHERE {table.locator} BETWEEN {lo} AND {hi}" if bounded else ""
-        pinned = " NOT INDEXED" if in_order else ""
-        return f"(SELECT {table.locator} AS {LOCATOR}, * FROM {name}{pinned}{where})"
-    if lo is not None and hi is not None:
-        # Counting from lo keeps the window out of the rows before it; those are stepped over undecoded.
-        first = max(lo, 1)
-        rows = f"(SELECT * FROM {name} NOT INDEXED LIMIT {max(hi - first + 1, 0)} OFFSET {first - 1})"
-        return f"(SELECT {first - 1} + row_number() OVER () AS {LOCATOR}, * FROM {rows})"
-    return f"(SELECT row_number() OVER () AS {LOCATOR}, * FROM {name} NOT INDEXED)"
+        return table.locator, f"{quote_sqlite(table.name.name)} NOT INDEXED"
+    return LOCATOR, _numbered(table, lo, hi)
+
+
+def located_rows(table: Table, *, by_key: bool = False) -> str:
+    """A subquery with parentheses: every column of the table, and the locator as ``_mt_src`` before them.
+
+    Unlike :func:`located_source` it needs every collation of the table's columns.
+
+    Args:
+        by_key: Rows will be looked up by a key, in no order.
+    """
+    if table.locator is None:
+        return _numbered(table, None, None)
+    pinned = "" if by_key else " NOT INDEXED"
+    return f"(SELECT {table.locator} AS {LOCATOR}, * FROM {quote_sqlite(table.name.name)}{pinned})"
+
+
+def _numbered(table: Table, lo: int | None, hi: int | None) -> str:
+    rows = f"{quote_sqlite(table.name.name)} NOT INDEXED"
+    order = ""
+    if table.without_rowid and table.primary_key is not None:  # where NOT INDEXED has no effect
+        columns = (f"{quote_sqlite(name)} COLLATE BINARY" for name in table.primary_key.columns)
+        order = f"ORDER BY {', '.join(columns)}"
+    number = f"row_number() OVER ({order})"
+    if lo is None or hi is None:
+        return f"(SELECT {number} AS {LOCATOR}, * FROM {rows})"
+    # Counting from lo keeps the window out of the rows before it, which are only stepped over.
+    first = max(lo, 1)
+    some = f"(SELECT * FROM {rows} {order} LIMIT {max(hi - first + 1, 0)} OFFSET {first - 1})"
+    return f"(SELECT {first - 1} + {number} AS {LOCATOR}, * FROM {some})"

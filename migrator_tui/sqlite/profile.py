@@ -108,7 +108,7 @@ def _profile_table(
 
 
 def _rows(reader: SnapshotReader, table: Table) -> int:
-    return int(reader.scalar_rows(f"SELECT count(*) FROM {quote_sqlite(table.name.name)}")[0][0])
+    return int(reader.scalar_rows(f"SELECT count(*) FROM {_named(table)}")[0][0])
 
 
 def _rows_if_readable(reader: SnapshotReader, table: Table) -> int:
@@ -124,7 +124,7 @@ def _null_keys(reader: SnapshotReader, table: Table, profiled: TableProfile) -> 
     if len(nullable) <= 1:
         return profiled.column(nullable[0]).nulls if nullable else 0
     where = references.predicate("null-key", nullable)
-    return int(reader.scalar_rows(f"SELECT count(*) FROM {quote_sqlite(table.name.name)} WHERE {where}")[0][0])
+    return int(reader.scalar_rows(f"SELECT count(*) FROM {_named(table)} WHERE {where}")[0][0])
 
 
 def _case_groups(reader: SnapshotReader, table: Table, profiled: TableProfile) -> dict[str, int]:
@@ -132,10 +132,10 @@ def _case_groups(reader: SnapshotReader, table: Table, profiled: TableProfile) -
     for name in _alone_unique(table):
         if not profiled.column(name).texts:
             continue
-        column, source = quote_sqlite(name), quote_sqlite(table.name.name)
+        column = quote_sqlite(name)
         (rows,) = reader.scalar_rows(
-            f"SELECT ifnull(sum(n), 0) FROM (SELECT count(*) AS n FROM {source} WHERE typeof({column}) = 'text' "
-            f"GROUP BY lower({column}) HAVING n > 1)"
+            f"SELECT ifnull(sum(same), 0) FROM (SELECT count(*) AS same FROM {_named(table)} "
+            f"WHERE typeof({column}) = 'text' GROUP BY lower({column}) HAVING count(*) > 1)"
         )[0]
         if rows:
             groups[name] = int(rows)
@@ -161,3 +161,7 @@ def _orphans(snapshot: Path, database: Database, table: Table) -> tuple[OrphanCo
         if rows:
             counts.append(OrphanCount(table.name.name, index, len(rows), keys))
     return tuple(counts)
+
+
+def _named(table: Table) -> str:
+    return f"{quote_sqlite(table.name.name)} NOT INDEXED"

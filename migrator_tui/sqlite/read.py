@@ -17,7 +17,7 @@ from adbc_driver_manager.dbapi import Error as AdbcError
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.schema import Table
-from migrator_tui.sqlite.locating import LOCATOR, located_rows
+from migrator_tui.sqlite.locating import LOCATOR, located_source
 from migrator_tui.sqlite.snapshot import connect, snapshot_uri
 
 HEADERS: Mapping[str, pa.DataType] = {"0": pa.int64(), "0.0": pa.float64(), "''": pa.string(), "x''": pa.binary()}
@@ -76,8 +76,9 @@ class SnapshotReader:
             SourceError: ``SOURCE-READ``: a value is not of the header's class, or SQLite refused.
         """
         header = ", ".join([f"0 AS {LOCATOR}", *(f"{literal} AS {quote_sqlite(name)}" for name, literal, _ in columns)])
-        wanted = ", ".join([LOCATOR, *(expression for _, _, expression in columns)])
-        query = f"SELECT {header} UNION ALL SELECT {wanted} FROM {located_rows(table, lo=lo, hi=hi)}"
+        locator, source = located_source(table, lo=lo, hi=hi)
+        wanted = ", ".join([locator, *(expression for _, _, expression in columns)])
+        query = f"SELECT {header} UNION ALL SELECT {wanted} FROM {source} WHERE {locator} BETWEEN {lo} AND {hi}"
         names = [LOCATOR, *(name for name, _, _ in columns)]
         types = [pa.int64(), *(HEADERS[literal] for _, literal, _ in columns)]
         first = True
@@ -137,15 +138,16 @@ def typed_cells(snapshot: Path, table: Table, locators: Sequence[int]) -> Iterat
     """
     wanted = sorted(set(locators))
     names = [column.name for column in table.columns]
-    selected = ", ".join([LOCATOR, *(quote_sqlite(name) for name in names)])
+    at, source = located_source(table)
+    selected = ", ".join([at, *(quote_sqlite(name) for name in names)])
     with closing(connect(snapshot)) as connection:
         connection.text_factory = _Text
         try:
             for start in range(0, len(wanted), _PARAMETERS):
                 some = wanted[start : start + _PARAMETERS]
                 marks = ", ".join("?" * len(some))
-                rows = f"{located_rows(table)} WHERE {LOCATOR} IN ({marks}) ORDER BY {LOCATOR}"
-                for locator, *values in connection.execute(f"SELECT {selected} FROM {rows}", some):
+                query = f"SELECT {selected} FROM {source} WHERE {at} IN ({marks}) ORDER BY {at}"
+                for locator, *values in connection.execute(query, some):
                     yield locator, {name: _cell(value) for name, value in zip(names, values, strict=True)}
         except sqlite3.Error as error:
             raise _read_error(str(table.name), error) from error
@@ -217,6 +219,7 @@ def _promised(what: str, schema: pa.Schema, names: Sequence[str], types: Sequenc
 
 def _read_error(what: str, error: BaseException) -> SourceError:
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SourceError(
-        "SOURCE-READ", f"{what} cannot be read: {said}.", "Check the snapshot with the sqlite3 command line tool."
-    )
+    hint = "Check the snapshot with the sqlite3 command line tool."
+    if "no such collation" in said or "no such function" in said or "no such module" in said:
+        hint = "Only the application that made the file has it: copy the table into one without it, or leave it out."
+    return SourceError("SOURCE-READ", f"{what} cannot be read: {said}.", hint)

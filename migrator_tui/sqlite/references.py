@@ -17,7 +17,7 @@ from migrator_tui.convert import shapes as text_shapes
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.schema import Database, ForeignKey, Table
-from migrator_tui.sqlite.locating import LOCATOR, located_rows
+from migrator_tui.sqlite.locating import LOCATOR, located_rows, located_source
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.sqlite.statements import folded
@@ -206,7 +206,7 @@ def _edges(numbers: Mapping[str, int], child: Table, parent: Table, key: Foreign
     return (
         f"INSERT INTO edge SELECT {numbers[parent.name.name]}, _mt_parent.{LOCATOR}, "
         f"{numbers[child.name.name]}, _mt_child.{LOCATOR} "
-        f"FROM {located_rows(child)} AS _mt_child CROSS JOIN {located_rows(parent)} AS _mt_parent "
+        f"FROM {located_rows(child)} AS _mt_child CROSS JOIN {located_rows(parent, by_key=True)} AS _mt_parent "
         f"ON {_match(key, '_mt_parent', '_mt_child')}"
     )
 
@@ -244,8 +244,11 @@ def _keys_of(
 
 def _texts(snapshot: Path, table: Table, column: str) -> Iterator[tuple[pa.Array, pa.Array]]:
     """The locators and texts of one column, other classes left out, batch by batch."""
-    locators = f"SELECT 0 AS {LOCATOR}, '' AS value UNION ALL SELECT {LOCATOR}, {class_only(column, 'text')}"
-    query = f"{locators} FROM {located_rows(table)} WHERE typeof({quote_sqlite(column)}) = 'text'"
+    locator, source = located_source(table)
+    texts = (
+        f"SELECT {locator}, {class_only(column, 'text')} FROM {source} WHERE typeof({quote_sqlite(column)}) = 'text'"
+    )
+    query = f"SELECT 0 AS {LOCATOR}, '' AS value UNION ALL {texts}"
     skip = 1
     with SnapshotReader(snapshot) as reader:
         for batch in reader.arrow(query, batch_rows=4096):

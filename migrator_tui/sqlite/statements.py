@@ -173,8 +173,13 @@ class _TableReader:
                 following = stream.next()
                 if following and following.text in ("-", "+"):
                     stream.next()
-            elif node.is_word("NOT") and stream.peek_word("DEFERRABLE"):
+                name = None
+            elif node.is_word("SET"):  # in ON DELETE SET DEFAULT, which is no default
                 stream.next()
+            elif node.is_word("NOT", "NULL"):
+                if stream.peek_word("DEFERRABLE"):
+                    stream.next()
+                name = None
             elif node.is_word("DEFERRABLE"):
                 self._deferrable(stream)
             elif node.is_word("CHECK"):

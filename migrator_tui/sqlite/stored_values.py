@@ -249,7 +249,8 @@ def _one_row(reader: SnapshotReader, table: Table, terms: Sequence[str]) -> list
 
 
 def _named(table: Table) -> str:
-    return quote_sqlite(table.name.name)
+    # No index is asked, because its collation may be the application's own.
+    return f"{quote_sqlite(table.name.name)} NOT INDEXED"
 
 
 def _some(columns: Sequence[Column]) -> Iterator[Sequence[Column]]:
