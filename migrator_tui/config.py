@@ -359,6 +359,20 @@ def resolve(flags: Flags, environ: Mapping[str, str], profile: Profile | None) -
     )
 
 
+def unused(settings: Settings) -> tuple[str, ...]:
+    """The keys of the file that were given and that this version reads without doing anything about them."""
+    given = {
+        "source.uploads": settings.uploads,
+        "target.api": settings.api,
+        "users": settings.users,
+        "files": settings.files,
+        "exposure": settings.exposure,
+        "names": settings.names != "keep",
+        "chunk_mb": settings.chunk_mb,
+    }
+    return tuple(key for key, value in given.items() if value)
+
+
 def scope_of(profile: Profile, tables: tuple[str, ...] = ()) -> Scope:
     """The profile's tables and columns in the plan's words; ``tables`` replaces its include and exclude."""
     overrides: dict[str, TableOverride] = {}

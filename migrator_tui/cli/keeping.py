@@ -25,7 +25,7 @@ def verify(shared: Shared, run: str) -> int:
     """
     from migrator_tui.migration import quarantine
     from migrator_tui.migration.control import Control
-    from migrator_tui.migration.migrate import read_plan
+    from migrator_tui.migration.run_files import read_plan
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.staging import Source
     from migrator_tui.migration.verifying import compare_published, missing_objects
@@ -138,7 +138,7 @@ def runs(shared: Shared) -> int:
 def audit(shared: Shared, what: str, run: str | None) -> int:
     """Show the audit trail of the runs, or verify that its chain is whole and as long as it was. Exit 4 if not."""
     from migrator_tui.migration import audit as trails
-    from migrator_tui.migration.migrate import AUDIT, read_outcome
+    from migrator_tui.migration.run_files import AUDIT, read_outcome
     from migrator_tui.migration.run_folder import RunFolder, all_runs
 
     folders = [RunFolder.open(run)] if run else [RunFolder(locations.run_folder(r.run)) for r in all_runs()]
@@ -175,7 +175,7 @@ def clean(shared: Shared, run: str, keep_audit: bool) -> int:
     What it published stays. A run that was cleaned cannot be resumed, verified or rolled back any more.
     """
     from migrator_tui.migration.cleaning import clean_target
-    from migrator_tui.migration.migrate import AUDIT
+    from migrator_tui.migration.run_files import AUDIT
     from migrator_tui.migration.run_folder import RECORD, RunFolder
 
     folder = RunFolder.open(run)

@@ -13,7 +13,7 @@ from migrator_tui import locations
 from migrator_tui.cli.options import Shared, shared, source_of, target_of
 from migrator_tui.cli.printing import finish, say
 from migrator_tui.cli.watching import watch
-from migrator_tui.config import EMBEDDED, Settings
+from migrator_tui.config import EMBEDDED, Settings, unused
 from migrator_tui.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ def request_of(settings: Settings, command: str, options: dict[str, Any], *, con
     from migrator_tui.migration.request import DEFAULT_WORKERS, Request
     from migrator_tui.model.decisions import Decisions
 
+    if keys := unused(settings):
+        say(f"The configuration's {', '.join(keys)}: read, and not used by this version, which moves tables alone.")
     decisions = decisions_file.read(options["decisions"]) if options.get("decisions") else Decisions()
     scope = settings.scope
     if options.get("plan_file"):

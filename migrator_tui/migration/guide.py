@@ -21,12 +21,14 @@ from migrator_tui.config import EMBEDDED, find, load, scope_of
 from migrator_tui.credentials import account_name, find_password, set_password
 from migrator_tui.migration.comparing import Pair, compare
 from migrator_tui.migration.conflicts import ConflictRow, conflict_counts, conflict_rows
-from migrator_tui.migration.migrate import Migration, begin, draft_plan, needs_of, read_plan
+from migrator_tui.migration.migrate import Migration, begin
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback
+from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
 from migrator_tui.migration.runner import RunHandle, Runner
 from migrator_tui.migration.staging import Source
+from migrator_tui.migration.target_plan import draft_plan, needs_of
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.schema import Database

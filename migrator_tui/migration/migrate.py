@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
-from pydantic import TypeAdapter, ValidationError
 
 from migrator_tui import locations
-from migrator_tui.migration import checking, plan_file, planning, quarantine, report, staging
+from migrator_tui.migration import checking, plan_file, quarantine, report, staging
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.board import Board
-from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import resolve
+from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord
 from migrator_tui.migration.runner import Runner
 from migrator_tui.migration.staging import Source
+from migrator_tui.migration.target_plan import draft_plan, require_privileges, undecided
 from migrator_tui.migration.verifying import missing_objects
 from migrator_tui.model.decisions import unmatched
 from migrator_tui.model.errors import (
@@ -36,20 +36,15 @@ from migrator_tui.model.errors import (
     Interrupted,
     MigratorError,
     TargetError,
-    UsageError,
     VerificationFailed,
 )
-from migrator_tui.model.outcome import ErrorReport, NotCarried, RunOutcome, TableOutcome
+from migrator_tui.model.outcome import ErrorReport, RunOutcome, TableOutcome, not_carried
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.progress import RunStatus, Stage, TableState
-from migrator_tui.model.schema import TableName
 from migrator_tui.postgres import ledger, publish
 from migrator_tui.postgres.connect import Target, connect, explain, retrying
-from migrator_tui.postgres.inspect import exact_counts, server_identity
-from migrator_tui.postgres.inspect import inspect as inspect_target
+from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.ledger import Fence
-from migrator_tui.postgres.privileges import Needs, probe
-from migrator_tui.postgres.prove import prove
 from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.sqlite import snapshot as snapshots
 from migrator_tui.sqlite.inspect import inspect as inspect_source
@@ -57,16 +52,10 @@ from migrator_tui.sqlite.profile import profile as profile_source
 
 T = TypeVar("T")
 
-PLAN_JSON = "plan.json"
 PLAN_YAML = "plan.yaml"
-AUDIT = "audit.jsonl"
-OUTCOME_JSON = "outcome.json"
 PUBLISH_ATTEMPTS = 20
 RESUMABLE_SQLSTATES = ("53100", "25006")
 """Disk full and read-only: the target is made ready again and the run goes on."""
-
-_PLAN = TypeAdapter(Plan)
-_OUTCOME = TypeAdapter(RunOutcome)
 
 
 class Migration:
@@ -185,7 +174,7 @@ class Migration:
             raise undecided(plan)
         if not kept.exists():
             self._with_target(lambda connection: require_privileges(connection, plan, self._request.scope.schema))
-            locations.write_private(kept, _PLAN.dump_json(plan, indent=1))
+            write_plan(self._folder, plan)
         return plan
 
     def _use(self, plan: Plan) -> None:
@@ -443,121 +432,6 @@ def begin(request: Request, target: Target, *, embedded_folder: Path | None = No
         )
     )
     return folder
-
-
-def read_plan(folder: RunFolder) -> Plan:
-    """The plan that a run's staging was begun with.
-
-    Raises:
-        UsageError: It was written by another version, or is not there.
-    """
-    try:
-        return _PLAN.validate_json(folder.file(PLAN_JSON).read_bytes())
-    except (ValidationError, OSError) as error:
-        raise UsageError(
-            "RESUME-PLAN",
-            f"The plan that the run {folder.run} was begun with cannot be read by this version of migrator-tui.",
-            "Use the version that began it, or roll it back and start anew.",
-        ) from error
-
-
-def write_outcome(folder: RunFolder, outcome: RunOutcome) -> None:
-    """Keep the summary whole, for a rollback's report and the audit trail's anchor."""
-    locations.write_private(folder.file(OUTCOME_JSON), _OUTCOME.dump_json(outcome, indent=1))
-
-
-def read_outcome(folder: RunFolder) -> RunOutcome | None:
-    """The summary of the run's last end, or None: it has not ended yet, or by another version."""
-    try:
-        return _OUTCOME.validate_json(folder.file(OUTCOME_JSON).read_bytes())
-    except (ValidationError, OSError):
-        return None
-
-
-def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str, request: Request) -> Plan:
-    """Inspect the target, plan, and prove on the target what was translated. Changes nothing there."""
-    scope = request.scope
-    schemas = sorted({scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)})
-    database = inspect_target(connection, schemas)
-    wanted = {
-        override.target
-        if (override := scope.tables.get(table.name.name)) and override.target
-        else TableName(scope.schema, table.name.name)
-        for table in source.database.tables
-    }
-    there = [table.name for table in database.tables if table.name in wanted]
-    target = planning.Target(server_identity(connection), database, exact_counts(connection, there))
-    chooser = planning.Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
-    plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
-    created = [table for table in plan.moved if table.action is Action.CREATE]
-    refused = prove(connection, created, plan.views, plan.enums)
-    bad_types = [item for item in refused if item.object == "type"]
-    if bad_types:
-        first = bad_types[0]
-        raise UsageError(
-            "PLAN-TYPE",
-            f"{first.table}.{first.name}: the target refuses the planned type: {first.error}.",
-            "Edit the plan.",
-        )
-    return with_examples(planning.without_refused(plan, refused) if refused else plan, source)
-
-
-def require_privileges(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
-    """Raise if the role lacks what the plan needs.
-
-    Raises:
-        TargetError: Naming what is missing and the statements that give it.
-    """
-    missing = probe(connection, needs_of(plan, schema))
-    if missing:
-        raise TargetError(
-            "TARGET-PRIVILEGE",
-            "The role lacks what the plan needs: " + "; ".join(f"{item.what} ({item.why})" for item in missing) + ".",
-            "Run as an owner or administrator: " + " ".join(f"{item.grant};" for item in missing if item.grant),
-            sqlstate="42501",
-        )
-
-
-def needs_of(plan: Plan, schema: str) -> Needs:
-    """What a plan needs on the target."""
-    created = [table for table in plan.moved if table.action is Action.CREATE]
-    new = {table.target for table in created}
-    return Needs(
-        schema=created[0].target.schema if created else schema,
-        creates=bool(created),
-        merges=tuple(table.target for table in plan.moved if table.action is Action.MERGE),
-        references=tuple(sorted({k.parent for t in created for k in t.foreign_keys if k.parent not in new})),
-        enums=bool(plan.enums),
-    )
-
-
-def undecided(plan: Plan) -> DecisionsNeeded:
-    """The error of a plan that waits for decisions."""
-    first = plan.undecided[:3]
-    several = len(plan.undecided)
-    said = "; ".join(f"{finding.id}: {finding.message}" for finding in first)
-    more = f" and {several - len(first)} more" if several > len(first) else ""
-    lossy = any(f.recommended and f.recommended.lossy for f in plan.undecided)
-    return DecisionsNeeded(
-        "DECISIONS-NEEDED",
-        f"{several} finding{'s need' if several > 1 else ' needs'} a decision. {said}{more}",
-        "Decide in a file (--decisions FILE), or take the recommended choices with --yes"
-        + (" --accept-lossy." if lossy else "."),
-    )
-
-
-def not_carried(plan: Plan) -> tuple[NotCarried, ...]:
-    """The schema objects that the target does not get."""
-    kinds = {
-        "DEFAULT-NOT-CARRIED": "default", "CHECK-NOT-CARRIED": "check", "INDEX-NOT-CARRIED": "index",
-        "VIEW-NOT-CARRIED": "view", "GENERATED-NOT-CARRIED": "generated column", "COLLATION-NOT-CARRIED": "collation",
-        "TRIGGER-NOT-CARRIED": "trigger", "TABLE-NOT-CARRIED": "table", "FK-PARENT": "foreign key",
-    }  # fmt: skip
-    return tuple(
-        NotCarried(kinds[f.id], ".".join(part for part in (f.table, f.column or f.object) if part) or "", f.message)
-        for f in plan.findings
-        if f.id in kinds
-    )
 
 
 def _status(error: MigratorError) -> RunStatus:

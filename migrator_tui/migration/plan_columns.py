@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from migrator_tui.convert import codecs, expressions, types
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
+from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, RowRule, TableOverride, TablePlan
 from migrator_tui.model.profile import ColumnProfile, TableProfile
@@ -22,9 +22,6 @@ from migrator_tui.model.schema import (
     Table,
     TableName,
 )
-
-if TYPE_CHECKING:
-    from migrator_tui.migration.planning import Drafting
 
 MAX_INT8 = 2**63 - 1
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, RowRule, TablePlan
 from migrator_tui.model.schema import ForeignKey, TableName
-
-if TYPE_CHECKING:
-    from migrator_tui.migration.planning import Drafting
 
 
 def foreign_keys(draft: Drafting, tables: list[TablePlan]) -> list[TablePlan]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from migrator_tui.convert import codecs, types
 from migrator_tui.migration.plan_columns import row_rules
+from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, RowRule, TableOverride, TablePlan
 from migrator_tui.model.profile import ColumnProfile, TableProfile
 from migrator_tui.model.schema import Table
-
-if TYPE_CHECKING:
-    from migrator_tui.migration.planning import Drafting
 
 
 def merged_table(

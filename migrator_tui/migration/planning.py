@@ -6,17 +6,15 @@ Pure: what the target refuses is found out by ``postgres.prove`` and comes back 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from migrator_tui.convert import expressions
-from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration import plan_columns, plan_keys, plan_onto
-from migrator_tui.model.decisions import Decisions, decide
+from migrator_tui.migration.plan_draft import Chooser, Drafting, Target
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, Estimate, Plan, Scope, TableOverride, TablePlan, ViewPlan
 from migrator_tui.model.profile import SourceProfile, TableProfile
-from migrator_tui.model.schema import Database, EnumType, Table, TableName
+from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres import ddl
 from migrator_tui.postgres.prove import Refused
 
@@ -25,59 +23,6 @@ BYTES_PER_SECOND = 20_000_000
 ROWS_PER_SECOND = 150_000
 PEAK_FACTOR = 2.5
 """Rows in Postgres have headers and indexes, and staging comes before publishing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chooser:
-    """Fills in decisions; what is undecided is planned by its recommended choice, so that it can be shown."""
-
-    decisions: Decisions
-    accept_recommended: bool = False
-    accept_lossy: bool = False
-
-    def settle(self, finding: Finding) -> Finding:
-        """The finding with its decision, if there is one."""
-        settled = decide(
-            (finding,), self.decisions, accept_recommended=self.accept_recommended, accept_lossy=self.accept_lossy
-        )
-        return settled[0]
-
-    def choice(self, finding: Finding) -> str:
-        """The choice to plan by."""
-        settled = self.settle(finding)
-        return settled.decision or (settled.choices[0] if settled.choices else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The target as the planner sees it.
-
-    Attributes:
-        counts: Rows of tables that exist, exact.
-    """
-
-    identity: str
-    database: Database
-    counts: Mapping[TableName, int] = field(default_factory=dict)
-
-
-@dataclass
-class Drafting:
-    """What is gathered while the plan is made."""
-
-    source: Database
-    profile: SourceProfile
-    target: Target
-    scope: Scope
-    chooser: Chooser
-    names: Names = field(default_factory=Names)
-    findings: list[Finding] = field(default_factory=list)
-    enums: list[EnumType] = field(default_factory=list)
-
-    def find(self, finding: Finding) -> str:
-        """Record a finding; the choice to plan by."""
-        self.findings.append(self.chooser.settle(finding))
-        return self.chooser.choice(finding)
 
 
 def make_plan(

@@ -10,7 +10,8 @@ import psycopg
 
 from migrator_tui.migration import report
 from migrator_tui.migration.audit import AuditTrail
-from migrator_tui.migration.migrate import AUDIT, PLAN_JSON, actor, read_outcome, read_plan, write_outcome
+from migrator_tui.migration.migrate import actor
+from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_outcome, read_plan, write_outcome
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.errors import MigratorError

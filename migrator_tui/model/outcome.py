@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from migrator_tui.model.findings import Finding
+from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import RunStatus
 
 
@@ -135,3 +136,17 @@ def finding_as_json(finding: Finding) -> dict[str, Any]:
         "choices": list(finding.choices),
         "decision": finding.decision,
     }
+
+
+def not_carried(plan: Plan) -> tuple[NotCarried, ...]:
+    """The schema objects that the target does not get."""
+    kinds = {
+        "DEFAULT-NOT-CARRIED": "default", "CHECK-NOT-CARRIED": "check", "INDEX-NOT-CARRIED": "index",
+        "VIEW-NOT-CARRIED": "view", "GENERATED-NOT-CARRIED": "generated column", "COLLATION-NOT-CARRIED": "collation",
+        "TRIGGER-NOT-CARRIED": "trigger", "TABLE-NOT-CARRIED": "table", "FK-PARENT": "foreign key",
+    }  # fmt: skip
+    return tuple(
+        NotCarried(kinds[f.id], ".".join(part for part in (f.table, f.column or f.object) if part) or "", f.message)
+        for f in plan.findings
+        if f.id in kinds
+    )

@@ -1,0 +1,66 @@
+"""What the planners of columns, keys and live tables share while a plan is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from migrator_tui.convert.identifiers import Names
+from migrator_tui.model.decisions import Decisions, decide
+from migrator_tui.model.findings import Finding
+from migrator_tui.model.plan import Scope
+from migrator_tui.model.profile import SourceProfile
+from migrator_tui.model.schema import Database, EnumType, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """Fills in decisions; what is undecided is planned by its recommended choice, so that it can be shown."""
+
+    decisions: Decisions
+    accept_recommended: bool = False
+    accept_lossy: bool = False
+
+    def settle(self, finding: Finding) -> Finding:
+        """The finding with its decision, if there is one."""
+        settled = decide(
+            (finding,), self.decisions, accept_recommended=self.accept_recommended, accept_lossy=self.accept_lossy
+        )
+        return settled[0]
+
+    def choice(self, finding: Finding) -> str:
+        """The choice to plan by."""
+        settled = self.settle(finding)
+        return settled.decision or (settled.choices[0] if settled.choices else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target as the planner sees it.
+
+    Attributes:
+        counts: Rows of tables that exist, exact.
+    """
+
+    identity: str
+    database: Database
+    counts: Mapping[TableName, int] = field(default_factory=dict)
+
+
+@dataclass
+class Drafting:
+    """What is gathered while the plan is made."""
+
+    source: Database
+    profile: SourceProfile
+    target: Target
+    scope: Scope
+    chooser: Chooser
+    names: Names = field(default_factory=Names)
+    findings: list[Finding] = field(default_factory=list)
+    enums: list[EnumType] = field(default_factory=list)
+
+    def find(self, finding: Finding) -> str:
+        """Record a finding; the choice to plan by."""
+        self.findings.append(self.chooser.settle(finding))
+        return self.chooser.choice(finding)

@@ -1,0 +1,92 @@
+"""The plan against a real target: inspected, planned, proved there; and the rights that it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from migrator_tui.migration import planning
+from migrator_tui.migration.examples import with_examples
+from migrator_tui.migration.plan_draft import Chooser, Target
+from migrator_tui.migration.request import Request
+from migrator_tui.migration.staging import Source
+from migrator_tui.model.errors import DecisionsNeeded, TargetError, UsageError
+from migrator_tui.model.plan import Action, Plan
+from migrator_tui.model.schema import TableName
+from migrator_tui.postgres.inspect import exact_counts, server_identity
+from migrator_tui.postgres.inspect import inspect as inspect_target
+from migrator_tui.postgres.privileges import Needs, probe
+from migrator_tui.postgres.prove import prove
+
+
+def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str, request: Request) -> Plan:
+    """Inspect the target, plan, and prove on the target what was translated. Changes nothing there."""
+    scope = request.scope
+    schemas = sorted({scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)})
+    database = inspect_target(connection, schemas)
+    wanted = {
+        override.target
+        if (override := scope.tables.get(table.name.name)) and override.target
+        else TableName(scope.schema, table.name.name)
+        for table in source.database.tables
+    }
+    there = [table.name for table in database.tables if table.name in wanted]
+    target = Target(server_identity(connection), database, exact_counts(connection, there))
+    chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
+    plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
+    created = [table for table in plan.moved if table.action is Action.CREATE]
+    refused = prove(connection, created, plan.views, plan.enums)
+    bad_types = [item for item in refused if item.object == "type"]
+    if bad_types:
+        first = bad_types[0]
+        raise UsageError(
+            "PLAN-TYPE",
+            f"{first.table}.{first.name}: the target refuses the planned type: {first.error}.",
+            "Edit the plan.",
+        )
+    return with_examples(planning.without_refused(plan, refused) if refused else plan, source)
+
+
+def require_privileges(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
+    """Raise if the role lacks what the plan needs.
+
+    Raises:
+        TargetError: Naming what is missing and the statements that give it.
+    """
+    missing = probe(connection, needs_of(plan, schema))
+    if missing:
+        raise TargetError(
+            "TARGET-PRIVILEGE",
+            "The role lacks what the plan needs: " + "; ".join(f"{item.what} ({item.why})" for item in missing) + ".",
+            "Run as an owner or administrator: " + " ".join(f"{item.grant};" for item in missing if item.grant),
+            sqlstate="42501",
+        )
+
+
+def needs_of(plan: Plan, schema: str) -> Needs:
+    """What a plan needs on the target."""
+    created = [table for table in plan.moved if table.action is Action.CREATE]
+    new = {table.target for table in created}
+    return Needs(
+        schema=created[0].target.schema if created else schema,
+        creates=bool(created),
+        merges=tuple(table.target for table in plan.moved if table.action is Action.MERGE),
+        references=tuple(sorted({k.parent for t in created for k in t.foreign_keys if k.parent not in new})),
+        enums=bool(plan.enums),
+    )
+
+
+def undecided(plan: Plan) -> DecisionsNeeded:
+    """The error of a plan that waits for decisions."""
+    first = plan.undecided[:3]
+    several = len(plan.undecided)
+    said = "; ".join(f"{finding.id}: {finding.message}" for finding in first)
+    more = f" and {several - len(first)} more" if several > len(first) else ""
+    lossy = any(f.recommended and f.recommended.lossy for f in plan.undecided)
+    return DecisionsNeeded(
+        "DECISIONS-NEEDED",
+        f"{several} finding{'s need' if several > 1 else ' needs'} a decision. {said}{more}",
+        "Decide in a file (--decisions FILE), or take the recommended choices with --yes"
+        + (" --accept-lossy." if lossy else "."),
+    )
