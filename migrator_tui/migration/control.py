@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 from migrator_tui.model.errors import Interrupted
+
+T = TypeVar("T")
+
+LOOK_EVERY = 0.05
 
 
 class PauseRequested(Exception):
@@ -21,6 +28,8 @@ class Control:
         self.stopped = threading.Event()
         self._running = threading.Event()
         self._running.set()
+        self._lock = threading.Lock()
+        self._interrupts: list[Callable[[], object]] = []
 
     def pause(self) -> None:
         """Ask for a pause: chunks in flight are aborted, no new one begins."""
@@ -34,6 +43,48 @@ class Control:
         """Ask to stop for good, also out of a pause."""
         self.stopped.set()
         self._running.set()
+        with self._lock:
+            interrupts = list(self._interrupts)
+        for interrupt in interrupts:
+            # On a thread of its own: the server that is asked may not answer, and nobody is to wait for it here.
+            threading.Thread(target=interrupt, daemon=True).start()
+
+    @contextmanager
+    def interruptible(self, interrupt: Callable[[], object]) -> Iterator[None]:
+        """While inside, a cancel calls ``interrupt``, such as a connection's ``cancel_safe``."""
+        with self._lock:
+            self._interrupts.append(interrupt)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._interrupts.remove(interrupt)
+
+    def abandonable(self, work: Callable[[], T]) -> T:
+        """Do something that cannot be interrupted; a cancel leaves it behind on a thread of its own.
+
+        Only for work on files of this run that nobody else reads until it is done.
+
+        Raises:
+            Interrupted: Cancelled.
+        """
+        done: list[T] = []
+        failed: list[BaseException] = []
+
+        def do() -> None:
+            try:
+                done.append(work())
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=do, name="abandonable", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(LOOK_EVERY)
+            self.check()
+        if failed:
+            raise failed[0]
+        return done[0]
 
     @property
     def paused(self) -> bool:

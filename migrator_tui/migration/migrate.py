@@ -133,7 +133,13 @@ class Migration:
             self._snapshot = snapshots.reopen(folder.path, known["sha256"])
             return
         self._board.say(f"freezing {self._request.source.name}")
-        self._snapshot = snapshots.freeze(self._request.source, folder.path, progress=self._board.say)
+        control = self._runner.control
+
+        def say(text: str) -> None:
+            control.check()  # ends an attempt that a cancel left behind
+            self._board.say(text)
+
+        self._snapshot = control.abandonable(lambda: snapshots.freeze(self._request.source, folder.path, progress=say))
         folder.write_json("snapshot.json", {"sha256": self._snapshot.sha256, "bytes": self._snapshot.bytes})
         self._audit.record("snapshot", sha256=self._snapshot.sha256, bytes=self._snapshot.bytes)
         self._failpoint("snapshot")
@@ -397,8 +403,10 @@ class Migration:
                 try:
                     if self._fence is not None:
                         ledger.record_backend(connection, self._fence)
-                    return work(connection)
+                    with self._runner.control.interruptible(connection.cancel_safe):
+                        return work(connection)
                 except psycopg.Error as error:
+                    self._runner.control.check()  # a statement that was cancelled because the run was
                     raise explain(error, self._target, established=True) from error
 
         return retrying(

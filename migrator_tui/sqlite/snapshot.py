@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -73,7 +74,7 @@ def freeze(
 
     Args:
         folder: Created, readable by its owner alone. An older snapshot in it is replaced once the new one is whole.
-        progress: Is told what is being done.
+        progress: Is told what is being done. What it raises ends the attempt, and leaves nothing behind.
         busy_seconds: How long to wait for a lock of another program.
 
     Raises:
@@ -84,7 +85,7 @@ def freeze(
     source = source.absolute()
     size = diagnosis.examine(source)
     final = folder / FILE_NAME
-    part = folder / (FILE_NAME + ".part")
+    part = folder / f"{FILE_NAME}.{secrets.token_hex(4)}.part"  # an abandoned attempt may still be at its own
     try:
         make_private_folder(folder)
         _make_room(part, folder, size)
@@ -95,6 +96,7 @@ def freeze(
         progress("checking the copy")
         encoding, tables, violations = _settle(source, part)
         sha256, size = _sync_and_hash(part)
+        progress("copied and checked")
         record = folder / RECORD_NAME
         record.unlink(missing_ok=True)
         part.replace(final)
