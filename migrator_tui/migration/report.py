@@ -65,8 +65,8 @@ class NextStep:
 def render(outcome: RunOutcome, plan: Plan | None, format: Format) -> str:
     """The report as a text.
 
-    Of ``outcome.extra`` two entries are known: ``analyzed`` (true when ANALYZE ran after publishing) and
-    ``resolved_conflicts`` (a list of mappings with ``table``, ``key``, ``kind`` and ``choice``).
+    Of ``outcome.extra`` one entry is known: ``resolved_conflicts`` (a list of mappings with ``table``, ``key``,
+    ``kind`` and ``choice``).
     """
     if format == "json":
         document = outcome.as_json()
@@ -159,10 +159,7 @@ def next_steps(outcome: RunOutcome) -> tuple[NextStep, ...]:
     )
     again = NextStep("Start anew", "migrator-tui migrate")
     if outcome.status is RunStatus.SUCCEEDED:
-        steps = [verify, undo, clean] if published else [verify, clean]
-        if outcome.extra.get("analyzed") is not True:
-            steps.insert(1, NextStep("Let the server gather statistics on the new rows: run ANALYZE there"))
-        return tuple(steps)
+        return (verify, undo, clean) if published else (verify, clean)
     if outcome.status is RunStatus.NEEDS_DECISIONS:
         return (
             NextStep("Continue with your decisions", f"migrator-tui resume {run} --decisions decisions.yaml"),
