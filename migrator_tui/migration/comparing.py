@@ -39,6 +39,7 @@ class Pair:
         table: Source table it belongs to (the target's for an extra one); empty for a view.
         source, target: How each side declares it, None where it is not there.
         why: One line that says what the standing means here.
+        planned: How the target will declare it after the run, None where the plan does not create it.
     """
 
     object: str
@@ -48,6 +49,7 @@ class Pair:
     source: str | None
     target: str | None
     why: str = ""
+    planned: str | None = None
 
 
 def compare(source: Database, target: Database, plan: Plan) -> tuple[Pair, ...]:
@@ -69,7 +71,8 @@ def compare(source: Database, target: Database, plan: Plan) -> tuple[Pair, ...]:
         there = name in views if name else False
         standing = Standing.SAME if there else Standing.MISSING
         why = "" if there else ("will be created" if name else "is not carried; see the findings")
-        pairs.append(Pair("view", view.name.name, "", standing, view.sql, str(name) if there else None, why))
+        shown, coming = (str(name), None) if there else (None, str(name) if name else None)
+        pairs.append(Pair("view", view.name.name, "", standing, view.sql, shown, why, coming))
     known = set(carried.values())
     for other in target.views:
         if other.name not in known:
@@ -83,7 +86,8 @@ def _table(plan: TablePlan, source: Table, live: Table | None) -> Iterator[Pair]
         yield Pair("table", name, name, Standing.MISSING, _summary(source), None, "is left out")
         return
     if live is None:
-        yield Pair("table", name, name, Standing.MISSING, _summary(source), None, f"will be created as {plan.target}")
+        why = f"will be created as {plan.target}"
+        yield Pair("table", name, name, Standing.MISSING, _summary(source), None, why, str(plan.target))
     else:
         yield Pair(
             "table", name, name, Standing.SAME, _summary(source), _summary(live), f"rows are merged into {live.name}"
@@ -100,7 +104,8 @@ def _table(plan: TablePlan, source: Table, live: Table | None) -> Iterator[Pair]
         found = index.name in there
         why = "" if found else ("will be created" if index.name in carried else "is not carried; see the findings")
         standing = Standing.SAME if found else Standing.MISSING
-        yield Pair("index", f"{name}.{index.name}", name, standing, index.sql, index.name if found else None, why)
+        shown, coming = (index.name, None) if found else (None, index.name if index.name in carried else None)
+        yield Pair("index", f"{name}.{index.name}", name, standing, index.sql, shown, why, coming)
 
 
 def _column(table: str, column: Column, planned: ColumnPlan | None, live: Table | None) -> Pair:
@@ -110,7 +115,9 @@ def _column(table: str, column: Column, planned: ColumnPlan | None, live: Table 
         return Pair("column", name, table, Standing.MISSING, ours, None, "is left behind")
     there = next((c for c in live.columns if c.name == planned.target), None) if live else None
     if there is None:
-        return Pair("column", name, table, Standing.MISSING, ours, None, f"becomes {planned.type}")
+        coming = planned.type + (" NOT NULL" if planned.not_null else "")
+        coming = coming if planned.target == column.name else f"{planned.target} {coming}"
+        return Pair("column", name, table, Standing.MISSING, ours, None, f"becomes {planned.type}", coming)
     theirs = _declared(there)
     if there.type != planned.type:
         why = f"the plan makes it {planned.type}, the target has {there.type}"
@@ -138,7 +145,8 @@ def _keys(plan: TablePlan, source: Table, live: Table | None) -> Iterator[Pair]:
     def pair(object: str, text: str, found: bool, planned: bool) -> Pair:
         why = "" if found else ("will be created" if planned else "is not carried; see the findings")
         standing = Standing.SAME if found else Standing.MISSING
-        return Pair(object, f"{plan.source}.{text}", plan.source, standing, text, text if found else None, why)
+        shown, coming = (text, None) if found else (None, text if planned else None)
+        return Pair(object, f"{plan.source}.{text}", plan.source, standing, text, shown, why, coming)
 
     if source.primary_key:
         wanted = target_names(source.primary_key.columns)
