@@ -140,7 +140,7 @@ class Profile(_Keys):
     exposure: dict[str, ExposureKeys] = Field(default_factory=dict)
     target_schema: Text = Field(default="public", alias="schema")
     names: Literal["keep", "snake_case"] = "keep"
-    workers: int | None = Field(default=None, ge=1, le=64)
+    workers: int | None = Field(default=None, ge=1, le=4)
     chunk_mb: int | None = Field(default=None, ge=1, le=1024)
     policies: PoliciesKeys = Field(default_factory=PoliciesKeys)
 
