@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.identifiers import quote_name
+from migrator_tui.model.errors import TargetError
 from migrator_tui.model.schema import (
     Check,
     Column,
@@ -27,8 +28,12 @@ from migrator_tui.model.schema import (
     View,
 )
 from migrator_tui.postgres.merge import sql
+from migrator_tui.postgres.privileges import unreadable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+COUNTED_AT_ONCE = 100
+"""Tables in one statement: each answer costs a round trip, and each table and index a lock."""
 
 ACTIONS = {
     "a": ReferentialAction.NO_ACTION,
@@ -182,11 +187,26 @@ def user_schemas(connection: Connection) -> list[str]:
 
 
 def exact_counts(connection: Connection, tables: Iterable[TableName]) -> dict[TableName, int]:
-    """Rows of each table, counted: the planner's estimates are wrong exactly when it matters."""
-    counts = {}
-    for table in tables:
-        row = connection.execute(sql(f"SELECT count(*) FROM {quote_name(table)}")).fetchone()
-        counts[table] = int(row[0]) if row else 0
+    """Rows of each table, counted: the planner's estimates are wrong exactly when it matters.
+
+    Raises:
+        TargetError: The role may not read them; the GRANTs that let it are named.
+    """
+    wanted = tuple(tables)
+    if missing := unreadable(connection, wanted, "its rows are counted"):
+        raise TargetError(
+            "TARGET-PRIVILEGE",
+            "The role may not read what is on the target: " + "; ".join(item.what for item in missing) + ".",
+            "Run as an owner or administrator: " + " ".join(f"{item.grant};" for item in missing if item.grant),
+            sqlstate="42501",
+        )
+    counts: dict[TableName, int] = {}
+    for first in range(0, len(wanted), COUNTED_AT_ONCE):
+        batch = wanted[first : first + COUNTED_AT_ONCE]
+        query = " UNION ALL ".join(
+            f"SELECT {number}, count(*) FROM {quote_name(table)}" for number, table in enumerate(batch)
+        )
+        counts |= {batch[number]: rows for number, rows in connection.execute(sql(query)).fetchall()}
     return counts
 
 

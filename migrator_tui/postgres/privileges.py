@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ class Missing:
     """A right that the plan needs and the role lacks.
 
     Attributes:
-        grant: The statement that gives it, without a semicolon; empty where none does.
+        grant: The statement that gives it, or several with semicolons between them; none at the end. Empty where
+            none does.
     """
 
     what: str
@@ -55,18 +56,15 @@ def probe(connection: Connection, needs: Needs) -> list[Missing]:
     row = connection.execute(
         "SELECT current_user::text, current_database()::text, pg_is_in_recovery(), "
         "current_setting('default_transaction_read_only')::bool, "
+        "(SELECT source FROM pg_settings WHERE name = 'default_transaction_read_only'), "
         "to_regnamespace('migrator') IS NOT NULL, to_regnamespace(%s) IS NOT NULL",
         (quote(needs.schema),),
     ).fetchone()
     assert row is not None
-    role, database, standby, read_only, installed, schema_there = row
+    role, database, standby, read_only, set_by, installed, schema_there = row
     if standby or read_only:
-        why = "the server is a standby" if standby else "default_transaction_read_only is on"
-        return [
-            Missing(
-                "write", why, "" if standby else f"ALTER DATABASE {quote(database)} RESET default_transaction_read_only"
-            )
-        ]
+        why = "the server is a standby" if standby else f"default_transaction_read_only is on, by {set_by}"
+        return [Missing("write", why, "" if standby else _writable(set_by, quote(role), quote(database)))]
     who = quote(role)
     missing = []
     if not _works(connection, f"CREATE SCHEMA {PROBE}"):
@@ -77,14 +75,20 @@ def probe(connection: Connection, needs: Needs) -> list[Missing]:
         missing.append(
             Missing("TEMPORARY on the database", why, f"GRANT TEMPORARY ON DATABASE {quote(database)} TO {who}")
         )
-    if installed and not _works(connection, f"CREATE TABLE migrator.{PROBE} ()", "SELECT 1 FROM migrator.run LIMIT 1"):
+    if installed and not (_works(connection, f"CREATE TABLE migrator.{PROBE} ()") and _writes_ledger(connection)):
         why = "the ledger that is there belongs to another role"
-        missing.append(Missing("the schema migrator", why, f"ALTER SCHEMA migrator OWNER TO {who}"))
-    if needs.creates and not schema_there:
-        missing.append(
-            Missing(f"the schema {needs.schema}", "it does not exist", f"CREATE SCHEMA {quote(needs.schema)}")
+        # Not its ownership alone: the tables in it would still be the other role's.
+        grants = (
+            f"GRANT ALL ON {kind} migrator TO {who}"
+            for kind in ("SCHEMA", "ALL TABLES IN SCHEMA", "ALL SEQUENCES IN SCHEMA")
         )
-    elif needs.creates and not _works(connection, f"CREATE TABLE {quote(needs.schema)}.{PROBE} ()"):
+        missing.append(Missing("the schema migrator", why, "; ".join(grants)))
+    creates = needs.creates or needs.enums
+    if creates and not schema_there:
+        grant = f"GRANT USAGE, CREATE ON SCHEMA {quote(needs.schema)} TO {who}"
+        grant = f"CREATE SCHEMA {quote(needs.schema)}; {grant}"
+        missing.append(Missing(f"the schema {needs.schema}", "it does not exist", grant))
+    elif creates and not _works(connection, f"CREATE TABLE {quote(needs.schema)}.{PROBE} ()"):
         grant = f"GRANT USAGE, CREATE ON SCHEMA {quote(needs.schema)} TO {who}"
         missing.append(Missing(f"CREATE on the schema {needs.schema}", "new tables are published there", grant))
     rights = _Rights(connection, {*needs.merges, *needs.references}, who)
@@ -93,6 +97,26 @@ def probe(connection: Connection, needs: Needs) -> list[Missing]:
     missing += rights.hidden(needs.merges)
     missing += rights.sequences(needs.merges)
     return missing
+
+
+def unreadable(connection: Connection, tables: Collection[TableName], why: str) -> list[Missing]:
+    """What the role lacks to read tables; a table that does not exist is among it, without a statement."""
+    wanted = sorted(set(tables))
+    who = quote(connection.info.user)
+    return list(_Rights(connection, set(wanted), who).lacking(wanted, ("SELECT",), why))
+
+
+def _writable(set_by: str, role: str, database: str) -> str:
+    """The statement that ends a default of read-only; none where it stands in the server's configuration.
+
+    In a transaction that says READ WRITE, because the session of whoever runs it has the default too.
+    """
+    where = {
+        "database": f"DATABASE {database}",
+        "user": f"ROLE {role}",
+        "database user": f"ROLE {role} IN DATABASE {database}",
+    }.get(set_by)
+    return f"BEGIN READ WRITE; ALTER {where} RESET default_transaction_read_only; COMMIT" if where else ""
 
 
 def _works(connection: Connection, *statements: str) -> bool:
@@ -108,6 +132,15 @@ def _works(connection: Connection, *statements: str) -> bool:
     except errors.UndefinedTable:
         return True  # nothing there to be denied
     return True
+
+
+def _writes_ledger(connection: Connection) -> bool:
+    row = connection.execute(
+        "SELECT NOT EXISTS (SELECT 1 FROM pg_class c, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) r "
+        "WHERE c.relnamespace = to_regnamespace('migrator') AND c.relkind IN ('r', 'p') "
+        "AND NOT has_table_privilege(c.oid, r))"
+    ).fetchone()
+    return bool(row and row[0])
 
 
 _RIGHTS = """
