@@ -77,6 +77,7 @@ def _check_target(tell: Any, target: Any, snapshot: Snapshot, source: Source, sh
         secure = "TLS" if connection.pgconn.ssl_in_use else "no TLS"
         tell("target", True, f"{target.display}: PostgreSQL {version}, as {connection.info.user}, {secure}")
         request = request_of(settings, "check", {}, confirm=False)
+        plan, refused = None, None
         try:
             plan = draft_plan(connection, source, snapshot.sha256, request)
             needs = needs_of(plan, settings.scope.schema)
@@ -86,11 +87,13 @@ def _check_target(tell: Any, target: Any, snapshot: Snapshot, source: Source, sh
             from migrator_tui.postgres.privileges import Needs
 
             needs = Needs(settings.scope.schema, True, (), (), False)
-            plan = None
+            refused = error
         missing = probe(connection, needs)
         for item in missing:
             tell("right", False, f"{item.what}: {item.why}", f"{item.grant};" if item.grant else "")
-        if not missing:
+        if refused is not None and not missing:  # a right on one of the tables, which only planning asks for
+            tell("right", False, refused.message, refused.hint)
+        elif not missing:
             tell("rights", True, "the role may do everything that the plan needs")
         if plan is not None:
             said = f"{len(plan.moved)} tables, {plan.estimate.rows:,} rows, {len(plan.findings)} findings"
