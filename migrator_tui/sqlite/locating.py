@@ -13,8 +13,8 @@ from __future__ import annotations
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.schema import Table
 
-LOCATOR = "_mt_src"
-"""The name of the locator among a row's columns."""
+LOCATOR = "_mt_src_6d1fc09ab35e"
+"""The name of the locator among a row's columns: one that no table has, for its values would be taken for these."""
 
 
 def located_source(table: Table, *, lo: int | None = None, hi: int | None = None) -> tuple[str, str]:
@@ -29,7 +29,7 @@ def located_source(table: Table, *, lo: int | None = None, hi: int | None = None
 
 
 def located_rows(table: Table, *, by_key: bool = False) -> str:
-    """A subquery with parentheses: every column of the table, and the locator as ``_mt_src`` before them.
+    """A subquery with parentheses: every column of the table, and the locator as :data:`LOCATOR` before them.
 
     Unlike :func:`located_source` it needs every collation of the table's columns.
 

@@ -17,7 +17,7 @@ from adbc_driver_manager.dbapi import Error as AdbcError
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.schema import Table
-from migrator_tui.sqlite.locating import LOCATOR, located_source
+from migrator_tui.sqlite.locating import located_source
 from migrator_tui.sqlite.snapshot import connect, snapshot_uri
 
 HEADERS: Mapping[str, pa.DataType] = {"0": pa.int64(), "0.0": pa.float64(), "''": pa.string(), "x''": pa.binary()}
@@ -26,6 +26,9 @@ HEADERS: Mapping[str, pa.DataType] = {"0": pa.int64(), "0.0": pa.float64(), "''"
 Cell = tuple[str, bytes | None]
 """Storage class (``null``, ``integer``, ``real``, ``text``, ``blob``) and bytes: integers in decimal digits, reals as
 eight bytes IEEE 754 big-endian, texts in UTF-8 as stored, blobs as they are."""
+
+FIRST = "_mt_src"
+"""The name of the first column of a batch, which is the locator."""
 
 _BATCH_ROWS = "adbc.sqlite.query.batch_rows"
 _PARAMETERS = 500
@@ -75,11 +78,11 @@ class SnapshotReader:
         Raises:
             SourceError: ``SOURCE-READ``: a value is not of the header's class, or SQLite refused.
         """
-        header = ", ".join([f"0 AS {LOCATOR}", *(f"{literal} AS {quote_sqlite(name)}" for name, literal, _ in columns)])
+        header = ", ".join([f"0 AS {FIRST}", *(f"{literal} AS {quote_sqlite(name)}" for name, literal, _ in columns)])
         locator, source = located_source(table, lo=lo, hi=hi)
         wanted = ", ".join([locator, *(expression for _, _, expression in columns)])
         query = f"SELECT {header} UNION ALL SELECT {wanted} FROM {source} WHERE {locator} BETWEEN {lo} AND {hi}"
-        names = [LOCATOR, *(name for name, _, _ in columns)]
+        names = [FIRST, *(name for name, _, _ in columns)]
         types = [pa.int64(), *(HEADERS[literal] for _, literal, _ in columns)]
         first = True
         with self._stream(str(table.name), query, batch_rows) as stream:

@@ -24,7 +24,7 @@ from migrator_tui.sqlite.statements import folded
 from migrator_tui.sqlite.stored_values import CLASSES, class_only, invalid_utf8
 
 ROWS = "_mt_rows"
-"""The name under which a predicate finds the whole table, with the locator as ``_mt_src``."""
+"""The name under which a predicate finds the whole table, with the locator as ``LOCATOR``."""
 
 
 def predicate(kind: str, columns: str | Sequence[str], argument: str = "") -> str:
