@@ -23,7 +23,11 @@ from migrator_tui.model.schema import (
     TableName,
 )
 
-MAX_INT8 = 2**63 - 1
+LARGEST = {
+    "bigint": 2**63 - 1, "int8": 2**63 - 1, "integer": 2**31 - 1, "int": 2**31 - 1, "int4": 2**31 - 1,
+    "smallint": 2**15 - 1, "int2": 2**15 - 1,
+}  # fmt: skip
+"""The types that an identity can have, and their largest values."""
 
 
 def new_table(
@@ -111,9 +115,9 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
     column = table.column(planned.source)
     if column.generated:
         return _generated(draft, table, plan, planned, column)
-    if column.identity and planned.type == "bigint":
+    if column.identity and (largest := LARGEST.get(planned.type.lower())):
         highest = max(_profile(profile, column).integer_max or 0, table.sequence_high or 0, 0)
-        return replace(planned, identity_next=highest + 1, not_null=True) if highest < MAX_INT8 else planned
+        return replace(planned, identity_next=highest + 1, not_null=True) if highest < largest else planned
     if column.default is None:
         return planned
     translated = expressions.default(column.default, planned.type)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from migrator_tui.convert import expressions
 from migrator_tui.migration import plan_columns, plan_keys, plan_onto
 from migrator_tui.migration.plan_draft import Chooser, Drafting, Target
+from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, Estimate, Plan, Scope, TableOverride, TablePlan, ViewPlan
 from migrator_tui.model.profile import SourceProfile, TableProfile
@@ -40,6 +41,7 @@ def make_plan(
         draft.names.reserve(schema, _taken(target.database, schema))
     chosen = [table for table in source.tables if _included(table, scope)]
     drafts = [_table(draft, table) for table in chosen]
+    _distinct(drafts)
     tables = plan_keys.foreign_keys(draft, drafts)
     views = _views(draft, tables)
     for trigger in source.triggers:
@@ -103,6 +105,33 @@ def without_refused(plan: Plan, refused: list[Refused]) -> Plan:
     return finished(changed)
 
 
+def _distinct(tables: list[TablePlan]) -> None:
+    """Raise where two tables would meet in one.
+
+    Raises:
+        UsageError: Naming both.
+    """
+    by_target: dict[TableName, str] = {}
+    by_name: dict[str, str] = {}
+    for table in tables:
+        if table.action is Action.SKIP:
+            continue
+        if (other := by_target.setdefault(table.target, table.source)) != table.source:
+            raise UsageError(
+                "PLAN-SAME-TARGET",
+                f"{other} and {table.source} are both to become {table.target}.",
+                "Give one of them another target in the plan or the configuration, or migrate them in two runs.",
+            )
+        if table.action is Action.MERGE:
+            continue
+        if (other := by_name.setdefault(table.target.name, table.source)) != table.source:
+            raise UsageError(
+                "PLAN-SAME-NAME",
+                f"{other} and {table.source} are both to become new tables named {table.target.name}, in two schemas.",
+                "One run makes each name once: give one of them another name, or migrate them in two runs.",
+            )
+
+
 def load_order(tables: list[TablePlan]) -> tuple[str, ...]:
     """Source names, parents before children; tables of a cycle in the order of the source."""
     by_target = {table.target: table for table in tables}
@@ -132,8 +161,10 @@ def _included(table: Table, scope: Scope) -> bool:
 
 
 def _taken(database: Database, schema: str) -> list[str]:
-    """Relation and type names that exist in a schema of the target, tables apart: those may be merged into."""
-    names = [view.name.name for view in database.views if view.name.schema == schema]
+    """Relation and type names that exist in a schema of the target."""
+    names = [name.name for name in database.taken if name.schema == schema]
+    names += [table.name.name for table in database.tables if table.name.schema == schema]
+    names += [view.name.name for view in database.views if view.name.schema == schema]
     names += [enum.name.name for enum in database.enums if enum.name.schema == schema]
     for table in database.tables:
         if table.name.schema == schema:
@@ -176,15 +207,19 @@ def _views(draft: Drafting, tables: list[TablePlan]) -> tuple[ViewPlan, ...]:
         described = draft.source.table(TableName("", source))
         assert described is not None
         known[source] = plan_columns.known_columns(described, table)
-    names = {
-        view.name.name: draft.names.relation(draft.scope.schema, view.name.name, "view") for view in draft.source.views
-    }
+    taken = set(_taken(draft.target.database, draft.scope.schema))
+    for view in draft.source.views:
+        if view.name.name in taken:  # beside which another name would be a second view of the same
+            message = f"The view {view.name.name} is not carried: the target has something of that name."
+            draft.find(Finding("VIEW-NOT-CARRIED", message, object=view.name.name, samples=(view.sql,)))
+    wanted = [view for view in draft.source.views if view.name.name not in taken]
+    names = {view.name.name: draft.names.relation(draft.scope.schema, view.name.name, "view") for view in wanted}
     translated = expressions.views(
-        {view.name.name: view.sql for view in draft.source.views},
+        {view.name.name: view.sql for view in wanted},
         {source: table.target.name for source, table in moved.items()},
         known,
         {source: name.name for source, name in names.items()},
-        {view.name.name: view.columns for view in draft.source.views if view.columns},
+        {view.name.name: view.columns for view in wanted if view.columns},
     )
     views = []
     for source, result in translated.items():
