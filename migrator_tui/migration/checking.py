@@ -28,7 +28,7 @@ from migrator_tui.model.profile import Chunk
 from migrator_tui.model.progress import TableState
 from migrator_tui.postgres.compare import Reader
 from migrator_tui.postgres.connect import Target, connect, explain
-from migrator_tui.postgres.ddl import LOCATOR, add_foreign_key, keys_and_indexes, staged_name, staging_schema
+from migrator_tui.postgres.ddl import add_foreign_key, keys_and_indexes, locator_name, staged_name, staging_schema
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge import sql
 from migrator_tui.sqlite.read import SnapshotReader
@@ -140,7 +140,7 @@ def _index_name(table: TablePlan) -> str:
 def _locator_index(table: TablePlan, schema: str) -> str:
     return (
         f"CREATE INDEX IF NOT EXISTS {quote(_index_name(table))} ON {_staged(table, schema)} "
-        f"USING brin ({quote(LOCATOR)}) WITH (pages_per_range = 16)"
+        f"USING brin ({quote(locator_name(table))}) WITH (pages_per_range = 16)"
     )
 
 
@@ -222,7 +222,9 @@ def compare_chunk(
     expressions = [
         (c.target, k.target_expression(c.target)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)
     ]
-    found = context.target_reader.staged(schema, staged_name(table), expressions, chunk.lo, chunk.hi)
+    found = context.target_reader.staged(
+        schema, staged_name(table), locator_name(table), expressions, chunk.lo, chunk.hi
+    )
     expected_rows, found_rows = _flat(encoded.column(0)), _flat(found.column(0))
     if not expected_rows.equals(found_rows):
         raise _row_difference(table, chunk, expected_rows, found_rows)

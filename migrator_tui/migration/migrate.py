@@ -7,7 +7,7 @@ never assumed. Everything that goes wrong ends as a status with an error that sa
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from getpass import getuser
@@ -45,6 +45,7 @@ from migrator_tui.postgres import ledger, publish
 from migrator_tui.postgres.connect import Target, connect, explain, retrying
 from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.load import QuarantinedRow
 from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.sqlite import snapshot as snapshots
 from migrator_tui.sqlite.inspect import inspect as inspect_source
@@ -244,11 +245,13 @@ class Migration:
         self._audit.record("checked", tables=len(plan.moved))
         self._failpoint("checked")
 
-    def _resolve(self, plan: Plan) -> None:
+    def _resolve(self, plan: Plan, *, again: bool = False) -> None:
         if self._published is not None or self._fence is None:
             return
         request, fence = self._request, self._fence
-        found = self._with_target(lambda c: resolve(c, plan, fence, request.decisions, request.on_conflict))
+        # A row that changed after it was decided upon is a conflict once more, whatever was said of its key before.
+        decisions = replace(request.decisions, conflicts=()) if again else request.decisions
+        found = self._with_target(lambda c: resolve(c, plan, fence, decisions, request.on_conflict))
         self._conflicts = (found.found, found.resolved)
         if found.undecided:
             raise found.error
@@ -263,13 +266,16 @@ class Migration:
             # The intent stands in the trail before the effect, so that a crash between them can be read from it.
             self._audit.record("publishing", tables=len(plan.moved))
             for _ in range(PUBLISH_ATTEMPTS):
+                left_behind = self._conflicts_left_behind(plan)
                 try:
                     self._published = self._with_target(
-                        lambda c: publish.publish(c, plan, fence, counts, failpoint=self._failpoint)
+                        lambda c, rows=left_behind: publish.publish(  # type: ignore[misc]
+                            c, plan, fence, counts, left_behind=rows, failpoint=self._failpoint
+                        )
                     )
                     break
                 except ChangedSince:
-                    self._resolve(plan)
+                    self._resolve(plan, again=True)
             else:
                 raise ConnectionLost(
                     "PUBLISH-BUSY",
@@ -285,6 +291,15 @@ class Migration:
         for table in plan.moved:
             self._board.set_table(table.source, TableState.PUBLISHED)
         return published
+
+    def _conflicts_left_behind(self, plan: Plan) -> dict[str, Sequence[QuarantinedRow]]:
+        """The conflicting rows that were decided to be quarantined, whole, as the snapshot has them."""
+        chosen = self._with_target(lambda c: publish.left_behind(c, plan, self._folder.run))
+        source = self._source_of()
+        return {
+            table: quarantine.rows_of(source.snapshot, source.database, plan.table(table), rows)
+            for table, rows in chosen.items()
+        }
 
     def _verify(self, plan: Plan, published: Published) -> None:
         missing = self._with_target(lambda connection: missing_objects(connection, plan))
@@ -372,8 +387,8 @@ class Migration:
                     source=table.source,
                     target=str(table.target),
                     source_rows=table.rows,
-                    staged_rows=at.rows_done,
-                    quarantined_rows=at.rows_quarantined,
+                    staged_rows=at.rows_done - (merged.quarantined if merged else 0),
+                    quarantined_rows=at.rows_quarantined + (merged.quarantined if merged else 0),
                     published_rows=merged.inserted + merged.updated + merged.unchanged if merged else created,
                     inserted=merged.inserted if merged else created,
                     updated=merged.updated if merged else 0,

@@ -25,7 +25,7 @@ from migrator_tui.model.progress import TableState
 from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target, connect
-from migrator_tui.postgres.ddl import LOCATOR, create_enum, create_staging_table, staged_name, staging_schema
+from migrator_tui.postgres.ddl import create_enum, create_staging_table, locator_name, staged_name, staging_schema
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import Loader
 from migrator_tui.postgres.merge import sql
@@ -75,7 +75,7 @@ class Encoder:
         nulled = sets.nulled.get(table.source, {})
         self._nulled = {name: pa.array(sorted(rows), pa.int64()) for name, rows in nulled.items()}
         self.schema = pa.schema(
-            [pa.field(LOCATOR, pa.int64())]
+            [pa.field(locator_name(table), pa.int64())]
             + [
                 pa.field(column.target, c.to_target(pa.array([], _EMPTY[c.header])).type)
                 for column, c in zip(self.columns, self.codecs, strict=True)
@@ -136,7 +136,10 @@ class LoadContext:
 
 
 def prepare(connection: psycopg.Connection[Any], plan: Plan, fence: Fence) -> None:
-    """Create the staging schema and its tables, or what of them is missing."""
+    """Create the staging schema and its tables, or what of them is missing.
+
+    The ledger forgets the chunks of a table that has to be made: its rows went with an earlier staging schema.
+    """
     schema = staging_schema(fence.run)
     with connection.transaction():
         ledger.hold(connection, fence)
@@ -150,7 +153,9 @@ def prepare(connection: psycopg.Connection[Any], plan: Plan, fence: Fence) -> No
             ledger.hold(connection, fence)
             for table in plan.moved[begin : begin + TABLES_PER_TRANSACTION]:
                 if not _exists(connection, "to_regclass", schema, staged_name(table)):
+                    # A run that failed dropped its staging: what the ledger says of such a table is no longer so.
                     connection.execute(sql(create_staging_table(table, schema, plan.enums)))
+                    ledger.forget_chunks(connection, fence.run, table.source)
 
 
 def _exists(connection: psycopg.Connection[Any], function: str, schema: str, name: str) -> bool:

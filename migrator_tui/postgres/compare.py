@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.postgres.connect import Target, connect_adbc, explain
-from migrator_tui.postgres.ddl import LOCATOR
 
 
 class Reader:
@@ -35,21 +34,24 @@ class Reader:
         """Close the connection, whatever state it is in."""
         close_quietly(self._connection)
 
-    def staged(self, schema: str, table: str, columns: Sequence[tuple[str, str]], lo: int, hi: int) -> pa.Table:
+    def staged(
+        self, schema: str, table: str, locator: str, columns: Sequence[tuple[str, str]], lo: int, hi: int
+    ) -> pa.Table:
         """Staged rows with locators from ``lo`` to ``hi``, in order of the locator.
 
         Args:
+            locator: Name of the locator's column there.
             columns: (name in the result, Postgres expression).
 
         Returns:
             A table of the locator and the columns, extension types replaced by their storage.
         """
-        chosen = ", ".join([quote(LOCATOR), *(f"{expression} AS {quote(name)}" for name, expression in columns)])
+        chosen = ", ".join([quote(locator), *(f"{expression} AS {quote(name)}" for name, expression in columns)])
         found = self.query(
             f"SELECT {chosen} FROM {quote(schema)}.{quote(table)} "
-            f"WHERE {quote(LOCATOR)} BETWEEN {int(lo)} AND {int(hi)}"
+            f"WHERE {quote(locator)} BETWEEN {int(lo)} AND {int(hi)}"
         )
-        return found.take(pc.sort_indices(found, sort_keys=[(LOCATOR, "ascending")]))
+        return found.take(pc.sort_indices(found, sort_keys=[(locator, "ascending")]))
 
     def query(self, sql: str) -> pa.Table:
         """The rows of any query, extension types replaced by their storage.
@@ -106,17 +108,18 @@ class Verifier:
         Args:
             table: The live table, quoted.
             columns: (column, expression under which equal means identical).
-            batches: The rows that should be there; a locator column is left out of the comparison.
+            batches: The rows that should be there; their first column, the locator, is left out of the comparison.
 
         Raises:
             TargetError: The server refused, or the connection ended.
         """
+        locator = quote(schema.field(0).name)
         names = ", ".join(quote(name) for name, _ in columns) or "NULL AS nothing"
         exact = ", ".join(expression for _, expression in columns) or "1"
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(
-                    f"CREATE TEMP TABLE mt_expected ON COMMIT DROP AS SELECT NULL::bigint AS {quote(LOCATOR)}, {names} "
+                    f"CREATE TEMP TABLE mt_expected ON COMMIT DROP AS SELECT NULL::bigint AS {locator}, {names} "
                     f"FROM {table} WITH NO DATA"
                 )
                 reader = pa.RecordBatchReader.from_batches(schema, batches)

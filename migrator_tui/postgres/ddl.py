@@ -5,6 +5,7 @@ In staging, tables, keys and indexes have their final names already, so that pub
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 
 from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
@@ -12,7 +13,7 @@ from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.schema import EnumType, ForeignKey, Index, Key, TableName
 
 LOCATOR = "_mt_src"
-"""The column that names a staged row's place in the snapshot; dropped at publish."""
+"""The column that names a staged row's place in the snapshot; dropped at publish. See :func:`locator_name`."""
 
 
 def staging_schema(run: str) -> str:
@@ -27,7 +28,18 @@ def undone_schema(run: str) -> str:
 
 def staged_name(table: TablePlan) -> str:
     """A table's name in the staging schema; merged tables keep out of the way of new ones of other schemas."""
+    if table.action is Action.MERGE:
+        return f"_mt_live_{hashlib.sha256(table.source.encode()).hexdigest()[:16]}"
     return table.target.name
+
+
+def locator_name(table: TablePlan) -> str:
+    """:data:`LOCATOR`, made longer where a column of the table itself has that name."""
+    taken = {column.target for column in table.columns}
+    name = LOCATOR
+    while name in taken:
+        name += "_"
+    return name
 
 
 def create_enum(enum: EnumType, schema: str) -> str:
@@ -42,11 +54,11 @@ def create_staging_table(table: TablePlan, schema: str, enums: Iterable[EnumType
     if table.action is Action.MERGE:
         columns = ", ".join(quote(column.target) for column in table.moved_columns)
         return (
-            f"CREATE TABLE {name} AS SELECT NULL::bigint AS {quote(LOCATOR)}, {columns} "
+            f"CREATE TABLE {name} AS SELECT NULL::bigint AS {quote(locator_name(table))}, {columns} "
             f"FROM {quote_name(table.target)} WITH NO DATA"
         )
     types = {quote(enum.name.name): f"{quote(schema)}.{quote(enum.name.name)}" for enum in enums}
-    lines = [f"{quote(LOCATOR)} bigint NOT NULL", *(_column(column, types) for column in table.columns)]
+    lines = [f"{quote(locator_name(table))} bigint NOT NULL", *(_column(column, types) for column in table.columns)]
     return f"CREATE TABLE {name} (\n    " + ",\n    ".join(lines) + "\n)"
 
 

@@ -198,6 +198,12 @@ def chunks(connection: psycopg.Connection[Any], run: str) -> dict[str, dict[int,
     return found
 
 
+def forget_chunks(connection: psycopg.Connection[Any], run: str, table: str) -> None:
+    """Take back what was recorded of a table's chunks and quarantined rows: its staging table is gone."""
+    connection.execute("DELETE FROM migrator.chunk WHERE run = %s AND tbl = %s", (run, table))
+    connection.execute("DELETE FROM migrator.quarantine WHERE run = %s AND tbl = %s", (run, table))
+
+
 def write_step(connection: psycopg.Connection[Any], run: str, name: str, detail: Mapping[str, Any]) -> None:
     """Record a step, or replace what was recorded of it."""
     connection.execute(

@@ -17,8 +17,9 @@ from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.decisions import ConflictChoice, Decisions, OnConflict
 from migrator_tui.model.plan import TablePlan
 from migrator_tui.model.schema import TableName
-from migrator_tui.postgres.ddl import LOCATOR, staged_name
+from migrator_tui.postgres.ddl import locator_name, staged_name
 from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.load import QuarantinedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class MergeCounts:
         new: No live row of that key.
         same: A live row with equal values.
         different: A live row with other values: ``update_exists`` in Postgres' words.
-        clashing: No live row of that key, but one that holds the same value of another unique key.
+        clashing: Another live row, or an earlier row of the source, holds the same value of a unique key.
         undecided: Of the different and clashing ones, those without a choice.
         changed: Since they were shown: conflicts once more.
     """
@@ -65,11 +66,26 @@ class Merged:
     updated: int
     unchanged: int
     kept_target: int
+    quarantined: int = 0
+
+
+def texts_of(alias: str, columns: Sequence[str]) -> str:
+    """SQL for a JSON object of a row's columns as texts, exact for every type; two arrays, as functions take 100
+    arguments at most."""
+    if not columns:
+        return "'{}'::jsonb"
+    names = ", ".join(quote_literal(c) for c in columns)
+    values = ", ".join(f"{alias}.{quote(c)}::text" for c in columns)
+    return f"jsonb_object(ARRAY[{names}]::text[], ARRAY[{values}]::text[])"
 
 
 def sql(text: str) -> LiteralString:
     """SQL that was put together from quoted identifiers; psycopg asks for a literal."""
     return text
+
+
+def _equal(left: str, right: str, columns: Sequence[str]) -> str:
+    return " AND ".join(f"{left}.{quote(c)} = {right}.{quote(c)}" for c in columns)
 
 
 def row_hash(alias: str) -> str:
@@ -84,7 +100,8 @@ class Merge:
         """``uniques``: the live table's unique keys, the match key left out."""
         self.table = table
         self.staged = f"{quote(schema)}.{quote(staged_name(table))}"
-        digest = hashlib.sha256(str(table.target).encode()).hexdigest()[:10]
+        self.locator = quote(locator_name(table))
+        digest = hashlib.sha256(table.source.encode()).hexdigest()[:10]
         self.state = f"{quote(schema)}.{quote(f'_mt_state_{digest}')}"
         self.live = quote_name(table.target)
         self.columns = tuple(column.target for column in table.moved_columns)
@@ -94,7 +111,7 @@ class Merge:
         )
 
     def _paired(self, left: str, right: str) -> str:
-        return " AND ".join(f"{left}.{quote(c)} = {right}.{quote(c)}" for c in self.table.match_key)
+        return _equal(left, right, self.table.match_key)
 
     def _differs(self, left: str, right: str) -> str:
         if not self.values:
@@ -107,17 +124,23 @@ class Merge:
     def _exact(self, column: str) -> str:
         """Types that have no equality, or one that passes over a difference, are compared as text."""
         kind = next(c.type for c in self.table.columns if c.target == column)
-        return "::text" if kind in ("json", "xml", "citext", "point") else ""
+        # 0.0 equals -0.0, and 'a' equals 'a ' as character(2).
+        inexact = ("json", "xml", "citext", "point", "double precision", "real", "bpchar")
+        return "::text" if kind.rpartition(".")[2] in inexact or kind.startswith("character(") else ""
 
-    def _clashes(self, left: str) -> str:
-        if not self.uniques:
-            return "false"
-        return " OR ".join(
-            f"EXISTS (SELECT 1 FROM {self.live} u WHERE "
-            + " AND ".join(f"u.{quote(c)} = {left}.{quote(c)}" for c in key)
-            + ")"
+    def _clashes(self, left: str, live: str) -> str:
+        """Another live row, or an earlier staged row, holds a unique value of this one."""
+        found = [
+            f"EXISTS (SELECT 1 FROM {self.live} u WHERE {_equal('u', left, key)} "
+            f"AND u.ctid IS DISTINCT FROM {live}.ctid)"
             for key in self.uniques
-        )
+        ]
+        found += [
+            f"EXISTS (SELECT 1 FROM {self.staged} e WHERE {_equal('e', left, key)} "
+            f"AND e.{self.locator} < {left}.{self.locator})"
+            for key in (self.table.match_key, *self.uniques)
+        ]
+        return " OR ".join(found)
 
     def _key_json(self, alias: str) -> str:
         pairs = ", ".join(f"{quote_literal(c)}, {alias}.{quote(c)}" for c in self.table.match_key)
@@ -125,9 +148,10 @@ class Merge:
 
     def _detection(self) -> str:
         return (
-            f"SELECT s.{quote(LOCATOR)} AS src, CASE "
-            f"WHEN l.ctid IS NULL AND ({self._clashes('s')}) THEN 'clashing' WHEN l.ctid IS NULL THEN 'new' "
-            f"WHEN {self._differs('s', 'l')} THEN 'different' ELSE 'same' END AS met, "
+            f"SELECT s.{self.locator} AS src, CASE "
+            f"WHEN l.ctid IS NOT NULL AND NOT ({self._differs('s', 'l')}) THEN 'same' "
+            f"WHEN {self._clashes('s', 'l')} THEN 'clashing' "
+            "WHEN l.ctid IS NULL THEN 'new' ELSE 'different' END AS met, "
             f"CASE WHEN l.ctid IS NULL THEN NULL ELSE {row_hash('l')} END AS live_hash, {self._key_json('s')} AS key "
             f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self._paired('s', 'l')}"
         )
@@ -220,16 +244,15 @@ class Merge:
         self, connection: psycopg.Connection[Any], offset: int, limit: int
     ) -> list[tuple[dict[str, Any], str, dict[str, str | None], dict[str, str | None] | None, str | None]]:
         """Conflicts with both rows as texts, in order of the source: key, kind, source, target, choice."""
-        pairs = ", ".join(f"{quote_literal(c)}, {{0}}.{quote(c)}::text" for c in self.columns)
         rows = connection.execute(
             sql(
-                f"SELECT d.key, d.met, jsonb_build_object({pairs.format('s')}), "
-                f"CASE WHEN l.ctid IS NOT NULL THEN jsonb_build_object({pairs.format('l')}) END, d.choice "
-                f"FROM {self.state} d JOIN {self.staged} s ON s.{quote(LOCATOR)} = d.src "
+                f"SELECT d.key, d.met, {texts_of('s', self.columns)}, "
+                f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice "
+                f"FROM {self.state} d JOIN {self.staged} s ON s.{self.locator} = d.src "
                 f"LEFT JOIN {self.live} l ON {self._paired('s', 'l')} "
-                "WHERE d.met IN ('different', 'clashing') ORDER BY d.src OFFSET %s LIMIT %s"
-            ),
-            (offset, limit),
+                "WHERE d.met IN ('different', 'clashing') "
+                f"ORDER BY d.src OFFSET {int(offset)} LIMIT {int(limit)}"
+            )
         ).fetchall()
         kinds = {"different": "same-key", "clashing": "unique"}
         order = list(self.columns)
@@ -249,54 +272,79 @@ class Merge:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def write(self, connection: psycopg.Connection[Any], fence: Fence) -> Merged:
-        """Write the decided rows with their journal. The live table is locked and unchanged since detection."""
+    def left_behind(self, connection: psycopg.Connection[Any]) -> dict[int, tuple[str, str]]:
+        """Conflicts that were decided to be quarantined: locator → (finding id, reason)."""
+        rows = connection.execute(
+            sql(f"SELECT src, met, key::text FROM {self.state} WHERE choice = 'quarantine' ORDER BY src")
+        )
+        reasons = {
+            "different": ("TARGET-HAS-ROWS", "{} holds other values under the key {}"),
+            "clashing": ("TARGET-UNIQUE", "{} or an earlier row holds a unique value of the row with the key {}"),
+        }
+        return {src: (reasons[met][0], reasons[met][1].format(self.table.target, key)) for src, met, key in rows}
+
+    def write(
+        self, connection: psycopg.Connection[Any], fence: Fence, left_behind: Sequence[QuarantinedRow] = ()
+    ) -> Merged:
+        """Write the decided rows with their journal. The live table is locked and unchanged since detection.
+
+        Args:
+            left_behind: The rows of :meth:`left_behind`, whole.
+        """
         columns = ", ".join(map(quote, self.columns))
         chosen = ", ".join(f"s.{quote(c)}" for c in self.columns)
         journal = "INSERT INTO migrator.undo (run, tbl, key, op, before, after_hash)"
-        tbl = quote_literal(str(self.table.target))
+        # As literals: beside parameters, a percent sign in a name would be read as one.
+        run, tbl = quote_literal(fence.run), quote_literal(str(self.table.target))
         inserted = connection.execute(
             sql(
                 f"WITH w AS (INSERT INTO {self.live} ({columns}) OVERRIDING SYSTEM VALUE SELECT {chosen} "
-                f"FROM {self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} AND d.met = 'new' "
+                f"FROM {self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} AND d.met = 'new' "
                 f"RETURNING *) {journal} "
-                f"SELECT %s, {tbl}, {self._key_json('w')}, 'insert', NULL, {row_hash('w')} FROM w"
-            ),
-            (fence.run,),
+                f"SELECT {run}, {tbl}, {self._key_json('w')}, 'insert', NULL, {row_hash('w')} FROM w"
+            )
         ).rowcount
         updated = 0
         if self.values:
-            taken = f"{self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} AND d.choice = 'keep-source'"
+            taken = f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} AND d.choice = 'keep-source'"
+            image = texts_of("l", _stored_columns(connection, self.table.target))
             # The images are read before the update sees the table, both in one statement and one snapshot.
             updated = connection.execute(
                 sql(
-                    f"WITH b AS (SELECT {self._key_json('l')} AS key, to_jsonb(l) AS before FROM {self.live} l "
+                    f"WITH b AS (SELECT {self._key_json('l')} AS key, {image} AS before FROM {self.live} l "
                     f"JOIN ({taken}) ON {self._paired('s', 'l')}), "
                     f"w AS (UPDATE {self.live} l SET {', '.join(f'{quote(c)} = s.{quote(c)}' for c in self.values)} "
                     f"FROM {taken} WHERE {self._paired('s', 'l')} AND {row_hash('l')} = d.live_hash RETURNING l.*), "
-                    f"a AS ({self._archive('target', taken)}) "
-                    f"{journal} SELECT %s, {tbl}, b.key, 'update', b.before, {row_hash('w')} "
+                    f"a AS ({self._archive(run, 'target', taken)}) "
+                    f"{journal} SELECT {run}, {tbl}, b.key, 'update', b.before, {row_hash('w')} "
                     f"FROM w JOIN b ON b.key = {self._key_json('w')}"
-                ),
-                (fence.run, fence.run),
+                )
             ).rowcount
-        kept = f"{self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} AND d.choice = 'keep-target'"
+        kept = f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} AND d.choice = 'keep-target'"
         connection.execute(
             sql(
                 "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
-                f"SELECT %s, {tbl}, d.key, 'source', to_jsonb(s) FROM {kept}"
-            ),
-            (fence.run,),
+                f"SELECT {run}, {tbl}, d.key, 'source', to_jsonb(s) FROM {kept}"
+            )
         )
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO migrator.quarantine (run, tbl, src, row_key, finding, reason, cells) "
+                "VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                [
+                    (fence.run, self.table.source, row.src, row.key, row.finding, row.reason, row.cells_json())
+                    for row in left_behind
+                ],
+            )
         counts = self.counts(connection)
         row = connection.execute(sql(f"SELECT count(*) FROM {self.state} WHERE choice = 'keep-target'")).fetchone()
-        return Merged(inserted, updated, counts.same, int(row[0]) if row else 0)
+        return Merged(inserted, updated, counts.same, int(row[0]) if row else 0, len(left_behind))
 
-    def _archive(self, side: str, taken: str) -> str:
+    def _archive(self, run: str, side: str, taken: str) -> str:
         tbl = quote_literal(str(self.table.target))
         return (
             "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
-            f"SELECT %s, {tbl}, {self._key_json('l')}, '{side}', to_jsonb(l) FROM {self.live} l "
+            f"SELECT {run}, {tbl}, {self._key_json('l')}, '{side}', to_jsonb(l) FROM {self.live} l "
             f"JOIN ({taken}) ON {self._paired('s', 'l')} RETURNING 1"
         )
 
@@ -304,13 +352,22 @@ class Merge:
         """After the write, in the same transaction: staged rows that are not on the target as they should be."""
         row = connection.execute(
             sql(
-                f"SELECT count(*) FROM {self.staged} s JOIN {self.state} d ON d.src = s.{quote(LOCATOR)} "
+                f"SELECT count(*) FROM {self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} "
                 f"LEFT JOIN {self.live} l ON {self._paired('s', 'l')} "
                 "WHERE (d.met IN ('new', 'same') OR d.choice = 'keep-source') "
                 f"AND (l.ctid IS NULL OR ({self._differs('s', 'l')}))"
             )
         ).fetchone()
         return int(row[0]) if row else 0
+
+
+def _stored_columns(connection: psycopg.Connection[Any], table: TableName) -> list[str]:
+    rows = connection.execute(
+        "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
+        "AND attgenerated = '' ORDER BY attnum",
+        (quote_name(table),),
+    )
+    return [name for (name,) in rows]
 
 
 def live_uniques(connection: psycopg.Connection[Any], table: TableName) -> list[tuple[str, ...]]:

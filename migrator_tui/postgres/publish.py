@@ -8,7 +8,8 @@ comes after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,9 @@ from migrator_tui.convert.identifiers import quote, quote_name
 from migrator_tui.model.errors import MigratorError, TargetError, VerificationFailed
 from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.schema import TableName
-from migrator_tui.postgres.ddl import LOCATOR, add_foreign_key, staged_name, staging_schema
+from migrator_tui.postgres.ddl import add_foreign_key, locator_name, staged_name, staging_schema
 from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
+from migrator_tui.postgres.load import QuarantinedRow
 from migrator_tui.postgres.merge import Merge, Merged, live_uniques, sql
 
 LOCK_TIMEOUT_MS = 3_000
@@ -52,9 +54,36 @@ def merges(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[st
     schema = staging_schema(run)
     return {
         table.source: Merge(table, schema, live_uniques(connection, table.target))
-        for table in plan.moved
-        if table.action is Action.MERGE
+        for table in _parents_first(connection, [table for table in plan.moved if table.action is Action.MERGE])
     }
+
+
+def _parents_first(connection: psycopg.Connection[Any], tables: Sequence[TablePlan]) -> list[TablePlan]:
+    """Merged tables in an order in which the target's own foreign keys hold; those of a cycle in the plan's order."""
+    names = [quote_name(table.target) for table in tables]
+    rows = connection.execute(
+        "SELECT c.n, p.n FROM pg_constraint k "
+        "JOIN unnest(%(names)s::text[]) WITH ORDINALITY AS c(name, n) ON c.name::regclass = k.conrelid "
+        "JOIN unnest(%(names)s::text[]) WITH ORDINALITY AS p(name, n) ON p.name::regclass = k.confrelid "
+        "WHERE k.contype = 'f' AND k.conrelid <> k.confrelid ORDER BY 1, 2",
+        {"names": names},
+    ).fetchall()
+    parents: dict[int, list[int]] = {}
+    for child, parent in rows:
+        parents.setdefault(child - 1, []).append(parent - 1)
+    order: list[TablePlan] = []
+    seen: set[int] = set()
+    for first in range(len(tables)):
+        stack = [(first, False)]
+        while stack:
+            number, done = stack.pop()
+            if done:
+                order.append(tables[number])
+            elif number not in seen:
+                seen.add(number)
+                stack.append((number, True))
+                stack += [(parent, False) for parent in reversed(parents.get(number, []))]
+    return order
 
 
 def publish(
@@ -63,12 +92,14 @@ def publish(
     fence: Fence,
     staged_rows: Mapping[str, int],
     *,
+    left_behind: Mapping[str, Sequence[QuarantinedRow]] | None = None,
     failpoint: Callable[[str], None] = lambda name: None,
 ) -> Published:
     """Publish everything, or nothing.
 
     Args:
         staged_rows: Source name → rows that staging committed.
+        left_behind: Source name → the conflicting rows that were decided to be quarantined, whole.
         failpoint: Called with a name before each step; tests raise or kill there.
 
     Raises:
@@ -89,7 +120,8 @@ def publish(
         by_table = merges(connection, plan, fence.run)
         _lock(connection, plan)
         _detect_again(connection, by_table)
-        merged = {source: merge.write(connection, fence) for source, merge in by_table.items()}
+        rows = left_behind or {}
+        merged = {source: merge.write(connection, fence, rows.get(source, ())) for source, merge in by_table.items()}
         failpoint("publish-merged")
         _move_types(connection, plan, schema)
         _move_tables(connection, plan, schema)
@@ -144,6 +176,12 @@ def drop_schema(connection: psycopg.Connection[Any], schema: str, *, batch: int 
     connection.execute(sql(f"DROP SCHEMA IF EXISTS {quote(schema)} CASCADE"))
 
 
+def left_behind(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[str, dict[int, tuple[str, str]]]:
+    """Conflicts that were decided to be quarantined: source name → locator → (finding id, reason)."""
+    chosen = {source: merge.left_behind(connection) for source, merge in merges(connection, plan, run).items()}
+    return {source: rows for source, rows in chosen.items() if rows}
+
+
 def _lock(connection: psycopg.Connection[Any], plan: Plan) -> None:
     # In name order, so that two runs wait for one another instead of deadlocking.
     for target in sorted(table.target for table in plan.moved if table.action is Action.MERGE):
@@ -163,24 +201,31 @@ def _detect_again(connection: psycopg.Connection[Any], by_table: Mapping[str, Me
 
 def _move_types(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
     for enum in plan.enums:
-        connection.execute(
-            sql(f"ALTER TYPE {quote(schema)}.{quote(enum.name.name)} SET SCHEMA {quote(enum.name.schema)}")
-        )
+        with _name_free(enum.name):
+            connection.execute(
+                sql(f"ALTER TYPE {quote(schema)}.{quote(enum.name.name)} SET SCHEMA {quote(enum.name.schema)}")
+            )
 
 
 def _move_tables(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
     for table in _created(plan):
         staged = f"{quote(schema)}.{quote(staged_name(table))}"
-        connection.execute(sql(f"ALTER TABLE {staged} DROP COLUMN {quote(LOCATOR)}"))
-        try:
+        connection.execute(sql(f"ALTER TABLE {staged} DROP COLUMN {quote(locator_name(table))}"))
+        with _name_free(table.target):
             connection.execute(sql(f"ALTER TABLE {staged} SET SCHEMA {quote(table.target.schema)}"))
-        except (errors.DuplicateTable, errors.DuplicateObject) as error:
-            raise TargetError(
-                "PUBLISH-NAME-TAKEN",
-                f"{table.target} cannot be published: {str(error).splitlines()[0]}.",
-                "Something of that name was created on the target since the plan was made. Nothing was published; "
-                "remove or rename it and resume, or start a new run.",
-            ) from error
+
+
+@contextmanager
+def _name_free(name: TableName) -> Iterator[None]:
+    try:
+        yield
+    except (errors.DuplicateTable, errors.DuplicateObject) as error:
+        raise TargetError(
+            "PUBLISH-NAME-TAKEN",
+            f"{name} cannot be published: {str(error).splitlines()[0]}.",
+            "Something of that name was created on the target since the plan was made. Nothing was published; "
+            "remove or rename it and resume, or start a new run.",
+        ) from error
 
 
 def _foreign_keys(connection: psycopg.Connection[Any], plan: Plan) -> tuple[tuple[TableName, str], ...]:
@@ -201,7 +246,8 @@ def _views(connection: psycopg.Connection[Any], plan: Plan) -> None:
     for view in plan.views:
         # The tables in the query are unqualified; only the target schema and pg_catalog may answer for them.
         connection.execute(sql(f"SET LOCAL search_path = {quote(view.target.schema)}"))
-        connection.execute(sql(f"CREATE VIEW {quote_name(view.target)} AS {view.query}"))
+        with _name_free(view.target):
+            connection.execute(sql(f"CREATE VIEW {quote_name(view.target)} AS {view.query}"))
     if plan.views:
         connection.execute("SET LOCAL search_path = DEFAULT")
 
@@ -269,9 +315,11 @@ def _to_step(connection: psycopg.Connection[Any], plan: Plan, published: Publish
         "enums": [[enum.name.schema, enum.name.name] for enum in plan.enums],
         "views": [[view.target.schema, view.target.name] for view in plan.views],
         "merged": {
-            source: [m.inserted, m.updated, m.unchanged, m.kept_target] for source, m in published.merged.items()
+            source: [m.inserted, m.updated, m.unchanged, m.kept_target, m.quarantined]
+            for source, m in published.merged.items()
         },
-        "merged_into": [[t.target.schema, t.target.name] for t in plan.moved if t.action is Action.MERGE],
+        # In the order in which they were written, which undo goes backwards.
+        "merged_into": [[plan.table(s).target.schema, plan.table(s).target.name] for s in published.merged],
         "unvalidated": [[table.schema, table.name, name] for table, name in published.unvalidated],
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from migrator_tui.convert.identifiers import quote, quote_name
+from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.errors import TargetError
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import undone_schema
@@ -76,6 +76,9 @@ def _undo(connection: psycopg.Connection[Any], fence: Fence) -> dict[str, Any]:
         kept = [f"{s}.{n} is not there any more; it was left alone." for s, n, r in tables if (s, n, r) not in here]
         for schema, name, _ in sorted(here):
             connection.execute(sql(f"LOCK TABLE {quote(schema)}.{quote(name)} IN ACCESS EXCLUSIVE MODE"))
+        for schema, name in sorted(tuple(table) for table in published["merged_into"]):
+            # This mode also keeps out the foreign key checks of new children: a row that is taken back has none then.
+            connection.execute(sql(f"LOCK TABLE {quote(schema)}.{quote(name)} IN EXCLUSIVE MODE"))
         edits = _edits(connection, here, int(published["xid"]), [int(x) for x in published["under_way"]])
         _detach(connection, here)
         deleted, restored, kept_rows = _replay(connection, fence, published["merged_into"])
@@ -105,20 +108,25 @@ def _edits(
     none of those that were under way then. So is the catalogue's row of a table that nobody altered, granted, or hung
     a trigger or policy on since.
     """
-    newer_than = f"(age(xmin) < age('{xid}'::xid) OR xmin::text = ANY(%s))"
-    running = [str(x) for x in under_way]
+    running = ", ".join(f"'{int(x)}'" for x in under_way)
+    newer_than = f"(age(xmin) < age('{xid}'::xid) OR xmin::text = ANY(ARRAY[{running}]::text[]))"
     found = []
     for schema, name, rows in tables:
         table = f"{quote(schema)}.{quote(name)}"
-        row = connection.execute(
-            sql(f"SELECT count(*), count(*) FILTER (WHERE {newer_than}) FROM {table}"), (running,)
-        ).fetchone()
+        row = connection.execute(sql(f"SELECT count(*), count(*) FILTER (WHERE {newer_than}) FROM {table}")).fetchone()
         now, newer = (int(row[0]), int(row[1])) if row else (0, 0)
         gone = rows - (now - newer)
         if newer or gone:
             found.append(f"{schema}.{name}: {newer} rows were added or changed since, {gone} are gone or changed.")
         altered = connection.execute(
-            sql(f"SELECT {newer_than} FROM pg_class WHERE oid = %s::regclass"), (running, table)
+            sql(
+                f"SELECT bool_or({newer_than}) FROM (SELECT xmin FROM pg_class WHERE oid = %(table)s::regclass "
+                "UNION ALL SELECT xmin FROM pg_attribute WHERE attrelid = %(table)s::regclass "
+                "UNION ALL SELECT xmin FROM pg_index WHERE indrelid = %(table)s::regclass "
+                "UNION ALL SELECT xmin FROM pg_policy WHERE polrelid = %(table)s::regclass "
+                "UNION ALL SELECT xmin FROM pg_trigger WHERE tgrelid = %(table)s::regclass AND NOT tgisinternal) parts"
+            ),
+            {"table": table},
         ).fetchone()
         if altered and altered[0]:
             found.append(f"{schema}.{name}: the table itself was altered since (columns, grants, policies, triggers).")
@@ -149,7 +157,9 @@ def _move(
     for table_schema, name, _ in tables:
         connection.execute(sql(f"ALTER TABLE {quote(table_schema)}.{quote(name)} SET SCHEMA {schema}"))
     for type_schema, name in published["enums"]:
-        connection.execute(sql(f"ALTER TYPE {quote(type_schema)}.{quote(name)} SET SCHEMA {schema}"))
+        there = connection.execute("SELECT to_regtype(%s) IS NOT NULL", (f"{quote(type_schema)}.{quote(name)}",))
+        if there.fetchone() == (True,):
+            connection.execute(sql(f"ALTER TYPE {quote(type_schema)}.{quote(name)} SET SCHEMA {schema}"))
 
 
 def _drop(connection: psycopg.Connection[Any], schema: str, tables: Sequence[tuple[str, ...]]) -> list[str]:
@@ -180,12 +190,13 @@ def _replay(
     connection: psycopg.Connection[Any], fence: Fence, merged_into: Sequence[Sequence[str]]
 ) -> tuple[int, int, list[str]]:
     """Undo the journalled writes, children before parents; what is no longer as written is kept and named."""
-    deleted = restored = 0
+    tables = [TableName(schema, name) for schema, name in reversed(merged_into)]
+    # Before the updated rows, which may want a unique value back, and after them, which may have referred to one.
+    deleted = _delete_all_inserted(connection, fence, tables)
+    restored = sum(_restore_updated(connection, fence, table) for table in tables)
+    deleted += _delete_all_inserted(connection, fence, tables)
     kept: list[str] = []
-    for schema, name in reversed(merged_into):
-        table = TableName(schema, name)
-        deleted += _delete_inserted(connection, fence, table)
-        restored += _restore_updated(connection, fence, table)
+    for table in tables:
         kept += [
             f"{table} {key}: {'was added' if op == 'insert' else 'was updated'} by the run and changed or referred to "
             "since; kept."
@@ -206,37 +217,43 @@ def _pair(connection: psycopg.Connection[Any], table: TableName) -> str:
     return " AND ".join(f"t.{quote(name)} = ({record}).{quote(name)}" for name in names) or "false"
 
 
+def _delete_all_inserted(connection: psycopg.Connection[Any], fence: Fence, tables: Sequence[TableName]) -> int:
+    """A row goes after the rows that refer to it, which may be of its own table: so again, until none is left to go."""
+    deleted = 0
+    while gone := sum(_delete_inserted(connection, fence, table) for table in tables):
+        deleted += gone
+    return deleted
+
+
 def _delete_inserted(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> int:
+    run, tbl = (
+        quote_literal(fence.run),
+        quote_literal(str(table)),
+    )  # beside parameters, % in a name would be read as one
     free = "".join(f" AND NOT EXISTS ({child})" for child in _references(connection, table))
     return connection.execute(
         sql(
-            f"WITH gone AS (DELETE FROM {quote_name(table)} t USING migrator.undo u WHERE u.run = %s AND u.tbl = %s "
-            f"AND u.op = 'insert' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash{free} "
-            "RETURNING u.seq) DELETE FROM migrator.undo u USING gone WHERE u.run = %s AND u.seq = gone.seq"
-        ),
-        (fence.run, str(table), fence.run),
+            f"WITH gone AS (DELETE FROM {quote_name(table)} t USING migrator.undo u WHERE u.run = {run} "
+            f"AND u.tbl = {tbl} AND u.op = 'insert' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash{free} "
+            f"RETURNING u.seq) DELETE FROM migrator.undo u USING gone WHERE u.run = {run} AND u.seq = gone.seq"
+        )
     ).rowcount
 
 
 def _restore_updated(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> int:
-    columns = [
-        row[0]
-        for row in connection.execute(
-            "SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
-            "AND attgenerated = '' ORDER BY attnum",
-            (quote_name(table),),
-        )
-    ]
-    assignments = ", ".join(
-        f"{quote(c)} = (jsonb_populate_record(NULL::{quote_name(table)}, u.before)).{quote(c)}" for c in columns
-    )
+    columns = connection.execute(
+        "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass "
+        "AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a' ORDER BY attnum",
+        (quote_name(table),),
+    ).fetchall()
+    run, tbl = quote_literal(fence.run), quote_literal(str(table))
+    assignments = ", ".join(f"{quote(name)} = (u.before ->> {quote_literal(name)})::{kind}" for name, kind in columns)
     return connection.execute(
         sql(
-            f"WITH back AS (UPDATE {quote_name(table)} t SET {assignments} FROM migrator.undo u WHERE u.run = %s "
-            f"AND u.tbl = %s AND u.op = 'update' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash "
-            "RETURNING u.seq) DELETE FROM migrator.undo u USING back WHERE u.run = %s AND u.seq = back.seq"
-        ),
-        (fence.run, str(table), fence.run),
+            f"WITH back AS (UPDATE {quote_name(table)} t SET {assignments} FROM migrator.undo u WHERE u.run = {run} "
+            f"AND u.tbl = {tbl} AND u.op = 'update' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash "
+            f"RETURNING u.seq) DELETE FROM migrator.undo u USING back WHERE u.run = {run} AND u.seq = back.seq"
+        )
     ).rowcount
 
 
