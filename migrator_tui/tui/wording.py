@@ -11,3 +11,12 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 def visible(text: str) -> str:
     """Control characters shown instead of obeyed; line breaks kept."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def sized(number: float) -> str:
+    """Bytes with the unit that keeps them short: ``912 B``, ``1.1 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:,.0f} B" if unit == "B" else f"{number:,.1f} {unit}"
+        number /= 1000
+    return f"{number:,.1f} TB"
