@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from migrator_tui.migration.plan_draft import Drafting
@@ -70,16 +71,21 @@ def _parent(
             return f"the columns it refers to are not those of {key.parent.name}"
         columns = tuple(renamed[c] for c in key.parent_columns)
         live = draft.target.database.table(parent.target) if parent.action is Action.MERGE else None
-    keys = (live.primary_key, *live.uniques) if live else (parent.primary_key, *parent.uniques)
-    if not any(k and sorted(k.columns) == sorted(columns) for k in keys):
+    if not any(sorted(key) == sorted(columns) for key in (live.keys if live else _keys(parent))):
         return f"({', '.join(columns)}) is no key of {key.parent.name}"
-    if parent.action is Action.CREATE:
-        theirs = {c.target: c.type for c in parent.columns}
+    if plan.action is Action.CREATE:
+        theirs = {c.name: c.type for c in live.columns} if live else {c.target: c.type for c in parent.columns}
         ours = {c.source: c.type for c in plan.columns}
         for mine, other in zip(key.columns, columns, strict=True):
             if not comparable(ours[mine], theirs[other]):
                 return f"{mine} is {ours[mine]}, but {key.parent.name}.{other} is {theirs[other]}"
     return parent.target, columns
+
+
+def _keys(plan: TablePlan) -> Iterator[tuple[str, ...]]:
+    """What may be referred to in a table that is made anew."""
+    yield from (key.columns for key in (plan.primary_key, *plan.uniques) if key is not None)
+    yield from (index.key for index in plan.indexes if index.key)
 
 
 def comparable(child: str, parent: str) -> bool:

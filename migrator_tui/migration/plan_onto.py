@@ -74,10 +74,7 @@ def merged_table(
 
 
 def _match_key(live: Table, given: set[str]) -> tuple[str, ...]:
-    for key in (live.primary_key, *live.uniques):
-        if key and set(key.columns) <= given:
-            return key.columns
-    return ()
+    return next((key for key in live.keys if set(key) <= given), ())
 
 
 def _effects(draft: Drafting, name: str, live: Table) -> None:

@@ -156,6 +156,13 @@ class Index:
     method: str = "btree"
     sql: str = ""
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its columns, where it holds every row once and so is as good as a unique constraint; else empty."""
+        columns = tuple(part.column for part in self.parts if part.column is not None)
+        whole = self.unique and self.where is None and len(columns) == len(self.parts)
+        return columns if whole else ()
+
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
@@ -232,6 +239,12 @@ class Table:
         raise KeyError(f"{self.name} has no column {name}")
 
     @property
+    def keys(self) -> tuple[tuple[str, ...], ...]:
+        """Columns that a foreign key may refer to: the primary key, unique constraints and whole unique indexes."""
+        declared = (key.columns for key in (self.primary_key, *self.uniques) if key is not None)
+        return (*declared, *(index.key for index in self.indexes if index.key))
+
+    @property
     def stored_columns(self) -> tuple[Column, ...]:
         """The columns that hold values of their own: all but generated ones."""
         return tuple(column for column in self.columns if column.generated is None)
@@ -245,6 +258,8 @@ class Database:
         version: ``3.45.1`` of the library that read it, or the server's ``18.6``.
         encoding: ``UTF-8``, ``UTF-16le`` … (SQLite), ``UTF8`` … (Postgres).
         tables: In order of creation (SQLite) or of name (Postgres); SQLite's internal ``sqlite_*`` tables are left out.
+        taken: Postgres only: every name that a new relation or type cannot have, sequences, foreign tables and what
+            belongs to extensions included.
     """
 
     side: Literal["sqlite", "postgres"]
@@ -254,6 +269,7 @@ class Database:
     views: tuple[View, ...] = ()
     triggers: tuple[Trigger, ...] = ()
     enums: tuple[EnumType, ...] = ()
+    taken: tuple[TableName, ...] = ()
 
     def table(self, name: TableName) -> Table | None:
         """The table of that name, or None."""

@@ -104,7 +104,8 @@ _INDEXES = f"""
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_class ic ON ic.oid = i.indexrelid JOIN pg_am am ON am.oid = ic.relam
     WHERE NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))
-      AND c.relkind IN ('r', 'p') AND {_SCOPE} ORDER BY i.indrelid, ic.relname
+      -- What CREATE INDEX CONCURRENTLY left unfinished guards nothing.
+      AND i.indisvalid AND c.relkind IN ('r', 'p') AND {_SCOPE} ORDER BY i.indrelid, ic.relname
 """
 
 _VIEWS = f"""
@@ -125,6 +126,15 @@ _ENUMS = """
     SELECT n.nspname, t.typname, array_agg(e.enumlabel::text ORDER BY e.enumsortorder)
     FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace
     WHERE n.nspname = ANY(%(schemas)s) GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+# A table or view takes the name of a type as well. Not arrays' types: they make way.
+_TAKEN = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = ANY(%(schemas)s)
+    UNION SELECT n.nspname, t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
+    WHERE n.nspname = ANY(%(schemas)s) AND NOT EXISTS (SELECT 1 FROM pg_type e WHERE e.typarray = t.oid)
+    ORDER BY 1, 2
 """
 
 
@@ -174,6 +184,7 @@ def inspect(connection: Connection, schemas: Sequence[str] | None = ("public",))
         views=tuple(View(TableName(s, n), text, tuple(names)) for s, n, text, names in rows(_VIEWS)),
         triggers=tuple(Trigger(n, TableName(s, t), text, row, on) for n, s, t, text, row, on in rows(_TRIGGERS)),
         enums=tuple(EnumType(TableName(s, n), tuple(labels)) for s, n, labels in rows(_ENUMS)),
+        taken=tuple(TableName(s, n) for s, n in rows(_TAKEN)),
     )
 
 

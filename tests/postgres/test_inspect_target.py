@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
+from migrator_tui.model.errors import TargetError
 from migrator_tui.model.schema import (
     Check,
     Database,
@@ -24,6 +27,7 @@ from migrator_tui.postgres.inspect import exact_counts, inspect, server_identity
 from migrator_tui.postgres.server import fresh_database
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+Role = Callable[..., Target]
 
 
 def public(name: str) -> TableName:
@@ -195,6 +199,78 @@ def test_partitions_have_the_keys_of_their_table_and_nobody_has_the_shadows(db: 
     assert [key.parent.name for key in tables["child"].foreign_keys] == ["parent"]
 
 
+def test_what_is_no_table_of_the_persons_own_is_none_and_its_name_is_taken_all_the_same(db: Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE base (id int PRIMARY KEY, "Größe" text, gone int);
+        ALTER TABLE base DROP COLUMN gone;
+        CREATE TABLE "Ünï ""x"" c.ødé" (more int) INHERITS (base);
+        CREATE TABLE ranged (during int4range, CONSTRAINT apart EXCLUDE USING gist (during WITH &&));
+        CREATE MATERIALIZED VIEW kept AS SELECT id FROM base;
+        CREATE UNIQUE INDEX kept_id ON kept (id);
+        CREATE SEQUENCE numbers;
+        CREATE DOMAIN age AS int;
+        CREATE TYPE pair AS (a int, b int);
+        CREATE EXTENSION file_fdw;
+        CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+        CREATE FOREIGN TABLE far (line text) SERVER files OPTIONS (filename '/dev/null');
+        CREATE EXTENSION pg_stat_statements;
+        CREATE TABLE of_an_extension (id int);
+        ALTER EXTENSION pg_stat_statements ADD TABLE of_an_extension;
+        """
+    )
+    found = inspect(db)
+    tables = {table.name.name: table for table in found.tables}
+    assert set(tables) == {"base", 'Ünï "x" c.ødé', "ranged"}
+    assert [column.name for column in tables['Ünï "x" c.ødé'].columns] == ["id", "Größe", "more"]
+    assert tables['Ünï "x" c.ødé'].primary_key is None
+    assert (tables["ranged"].indexes, tables["ranged"].keys) == ((), ())
+    assert [(view.name.name, view.columns) for view in found.views] == [("kept", ("id",))]
+    taken = {name.name for name in found.taken}
+    assert taken >= {
+        *tables,
+        "kept",
+        "kept_id",
+        "numbers",
+        "age",
+        "pair",
+        "far",
+        "of_an_extension",
+        "base_pkey",
+        "apart",
+    }
+    assert "_base" not in taken
+    for name in taken:
+        with pytest.raises(psycopg.Error, match="already exists"):
+            db.execute(sql.SQL("CREATE TABLE {} ()").format(sql.Identifier(name)))
+    assert exact_counts(db, [table.name for table in found.tables]) == {table.name: 0 for table in found.tables}
+
+
+def test_a_generated_column_that_is_computed_when_read_is_told_from_a_stored_one(db: Connection) -> None:
+    if db.info.server_version < 180000:
+        pytest.skip("PostgreSQL 18 computes when reading")
+    db.execute("CREATE TABLE t (a int, twice int GENERATED ALWAYS AS (a * 2) VIRTUAL)")
+    assert only(inspect(db)).column("twice").generated == Generated("(a * 2)", stored=False)
+
+
+def test_whole_unique_indexes_are_keys_and_partial_computed_or_unfinished_ones_are_not(db: Connection) -> None:
+    db.execute(
+        """
+        CREATE TABLE t (a int PRIMARY KEY, b int UNIQUE, c int, d int, e int);
+        CREATE UNIQUE INDEX whole ON t (d DESC, c) INCLUDE (e);
+        CREATE UNIQUE INDEX part ON t (c) WHERE c > 0;
+        CREATE UNIQUE INDEX computed ON t ((c + d));
+        CREATE INDEX plain ON t (e);
+        INSERT INTO t (a, e) VALUES (1, 7), (2, 7);
+        """
+    )
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        db.execute("CREATE UNIQUE INDEX CONCURRENTLY unfinished ON t (e)")
+    found = inspect(db)
+    assert only(found).keys == (("a",), ("b",), ("d", "c"))
+    assert public("unfinished") in found.taken
+
+
 def test_schemas_are_those_asked_for_or_all_but_the_systems_and_our_own(db: Connection) -> None:
     for schema in ("other", "migrator", "migrator_stage_1", "Odd name"):
         db.execute(f'CREATE SCHEMA "{schema}"; CREATE TABLE "{schema}".t (); CREATE TYPE "{schema}".e AS ENUM (\'x\')')
@@ -208,7 +284,7 @@ def test_schemas_are_those_asked_for_or_all_but_the_systems_and_our_own(db: Conn
 
 
 def test_many_tables_cost_no_more_queries_than_one(db: Connection) -> None:
-    def queries(schemas: tuple[str, ...]) -> int:
+    def queries(work: Callable[[], object]) -> int:
         count = 0
         execute = db.execute
 
@@ -219,14 +295,41 @@ def test_many_tables_cost_no_more_queries_than_one(db: Connection) -> None:
 
         db.execute = counted  # type: ignore[method-assign]
         try:
-            assert inspect(db, schemas).tables
+            assert work()
         finally:
             db.execute = execute  # type: ignore[method-assign]
         return count
 
     db.execute("CREATE SCHEMA one; CREATE TABLE one.t (id int PRIMARY KEY)")
     db.execute("".join(f"CREATE TABLE t{n} (id int PRIMARY KEY, other int REFERENCES t{n});" for n in range(50)))
-    assert queries(("one",)) == queries(("public",)) < 12
+    assert queries(lambda: inspect(db, ("one",)).tables) == queries(lambda: inspect(db).tables) < 12
+    names = [table.name for table in inspect(db).tables]
+    assert len(names) == 50
+    assert queries(lambda: exact_counts(db, names)) == queries(lambda: exact_counts(db, names[:1])) < 3
+
+
+def test_counting_two_thousand_tables_takes_no_more_locks_than_the_server_has(db: Connection) -> None:
+    for first in range(0, 2000, 250):
+        db.execute("".join(f"CREATE TABLE t{n} (id int PRIMARY KEY);" for n in range(first, first + 250)))
+    db.execute("INSERT INTO t1999 VALUES (1), (2)")
+    found = inspect(db)
+    counts = exact_counts(db, [table.name for table in found.tables])
+    assert len(counts) == 2000
+    assert {str(name): rows for name, rows in counts.items() if rows} == {"public.t1999": 2}
+
+
+def test_a_table_that_may_not_be_read_is_named_with_the_grants_that_let_it(role: Role, db: Connection) -> None:
+    db.execute('CREATE TABLE open (); CREATE SCHEMA "Odd"; CREATE TABLE "Odd".hidden (); CREATE TABLE secret ()')
+    limited = role("GRANT SELECT ON open")
+    names = [public("open"), TableName("Odd", "hidden"), public("secret")]
+    with connect(limited) as connection:
+        assert exact_counts(connection, names[:1]) == {names[0]: 0}
+        with pytest.raises(TargetError) as caught:
+            exact_counts(connection, names)
+        assert caught.value.id == "TARGET-PRIVILEGE"
+        assert "SELECT on public.secret" in caught.value.message
+        db.execute(caught.value.hint.partition(": ")[2])
+        assert exact_counts(connection, names) == dict.fromkeys(names, 0)
 
 
 def test_counts_are_exact_and_estimates_are_none_before_they_are_made(db: Connection) -> None:
