@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from migrator_tui.convert.expressions import enum_values
+from migrator_tui.convert.identifiers import quote
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.schema import Column, Database, Table, TableName
 
@@ -55,10 +57,11 @@ class Pair:
 def compare(source: Database, target: Database, plan: Plan) -> tuple[Pair, ...]:
     """All objects of the plan's tables, and what the target has beyond them in the same schemas."""
     pairs: list[Pair] = []
+    enums = frozenset(quote(enum.name.name) for enum in plan.enums)
     for table in plan.tables:
         described = source.table(TableName("", table.source))
         if described is not None:
-            pairs += _table(table, described, target.table(table.target))
+            pairs += _table(table, described, target.table(table.target), enums)
     planned = {table.target for table in plan.tables}
     for live in target.tables:
         if live.name not in planned:
@@ -80,7 +83,7 @@ def compare(source: Database, target: Database, plan: Plan) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
-def _table(plan: TablePlan, source: Table, live: Table | None) -> Iterator[Pair]:
+def _table(plan: TablePlan, source: Table, live: Table | None, enums: frozenset[str]) -> Iterator[Pair]:
     name = plan.source
     if plan.action is Action.SKIP:
         yield Pair("table", name, name, Standing.MISSING, _summary(source), None, "is left out")
@@ -97,7 +100,7 @@ def _table(plan: TablePlan, source: Table, live: Table | None) -> Iterator[Pair]
         yield _column(name, column, planned.get(column.name), live)
     if live is not None:
         yield from _extra_columns(plan, live)
-    yield from _keys(plan, source, live)
+    yield from _keys(plan, source, live, enums)
     there = {index.name for index in live.indexes} if live else set()
     carried = {index.name for index in plan.indexes}
     for index in source.indexes:
@@ -136,7 +139,7 @@ def _extra_columns(plan: TablePlan, live: Table) -> Iterator[Pair]:
             yield Pair("column", name, plan.source, Standing.EXTRA, None, _declared(column), "only on the target")
 
 
-def _keys(plan: TablePlan, source: Table, live: Table | None) -> Iterator[Pair]:
+def _keys(plan: TablePlan, source: Table, live: Table | None, enums: frozenset[str]) -> Iterator[Pair]:
     renamed = {column.source: column.target for column in plan.columns}
 
     def target_names(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -162,7 +165,13 @@ def _keys(plan: TablePlan, source: Table, live: Table | None) -> Iterator[Pair]:
         planned = any(k.columns == wanted for k in plan.foreign_keys)
         yield pair("foreign key", f"({', '.join(key.columns)}) → {key.parent.name}", found, planned)
     for check in source.checks:
-        yield pair("check", f"({check.expression})", bool(live and live.checks), bool(plan.checks))
+        text = f"({check.expression})"
+        listed = [c for c in plan.columns if c.type in enums and enum_values(check.expression, c.source)]
+        if listed:
+            name, why = f"{plan.source}.{text}", f"the enum type {listed[0].type} says it"
+            yield Pair("check", name, plan.source, Standing.MISSING, text, None, why, listed[0].type)
+        else:
+            yield pair("check", text, bool(live and live.checks), bool(plan.checks))
 
 
 def _declared(column: Column) -> str:
