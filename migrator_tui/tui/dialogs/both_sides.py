@@ -27,7 +27,7 @@ class BothSides(ModalScreen[None]):
         Binding("escape,enter,d", "close", "Close", tooltip="Back to the comparison.", id="ddl.close"),
     ]
     DEFAULT_CSS = """
-    BothSides .dialog { width: 96%; height: 90%; padding: 0 1; }
+    BothSides #box { width: 96%; height: 92%; padding: 0 1; background: $surface; border: round $primary; }
     BothSides #sides { height: 1fr; layout: horizontal; }
     BothSides.-narrow #sides { layout: vertical; }
     BothSides #sides > Vertical { border: round $border-blurred; width: 1fr; height: 1fr; }
@@ -41,7 +41,7 @@ class BothSides(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Two views and a button."""
-        with Vertical(classes="dialog") as box:
+        with Vertical(id="box") as box:
             box.border_title = self._title
             with Horizontal(id="sides"):
                 with Vertical() as left:

@@ -33,6 +33,7 @@ class PlanScreen(StepScreen):
     PlanScreen #bar { height: 1; padding: 0 1; }
     PlanScreen #bar > Static { width: 1fr; }
     PlanScreen #bar > Button { min-width: 14; margin: 0 0 0 1; }
+    PlanScreen #bar > Button:focus { text-style: bold underline; background-tint: $foreground 20%; }
     PlanScreen .split { height: 1fr; layout: horizontal; }
     PlanScreen.-narrow .split { layout: vertical; }
     """

@@ -114,7 +114,7 @@ class SideBySide(LineList):
         pair = self._shown[index]
         symbol, word, style = standing(pair)
         target = pair.target or pair.planned
-        target_style = "plain" if pair.target is not None else ("accent" if pair.planned else "muted")
+        target_style = "plain" if target is not None else "muted"
         status = (f" {f'{symbol} {word}':<{STATUS_WIDTH}} ", style)
         heading = pair.object == "table" or (pair.object == "view")
         if width < STACKED_BELOW:
