@@ -7,7 +7,7 @@ from pathlib import Path
 from migrator_tui.config import EMBEDDED
 from migrator_tui.demo import sample_app
 from migrator_tui.migration import decisions_file
-from migrator_tui.migration.guide import Ends
+from migrator_tui.migration.ends import Ends
 
 SERVER = "postgres"
 """The embedded server's data, within the demo's folder."""
@@ -28,4 +28,5 @@ def prepare(folder: Path) -> Ends:
         database=DATABASE,
         fresh=True,
         decisions=decisions_file.read(app.decisions),
+        uploads=app.uploads,
     )

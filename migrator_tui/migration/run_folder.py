@@ -15,6 +15,8 @@ from migrator_tui.model.errors import UsageError
 from migrator_tui.model.progress import RunStatus
 
 RECORD = "run.json"
+CLOCK_SLACK_SECONDS = 2.0
+"""The kernel's clock for processes and the file system's need not agree to the second."""
 RUN_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -23,6 +25,7 @@ class RunRecord:
     """A run as ``runs`` lists it.
 
     Attributes:
+        status: As :meth:`RunFolder.record` judges it.
         source: Path as given, absolute.
         target: Connection string without password; ``embedded`` for the embedded server.
         embedded_folder: Data folder of the embedded server, where it is the target.
@@ -96,14 +99,18 @@ class RunFolder:
         locations.write_private(self.file(RECORD), json.dumps(document, indent=2))
 
     def record(self) -> RunRecord:
-        """The record.
+        """The record; a run whose process was killed while it ran reads as interrupted.
 
         Raises:
             UsageError: The folder has none that can be read.
         """
         try:
-            document = json.loads(self.file(RECORD).read_text("utf-8"))
-            return RunRecord(**document | {"status": RunStatus(document["status"])})
+            path = self.file(RECORD)
+            document = json.loads(path.read_text("utf-8"))
+            record = RunRecord(**document | {"status": RunStatus(document["status"])})
+            if record.status is RunStatus.RUNNING and not _at_work(record.pid, path.stat().st_mtime):
+                return replace(record, status=RunStatus.INTERRUPTED)
+            return record
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise UsageError(
                 "RUN-RECORD", f"The run {self.run} has no record that can be read: {error}.", "It cannot be resumed."
@@ -138,3 +145,23 @@ def _folders() -> Iterator[RunFolder]:
     root = locations.runs_folder()
     if root.is_dir():
         yield from (RunFolder(path) for path in sorted(root.iterdir()) if path.is_dir())
+
+
+def _at_work(pid: int | None, since: float) -> bool:
+    """Whether the process that wrote a record is still there.
+
+    Args:
+        since: When it was written, in seconds of the epoch: a process that began later has only inherited the number.
+    """
+    import psutil  # type: ignore[import-untyped]
+
+    if pid is None:
+        return False
+    try:
+        process = psutil.Process(pid)
+        began: float = process.create_time()
+        return began <= since + CLOCK_SLACK_SECONDS and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

@@ -35,6 +35,7 @@ class Session:
         handle: The run at work or ended, from Run on.
         outcome: Its summary, once it has ended.
         reached: The furthest step that was reached; earlier ones can be gone back to.
+        offered: A SQLite file that was chosen on Home, before there are ends.
     """
 
     ends: Ends | None = None
@@ -46,12 +47,13 @@ class Session:
     handle: RunHandle | None = None
     outcome: RunOutcome | None = None
     reached: Step = Step.HOME
+    offered: Path | None = None
 
     def begin(self, ends: Ends) -> None:
         """Start over with other ends; what was saved for them comes back."""
         self.close()
         self.ends, self.password, self.bench, self.plan = ends, None, None, None
-        self.handle, self.outcome, self.reached = None, None, Step.CONNECT
+        self.handle, self.outcome, self.reached, self.offered = None, None, Step.CONNECT, None
         self.scope, self.decisions = self._saved() or (ends.scope, ends.decisions)
 
     def save(self) -> None:

@@ -142,12 +142,16 @@ class ScriptedGuide:
     refuses: MigratorError | None = None
     told: list[str] = field(default_factory=list)
     decided: Decisions | None = None
+    ended: RunOutcome | None = None
 
     def offers(self, folder: Path) -> Sequence[Offer]:
         return self.offered
 
     def runs(self) -> Sequence[RunRecord]:
         return self.listed
+
+    def outcome(self, run: str) -> RunOutcome | None:
+        return self.ended
 
     def open(self, ends: Ends, password: Secret | None, say: Callable[[Step], None]) -> Bench:
         if self.refuses is not None:

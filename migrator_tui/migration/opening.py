@@ -1,0 +1,154 @@
+"""Opening both ends: a test of everything that a run will need, told step by step, that leaves a bench behind."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from migrator_tui import locations
+from migrator_tui.migration.comparing import Pair, compare
+from migrator_tui.migration.ends import Ends, Facts, Step
+from migrator_tui.migration.request import Request
+from migrator_tui.migration.staging import Source
+from migrator_tui.migration.target_plan import draft_plan, needs_of
+from migrator_tui.model.decisions import Decisions
+from migrator_tui.model.plan import Plan, Scope
+from migrator_tui.model.schema import Database
+from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.postgres.inspect import exact_counts
+from migrator_tui.postgres.inspect import inspect as inspect_target
+from migrator_tui.postgres.privileges import probe
+from migrator_tui.postgres.server import fresh_database
+from migrator_tui.sqlite.inspect import inspect as inspect_source
+from migrator_tui.sqlite.profile import profile
+from migrator_tui.sqlite.snapshot import freeze
+
+ROUND_TRIPS = 5
+FOLDER_PREFIX = "look-"
+
+
+class LiveBench:
+    """Both ends opened for real."""
+
+    def __init__(self, ends: Ends, target: Target, folder: Path, source: Source, sha256: str, facts: Facts) -> None:
+        self._ends = ends
+        self._folder = folder
+        self._opened = source
+        self._sha256 = sha256
+        self._facts = facts
+        self.connected = target
+        with connect(target) as connection:
+            self._target = inspect_target(connection, [ends.scope.schema])
+
+    @property
+    def ends(self) -> Ends:
+        """What was opened."""
+        return self._ends
+
+    @property
+    def facts(self) -> Facts:
+        """What the connection test found out."""
+        return self._facts
+
+    @property
+    def source(self) -> Database:
+        """The source's schema."""
+        return self._opened.database
+
+    @property
+    def target(self) -> Database:
+        """The target's schema."""
+        return self._target
+
+    def draft(self, scope: Scope, decisions: Decisions) -> Plan:
+        """The plan for a scope and decisions."""
+        request = Request(self._ends.source, scope, decisions)
+        with connect(self.connected) as connection:
+            return draft_plan(connection, self._opened, self._sha256, request)
+
+    def pairs(self, plan: Plan) -> Sequence[Pair]:
+        """Both schemas side by side."""
+        return compare(self.source, self._target, plan)
+
+    def close(self) -> None:
+        """Remove the snapshot that was looked at; the run makes its own."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def open_bench(ends: Ends, target: Target, say: Callable[[Step], None]) -> LiveBench:
+    """Test both ends and open them.
+
+    Args:
+        say: Told each step, first while it is under way and then what came of it; may raise to stop.
+
+    Raises:
+        MigratorError: What failed; the step it failed in was told as under way.
+    """
+    say(Step("connect", None, f"connecting to {target.label}"))
+    if ends.fresh:
+        target = fresh_database(target.with_database("postgres"), target.database)
+    with connect(target) as connection:
+        version = connection.info.parameter_status("server_version") or ""
+        say(Step("connect", True, f"{target.display}, PostgreSQL {version}"))
+        trips = sorted(_seconds(lambda: connection.execute("SELECT 1")) * 1000 for _ in range(ROUND_TRIPS))
+        round_trip = trips[ROUND_TRIPS // 2]
+        say(Step("round trip", True, f"{round_trip:.1f} ms"))
+    locations.make_private_folder(locations.home())
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=locations.home()))
+    try:
+        say(Step("source", None, f"freezing {ends.source.name}"))
+        snapshot = freeze(ends.source, folder)
+        say(Step("source", None, f"reading the values of {snapshot.tables} tables"))
+        database = inspect_source(snapshot.path)
+        source = Source(snapshot.path, database, profile(snapshot.path, database))
+        rows = sum(table.rows for table in source.profile.tables.values())
+        say(Step("source", True, f"{snapshot.tables} tables, {rows:,} rows, {snapshot.bytes:,} bytes"))
+        facts = _facts(ends, target, version, round_trip, source, snapshot.sha256, say)
+        return LiveBench(ends, target, folder, source, snapshot.sha256, facts)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _facts(
+    ends: Ends,
+    target: Target,
+    version: str,
+    round_trip: float,
+    source: Source,
+    sha256: str,
+    say: Callable[[Step], None],
+) -> Facts:
+    schema = ends.scope.schema
+    with connect(target) as connection:
+        say(Step("rights", None, f"what {target.user} may do"))
+        plan = draft_plan(connection, source, sha256, Request(ends.source, ends.scope, ends.decisions))
+        missing = probe(connection, needs_of(plan, schema))
+        if missing:
+            lacking = "; ".join(f"{item.what} ({item.why})" for item in missing)
+            say(Step("rights", False, f"missing: {lacking}", "\n".join(item.grant for item in missing)))
+        else:
+            say(Step("rights", True, f"{target.user} may do what the plan needs"))
+        say(Step("target", None, f"counting the rows in {schema}"))
+        there = inspect_target(connection, [schema])
+        counts = exact_counts(connection, [table.name for table in there.tables])
+        say(Step("target", True, f"{len(there.tables)} tables, {sum(counts.values()):,} rows in {schema}"))
+    return Facts(
+        source_label=ends.source.name,
+        target_label=target.label,
+        target_display=target.display,
+        server_version=version,
+        role=target.user,
+        missing=tuple((item.what, item.grant) for item in missing),
+        round_trip_ms=round_trip,
+        counts={str(name): rows for name, rows in counts.items()},
+    )
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
