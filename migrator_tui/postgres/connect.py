@@ -111,7 +111,22 @@ _NO_HOST = re.compile(
     "could not translate host name|Name or service not known|failed to resolve host|name resolution", re.IGNORECASE
 )
 RESUME_HINT = "`migrator-tui resume RUN` goes on where it stopped."
+TLS_HINT = "See sslmode and sslrootcert in the URL."
+REFUSED_HINT = "The server's administrator, or its log, says more."
 SQL_HINT = "Nothing of that statement was kept. The server's log says more."
+_POOLER = {
+    # Supavisor's codes; older releases wrote some of them out. Sources: supabase/supavisor.
+    r"\(ENOTFOUND\)|[Tt]enant or user not found": (
+        "TARGET-ROLE", "Check the project's ref in the user name (postgres.<ref>) and the region in the host; a paused "
+        "project is restored in the dashboard."),
+    r"\(EMAXCONN\w*\)|MaxClientsIn|max clients reached": ("TARGET-CONNECTIONS", RESUME_HINT),
+    r"\(EADDRNOTALLOWED\)": (
+        "TARGET-REFUSED", "Allow this machine's address under the database's network restrictions in the dashboard."),
+    r"\(ESSLREQUIRED\)": ("TARGET-TLS", TLS_HINT),
+    r"\(ECIRCUITBREAKER\)": (
+        "TARGET-BLOCKED", "Too many sign-ins failed; wait until the block ends. Each attempt before extends it."),
+}  # fmt: skip
+"""What the texts of Supabase's pooler say: its errors are all XX000."""
 _RETRYABLE = re.compile("08...|57P0.|40001|40P01|55P03|53300")
 
 
@@ -137,8 +152,12 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
                   "Make it writable (Supabase: an overfull project turns read-only) and resume."),
         "53100": ("TARGET-DISK-FULL", f"The disk of {place} is full.", "Make room there and resume."),
     }  # fmt: skip
+    if pooler := _of_a_pooler(str(error), text, target):
+        return pooler
     if state is None:
         state = _state_of_refusal(str(error))
+    if state == "28000" and re.search(r", (no encryption|SSL off)$", text):
+        return TargetError("TARGET-TLS", f"{place}: {text}.", TLS_HINT, sqlstate=state)
     if state == "28P01" and "no password supplied" in str(error):
         hint = "Set MIGRATOR_TUI_TARGET_PASSWORD or PGPASSWORD, or write it into ~/.pgpass."
         return TargetError("TARGET-PASSWORD", f"{place} asks {target.user} for a password; none was given.", hint)
@@ -147,7 +166,9 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
         return TargetError(id, message, hint, sqlstate=state)
     if state is not None and _RETRYABLE.fullmatch(state):
         id = {"53300": "TARGET-CONNECTIONS", "55P03": "TARGET-BUSY"}.get(state, "TARGET-LOST")
-        return ConnectionLost(id, f"{place}: {text}.", RESUME_HINT, sqlstate=state)
+        ended = state.startswith("08") or state in ("57P01", "57P02")
+        message = f"The connection to {place} was lost: {text}." if ended else f"{place}: {text}."
+        return ConnectionLost(id, message, RESUME_HINT, sqlstate=state)
     if state is None:
         return _without_state(str(error), text, target, established)
     detail = getattr(getattr(error, "diag", None), "message_detail", None) or _detail(str(error))
@@ -156,9 +177,19 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
     return TargetError("TARGET-SQL", f"{place}: {text}.", SQL_HINT, sqlstate=state)
 
 
+def _of_a_pooler(said: str, text: str, target: Target) -> TargetError | None:
+    for sign, (id, hint) in _POOLER.items():
+        if re.search(sign, said):
+            kind = ConnectionLost if id == "TARGET-CONNECTIONS" else TargetError
+            return kind(id, f"{target.label}: {text}.", hint, sqlstate="53300" if kind is ConnectionLost else None)
+    return None
+
+
 def _without_state(said: str, text: str, target: Target, established: bool) -> TargetError:
     """An error that libpq made itself: there is no connection, or no longer."""
     lost = ConnectionLost("TARGET-LOST", f"The connection to {target.label} was lost: {text}.", RESUME_HINT)
+    if not established and "FATAL:" in said:  # something answered, so it can be reached
+        return TargetError("TARGET-REFUSED", f"{target.label} refuses the connection: {text}.", REFUSED_HINT)
     no_host, unreachable = _NO_HOST.search(said), _UNREACHABLE.search(said)
     if established and (no_host or unreachable or _LOST.search(said)):
         return lost
@@ -167,7 +198,7 @@ def _without_state(said: str, text: str, target: Target, established: bool) -> T
             "TARGET-HOST", f"The host {target.host} does not exist.", "Check the URL, and that this machine is online."
         )
     if re.search(r"\bSSL\b|certificate|sslmode", said) and not re.search("SSL SYSCALL|SSL connection has been", said):
-        return TargetError("TARGET-TLS", f"{target.label}: {text}.", "See sslmode and sslrootcert in the URL.")
+        return TargetError("TARGET-TLS", f"{target.label}: {text}.", TLS_HINT)
     if unreachable:
         return TargetError(
             "TARGET-UNREACHABLE",
@@ -191,7 +222,9 @@ def _state_of_refusal(text: str) -> str | None:
         "28000": r'role ".*" does not exist|no pg_hba.conf entry|is not permitted to log in|Peer authentication failed',
         "3D000": r'database ".*" does not exist',
         "53300": "too many clients|too many connections|remaining connection slots",
-        "57P03": "the database system is (starting up|shutting down|in recovery)",
+        "57P01": "terminating connection due to administrator command",
+        "57P03": "the database system is ",
+        "42501": 'permission denied for database ".*"',
     }
     return next((state for state, sign in signs.items() if re.search(sign, text)), None)
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 from urllib.parse import quote
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.secret import Secret
@@ -59,6 +59,9 @@ class Target:
         libpq reads ``u:12/3@host`` as host ``u``, port 12, database ``3@host``: what can only be a password with
         characters that were not percent-encoded is refused, before a part of it is shown as something else.
 
+        What the URL leaves out is what libpq takes for it: PGUSER or the system's user, PGDATABASE or the user's name,
+        PGPORT, PGHOST; but ``localhost`` where libpq would look for a socket in a folder that its build chose.
+
         Raises:
             UsageError: It is none that libpq understands. The text is not repeated: it may hold a password.
         """
@@ -80,20 +83,24 @@ class Target:
             foreign = re.search(r'invalid URI query parameter: "(\w+)"', str(error))
             what = f": it does not know the parameter {foreign[1]}" if foreign else ""
             _refuse(f"The target is not a URL that Postgres understands{what}.")
-        number, host = found.pop("port", "") or str(DEFAULT_PORT), found.pop("host", "")
+        usual = {option.keyword.decode(): (option.val or b"").decode() for option in pq.Conninfo.get_defaults()}
+        host = found.pop("host", "")
+        if not host and "hostaddr" not in found:
+            host = usual["host"]
+        number = found.pop("port", "") or usual["port"] or str(DEFAULT_PORT)
         if "," in host or "," in number:
             _refuse("The target's URL names several hosts; name the one to write to.")
         if not re.fullmatch("[0-9]{1,5}", number) or not 0 < int(number) < 65536:
             _refuse("The target's port is not a number from 1 to 65535.")
         if not host.startswith("/") and re.search(r"[@\s]", host):
             _refuse("The target's host is not a host name.")
-        user = found.pop("user", "") or "postgres"
+        user = found.pop("user", "") or usual["user"] or "postgres"
         password = found.pop("password", "")
         return cls(
             host=host or found.pop("hostaddr", "") or "localhost",
             port=int(number),
             user=user,
-            database=found.pop("dbname", "") or user,
+            database=found.pop("dbname", "") or usual["dbname"] or user,
             password=Secret(password) if password else None,
             secrets={name: Secret(found.pop(name)) for name in SECRET_PARAMETERS if name in found},
             parameters=found,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +12,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError
 from migrator_tui.model.secret import Secret
@@ -307,3 +310,194 @@ def server_without_tls() -> Iterator[Target]:
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join()
+
+
+@given(
+    st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), max_size=8),
+    st.sampled_from(["{}", "FATAL:  {}", 'connection to server at "h", port 5432 failed: FATAL:  no {} here',
+                     "x\nDETAIL:  {}", "IO: [libpq] Failed to connect: {}. SQLSTATE: 42601", "(ENOTFOUND) {}",
+                     "SSL error: {}"]),
+    st.booleans(),
+)  # fmt: skip
+def test_no_error_shows_the_password_whatever_a_server_says(around: str, said: str, established: bool) -> None:
+    password = f"{around}{CANARY}{around}"
+    target = Target("h", 5432, "u", "d", Secret(password))
+    error = explain(psycopg.OperationalError(said.format(password)), target, established=established)
+    assert not any(CANARY in text for text in (str(error), repr(error), error.message, error.hint))
+    assert error.id
+    assert error.exit_code == 1
+
+
+class Refusing:
+    """Answers every start of a session with an error of these words, as a server or a pooler does."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._answer, daemon=True)
+        self.code, self.said = "", ""
+        self.target = Target("127.0.0.1", self._listener.getsockname()[1], "u", "d", Secret(CANARY))
+        self.met = 0
+        self._thread.start()
+
+    def _answer(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                while len(client.recv(1024)) == 8:  # may there be TLS, or GSSAPI?
+                    client.sendall(b"N")
+                self.met += 1
+                fields = f"SFATAL\0VFATAL\0C{self.code}\0M{self.said}\0\0".encode()
+                client.sendall(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+                client.recv(1024)
+
+    def close(self) -> None:
+        """End it."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+
+@pytest.fixture
+def refusing() -> Iterator[Refusing]:
+    """A server that lets nobody in."""
+    server = Refusing()
+    yield server
+    server.close()
+
+
+HBA = 'no pg_hba.conf entry for host "10.0.0.1", user "u", database "d"'
+
+
+@OPEN
+@pytest.mark.parametrize("established", [False, True], ids=["new", "before"])
+@pytest.mark.parametrize(
+    ("code", "said", "id", "again"),
+    [
+        ("57P03", "the database system is starting up", "TARGET-LOST", True),
+        ("57P03", "the database system is not yet accepting connections", "TARGET-LOST", True),
+        ("53300", "sorry, too many clients already", "TARGET-CONNECTIONS", True),
+        ("XX000", "(EMAXCONNSESSION) max clients reached in session mode", "TARGET-CONNECTIONS", True),
+        ("28000", f"{HBA}, no encryption", "TARGET-TLS", False),
+        ("28000", f"{HBA}, SSL encryption", "TARGET-ROLE", False),
+        ("XX000", "(ESSLREQUIRED) SSL connection is required", "TARGET-TLS", False),
+        ("XX000", "(ENOTFOUND) tenant/user postgres.abcd not found", "TARGET-ROLE", False),
+        ("XX000", "(EADDRNOTALLOWED) Address not in tenant allow_list", "TARGET-REFUSED", False),
+        ("XX000", "(ECIRCUITBREAKER) too many failures, blocked until 2026-11-23 02:00", "TARGET-BLOCKED", False),
+        ("28P01", 'password authentication failed for user "u"', "TARGET-PASSWORD", False),
+    ],
+)  # fmt: skip
+def test_what_a_server_says_at_the_door_is_told_and_tried_again_only_where_that_helps(
+    refusing: Refusing, opens: Open, code: str, said: str, id: str, again: bool, established: bool
+) -> None:
+    refusing.code, refusing.said = code, said
+    target, stop = refusing.target, threading.Event()
+    told: list[str] = []
+
+    def on_wait(line: str) -> None:
+        told.append(line)
+        stop.set()
+
+    with pytest.raises(Interrupted if again else TargetError) as caught:
+        retrying(lambda: opens(target), target=target, established=established, stop=stop, on_wait=on_wait)
+    if again:
+        assert said in told[0]
+        with pytest.raises(ConnectionLost) as caught_again:
+            opens(target)
+        assert caught_again.value.id == id
+        return
+    assert isinstance(caught.value, TargetError)
+    assert (caught.value.id, refusing.met, told) == (id, 1, [])
+    assert said in caught.value.message or id == "TARGET-PASSWORD"
+    assert caught.value.hint
+    assert caught.value.exit_code == 1
+
+
+@OPEN
+def test_a_server_that_repeats_the_password_does_not_make_it_seen(refusing: Refusing, opens: Open) -> None:
+    refusing.code, refusing.said = "08P01", f"who would choose {CANARY}?"
+    with pytest.raises(TargetError, match=r"who would choose \*\*\*") as caught:
+        opens(refusing.target)
+    assert caught.value.id == "TARGET-REFUSED"
+    assert CANARY not in str(caught.value)
+
+
+@OPEN
+def test_a_server_that_accepts_and_says_nothing_is_given_up(opens: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = Target("127.0.0.1", silent.getsockname()[1], "u", "d", None, {"connect_timeout": "1"})
+        with pytest.raises(TargetError, match="timeout expired") as caught:
+            opens(target)
+    assert caught.value.id == "TARGET-UNREACHABLE"
+
+
+@OPEN
+@pytest.mark.parametrize(
+    ("statement", "id", "said"),
+    [
+        ("ALTER ROLE {role} CONNECTION LIMIT 0", "TARGET-CONNECTIONS", "too many connections for role"),
+        ("ALTER ROLE {role} NOLOGIN", "TARGET-ROLE", "not permitted to log in"),
+        ("REVOKE CONNECT ON DATABASE {database} FROM PUBLIC", "TARGET-PRIVILEGE", "permission denied for database"),
+        ("ALTER DATABASE {database} ALLOW_CONNECTIONS false", "TARGET-REFUSED", "not currently accepting connections"),
+    ],
+)
+def test_who_is_kept_out_is_told_why(
+    role: Role, server: EmbeddedServer, opens: Open, statement: str, id: str, said: str
+) -> None:
+    target = role()
+    with connect(server.target()) as administrator:
+        administrator.execute(statement.format(role=target.user, database=target.database))
+        with pytest.raises(TargetError, match=said) as caught:
+            opens(target)
+        administrator.execute(f"ALTER DATABASE {target.database} ALLOW_CONNECTIONS true")
+    assert caught.value.id == id
+
+
+@OPEN
+@pytest.mark.parametrize(
+    ("condition", "id", "again"),
+    [
+        ("disk_full", "TARGET-DISK-FULL", False),
+        ("serialization_failure", "TARGET-LOST", True),
+        ("deadlock_detected", "TARGET-LOST", True),
+        ("lock_not_available", "TARGET-BUSY", True),
+        ("division_by_zero", "TARGET-SQL", False),
+    ],
+)
+def test_only_what_may_pass_is_tried_again(target: Target, opens: Open, condition: str, id: str, again: bool) -> None:
+    error = failure(target, opens, f"DO $$ BEGIN RAISE {condition}; END $$")
+    assert (error.id, isinstance(error, ConnectionLost)) == (id, again)
+    assert error.sqlstate
+    assert error.hint
+
+
+def test_the_waits_grow_at_random_and_stay_bounded(target: Target) -> None:
+    waits: list[float] = []
+
+    def on_wait(line: str) -> None:
+        waits.append(float(re.search(r"again in (\d+\.\d) s", line)[1]))  # type: ignore[index]
+
+    with pytest.raises(ConnectionLost):
+        retrying(lost, target=target, established=True, stop=threading.Event(), on_wait=on_wait, limit_seconds=2)
+    assert all(0.1 <= wait <= 0.1 + min(0.3 * 2**number, 10) + 0.05 for number, wait in enumerate(waits))
+
+
+def test_no_process_is_started_whose_arguments_could_show_a_password(role: Role) -> None:
+    started: list[str] = []
+    watching = True
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if watching and event in ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "os.fork"):
+            started.append(event)
+
+    sys.addaudithook(hook)
+    target = role()
+    for opens in (connect, connect_adbc):
+        opens(target).close()
+    with pytest.raises(TargetError):
+        connect(replace(target, password=Secret(CANARY)))
+    wants_password(target)
+    watching = False
+    assert started == []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
+import pwd
 from urllib.parse import quote
 
 import pytest
@@ -109,6 +111,21 @@ def test_what_is_no_url_is_refused_with_the_reason(text: str, said: str) -> None
         Target.parse(text)
     assert caught.value.id == "TARGET-URL"
     assert "canary" not in str(caught.value)
+
+
+def test_what_a_url_leaves_out_is_what_libpq_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    target = Target.parse("postgresql://")
+    assert (target.host, target.port, target.user, target.database) == ("localhost", 5432, me, me)
+    assert Target.parse("postgresql://h").user == me
+    assert Target.parse("postgresql://ann@h").database == "ann"
+    for name, value in {"USER": "bob", "DATABASE": "app", "PORT": "5433", "HOST": "/run/pg"}.items():
+        monkeypatch.setenv(f"PG{name}", value)
+    target = Target.parse("postgresql://")
+    assert (target.host, target.port, target.user, target.database) == ("/run/pg", 5433, "bob", "app")
+    given = Target.parse("postgresql://ann@h:5434/mine")
+    assert (given.host, given.port, given.user, given.database) == ("h", 5434, "ann", "mine")
+    assert Target.parse("postgresql://?hostaddr=10.0.0.7").host == "10.0.0.7"
 
 
 def test_a_socket_folder_is_read_from_the_query() -> None:
