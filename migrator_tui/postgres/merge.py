@@ -90,7 +90,7 @@ def _equal(left: str, right: str, columns: Sequence[str]) -> str:
 
 def row_hash(alias: str) -> str:
     """SQL for the hash of a whole row, stable within a server version and the session settings of ``connect``."""
-    return f"md5({alias}::text)"
+    return f"md5(({alias}.*)::text)"  # without the star it would be a column of that name, where there is one
 
 
 class Merge:
@@ -324,7 +324,7 @@ class Merge:
         connection.execute(
             sql(
                 "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
-                f"SELECT {run}, {tbl}, d.key, 'source', to_jsonb(s) FROM {kept}"
+                f"SELECT {run}, {tbl}, d.key, 'source', to_jsonb(s.*) FROM {kept}"
             )
         )
         with connection.cursor() as cursor:
@@ -344,7 +344,7 @@ class Merge:
         tbl = quote_literal(str(self.table.target))
         return (
             "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
-            f"SELECT {run}, {tbl}, {self._key_json('l')}, '{side}', to_jsonb(l) FROM {self.live} l "
+            f"SELECT {run}, {tbl}, {self._key_json('l')}, '{side}', to_jsonb(l.*) FROM {self.live} l "
             f"JOIN ({taken}) ON {self._paired('s', 'l')} RETURNING 1"
         )
 

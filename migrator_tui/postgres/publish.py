@@ -128,9 +128,9 @@ def publish(
         failpoint("publish-moved")
         unvalidated = _foreign_keys(connection, plan)
         _views(connection, plan)
-        _raise_sequences(connection, plan)
         created = _compare(connection, plan, by_table, staged_rows)
         failpoint("publish-compared")
+        _raise_sequences(connection, plan)  # last: a rollback would not take it back
         published = Published(merged, created, unvalidated)
         write_step(connection, fence.run, STEP, _to_step(connection, plan, published))
         failpoint("publish-commit")

@@ -230,11 +230,12 @@ def _delete_inserted(connection: psycopg.Connection[Any], fence: Fence, table: T
         quote_literal(fence.run),
         quote_literal(str(table)),
     )  # beside parameters, % in a name would be read as one
+    written = f"{_pair(connection, table)} AND {row_hash('t')} = u.after_hash"
     free = "".join(f" AND NOT EXISTS ({child})" for child in _references(connection, table))
     return connection.execute(
         sql(
             f"WITH gone AS (DELETE FROM {quote_name(table)} t USING migrator.undo u WHERE u.run = {run} "
-            f"AND u.tbl = {tbl} AND u.op = 'insert' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash{free} "
+            f"AND u.tbl = {tbl} AND u.op = 'insert' AND {written}{free} "
             f"RETURNING u.seq) DELETE FROM migrator.undo u USING gone WHERE u.run = {run} AND u.seq = gone.seq"
         )
     ).rowcount
