@@ -154,7 +154,8 @@ _LISTED = (
     f"FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace WHERE {_OURS}",
     "SELECT 'trigger', n.nspname, pg_get_triggerdef(t.oid), t.tgenabled FROM pg_trigger t JOIN pg_class c "
     f"ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE NOT t.tgisinternal AND {_OURS}",
-    "SELECT 'policy', p.schemaname, p.tablename, p.policyname, p.roles, p.cmd, p.qual, p.with_check FROM pg_policies p",
+    "SELECT 'policy', p.schemaname, p.tablename, p.policyname, p.roles, p.cmd, p.qual, p.with_check FROM pg_policies p "
+    "WHERE p.schemaname !~ '^migrator'",
     "SELECT 'type', n.nspname, t.typname, t.typtype, t.typacl, ARRAY(SELECT e.enumlabel FROM pg_enum e "
     "WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace "
     f"WHERE {_OURS}",
@@ -181,7 +182,7 @@ def listing(connection: Connection) -> list[str]:
     )
     for schema, name in tables:
         where = f"{quote(schema)}.{quote(name)}"
-        lines += [f"{where}: {row}" for (row,) in rows(connection, f"SELECT t::text FROM {where} t")]
+        lines += [f"{where}: {row}" for (row,) in rows(connection, f"SELECT (t.*)::text FROM {where} t")]
     return sorted(lines)
 
 

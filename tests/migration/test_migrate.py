@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from migrator_tui.model.decisions import FindingDecision
+from migrator_tui.model.errors import ConnectionLost
 from migrator_tui.model.plan import Scope, TableOverride
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.schema import TableName
-from migrator_tui.postgres.connect import ConnectionLost, Target
+from migrator_tui.postgres.connect import Target
 from tests.migration.conftest import MakeSource
 from tests.migration.running import (
     Connection,
