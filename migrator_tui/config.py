@@ -368,7 +368,6 @@ def unused(settings: Settings) -> tuple[str, ...]:
         "files": settings.files,
         "exposure": settings.exposure,
         "names": settings.names != "keep",
-        "chunk_mb": settings.chunk_mb,
     }
     return tuple(key for key, value in given.items() if value)
 

@@ -126,6 +126,7 @@ def request_of(settings: Settings, command: str, options: dict[str, Any], *, con
     from migrator_tui.migration import decisions_file, plan_file
     from migrator_tui.migration.request import DEFAULT_WORKERS, Request
     from migrator_tui.model.decisions import Decisions
+    from migrator_tui.model.profile import CHUNK_BYTES
 
     if keys := unused(settings):
         say(f"The configuration's {', '.join(keys)}: read, and not used by this version, which moves tables alone.")
@@ -144,6 +145,7 @@ def request_of(settings: Settings, command: str, options: dict[str, Any], *, con
         confirm=confirm,
         workers=settings.workers or DEFAULT_WORKERS,
         command=command,
+        chunk_bytes=settings.chunk_mb << 20 if settings.chunk_mb else CHUNK_BYTES,
     )
 
 

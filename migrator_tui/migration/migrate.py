@@ -153,6 +153,7 @@ class Migration:
             path,
             database,
             workers=self._request.workers,
+            chunk_bytes=self._request.chunk_bytes,
             on_table=lambda table, rows: self._board.say(f"{table}: {rows:,} rows"),
             stop=stop,
         )

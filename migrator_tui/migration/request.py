@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from migrator_tui.model.decisions import Decisions, OnConflict
 from migrator_tui.model.plan import Scope
+from migrator_tui.model.profile import CHUNK_BYTES
 
 DEFAULT_WORKERS = 2
 MAX_WORKERS = 4
@@ -25,6 +26,8 @@ class Request:
         accept_lossy: With that, also where it is lossy.
         confirm: Wait for a confirmation before publishing.
         plan_notes: What replaying a plan file found to be different.
+        chunk_bytes: Bytes of values that one transaction loads, about. Kept with the run, so that a resumption divides
+            the rows as before.
     """
 
     source: Path
@@ -37,6 +40,7 @@ class Request:
     workers: int = DEFAULT_WORKERS
     command: str = "migrate"
     plan_notes: tuple[str, ...] = ()
+    chunk_bytes: int = CHUNK_BYTES
 
     def as_json(self) -> dict[str, Any]:
         """What the run's record keeps."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+CHUNK_BYTES = 8 << 20
+"""Bytes of values after which a chunk ends, unless a run asks otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnProfile:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import Interrupted, SourceError
-from migrator_tui.model.profile import OrphanCount, SourceProfile, TableProfile
+from migrator_tui.model.profile import CHUNK_BYTES, OrphanCount, SourceProfile, TableProfile
 from migrator_tui.model.schema import Database, Table
 from migrator_tui.sqlite import references
 from migrator_tui.sqlite.chunks import chunks_of
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
 from migrator_tui.sqlite.stored_values import count_classes, examine_texts
 
-CHUNK_BYTES = 8 << 20
 SHOWN_KEYS = 5
 
 
