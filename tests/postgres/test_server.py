@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
@@ -93,10 +95,11 @@ def test_a_folder_with_something_else_in_it_is_refused_and_left_as_it_is(
     folder = place / "pg"
     folder.mkdir()
     (folder / "letter.txt").write_text("dear diary")
-    with pytest.raises(TargetError, match="initdb refuses the folder") as caught:
+    with pytest.raises(TargetError, match="exists but is not empty") as caught:
         EmbeddedServer.start(folder)
     assert caught.value.id == "EMBEDDED-START"
-    assert str(folder) in caught.value.hint
+    assert str(folder) in caught.value.message
+    assert "empty" in caught.value.hint
     assert (folder / "letter.txt").read_text() == "dear diary"
     assert capfd.readouterr() == ("", "")
     if os.geteuid() == 0:
@@ -111,7 +114,98 @@ def test_what_the_log_says_last_is_the_reason(place: Path) -> None:
     with pytest.raises(TargetError, match="contains errors") as caught:
         EmbeddedServer.start(folder)
     assert "postgresql.conf" in caught.value.message
-    assert (folder / "log").exists()
+    assert str(folder / "log") in caught.value.hint
+
+
+def test_what_clients_did_wrong_before_is_not_the_reason(place: Path) -> None:
+    folder = place / "pg"
+    with EmbeddedServer.start(folder) as server, pytest.raises(TargetError):
+        connect(server.target("no such database"))
+    assert "no such database" in (folder / "log").read_text()
+    (folder / "global" / "pg_control").rename(folder / "pg_control.away")
+    with pytest.raises(TargetError, match="control") as caught:
+        EmbeddedServer.start(folder)
+    assert "no such database" not in caught.value.message
+
+
+def test_data_of_another_major_version_is_named_and_left_as_it_is(place: Path) -> None:
+    folder = place / "pg"
+    with EmbeddedServer.start(folder) as server:
+        mark(server.target())
+    ours = (folder / "PG_VERSION").read_text()
+    (folder / "PG_VERSION").write_text("15\n")
+    with pytest.raises(TargetError, match=f"is of PostgreSQL 15; the embedded server is {ours.strip()}") as caught:
+        EmbeddedServer.start(folder)
+    assert caught.value.id == "EMBEDDED-VERSION"
+    assert caught.value.hint
+    (folder / "PG_VERSION").write_text(ours)
+    with EmbeddedServer.start(folder) as server:
+        assert marked(server.target())
+
+
+def test_a_place_where_no_folder_can_be_made_is_told_as_the_system_says_it(place: Path) -> None:
+    (place / "file").touch()
+    with pytest.raises(TargetError, match="Not a directory") as caught:
+        EmbeddedServer.start(place / "file" / "pg")
+    assert "MIGRATOR_TUI_HOME" in caught.value.hint
+
+
+TELL = "from migrator_tui.model.errors import TargetError\ntry:\n    EmbeddedServer.start({folder}).stop()\n"
+TELL += "except TargetError as error:\n    print(error.message)\n"
+
+
+def test_a_disk_that_takes_no_more_is_told(place: Path) -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))\n"
+    said = in_another_process(limit + TELL.format(folder="folder"), place / "pg").stdout
+    assert "could not write" in said
+    assert "File too large" in said
+
+
+@pytest.fixture
+def ordinary(place: Path) -> dict[str, Any]:
+    """How to run Python as nobody in particular; skips where nobody may run it."""
+    home = place / "home"
+    home.mkdir(mode=0o700)
+    shutil.chown(home, "nobody")
+    place.chmod(0o755)
+    environment = {
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    as_nobody: dict[str, Any] = {
+        "user": "nobody",
+        "group": "nogroup",
+        "extra_groups": [],
+        "cwd": home,
+        "env": environment,
+    }
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        with contextlib.suppress(OSError):
+            command = [python, "-c", "import migrator_tui.postgres.server"]
+            if subprocess.run(command, capture_output=True, **as_nobody).returncode == 0:
+                return as_nobody | {"executable": python}
+    pytest.skip("nobody may run Python here")
+
+
+@AS_ROOT
+def test_an_ordinary_user_has_a_server_of_their_own_and_is_told_where_none_can_be(
+    place: Path, ordinary: dict[str, Any]
+) -> None:
+    home = Path(ordinary["cwd"])
+    script = (
+        "from pathlib import Path; from migrator_tui.postgres.server import EmbeddedServer\n"
+        f"from migrator_tui.postgres.connect import connect\nhome = Path({str(home)!r})\n"
+        "with EmbeddedServer.start(home / 'a b' / 'pg') as server, connect(server.target()) as connection:\n"
+        "    print(connection.execute('SELECT 6 * 7').fetchone()[0])\n" + TELL.format(folder="home.parent / 'pg'")
+    )
+    done = subprocess.run(["python", "-c", script], capture_output=True, text=True, **ordinary)
+    assert (done.returncode, done.stderr) == (0, "")
+    answer, told = done.stdout.splitlines()
+    assert answer == "42"
+    assert "Permission denied" in told
+    assert (home / "a b" / "pg").stat().st_uid == home.stat().st_uid
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700, "an ordinary user's folders need not be opened to anybody"
 
 
 def test_without_the_wheel_it_says_how_to_get_it(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
