@@ -30,7 +30,9 @@ class BothSides(ModalScreen[None]):
     BothSides #box { width: 96%; height: 92%; padding: 0 1; background: $surface; border: round $primary; }
     BothSides #sides { height: 1fr; layout: horizontal; }
     BothSides.-narrow #sides { layout: vertical; }
-    BothSides #sides > Vertical { border: round $border-blurred; width: 1fr; height: 1fr; }
+    BothSides #sides > Vertical {
+        border: round $border-blurred; border-title-color: $text-muted; width: 1fr; height: 1fr;
+    }
     BothSides #sides > Vertical:focus-within { border: round $primary; }
     BothSides #close { width: 14; margin: 0; }
     """

@@ -45,7 +45,7 @@ class ParentLeftOut(ModalScreen[Leaving]):
             box.border_title = f"Leave {self._table} out?"
             yield Static(
                 f"{named}{f' and {more} more' if more > 0 else ''} {refers} to {self._table}, directly or by way of "
-                "others. Without it their foreign keys hold only if the target has the table and its rows.",
+                "others. Foreign keys to it then hold only if the target has the table and its rows.",
                 markup=False,
             )
             yield Button(f"Keep {self._table}", id=Leaving.KEEP.value, variant="primary")

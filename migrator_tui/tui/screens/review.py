@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.events import Key
+from textual.events import DescendantFocus, Key
 from textual.widgets import Button, OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
@@ -26,7 +26,7 @@ from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.plan_screen import PlanScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.ddl_view import DdlView
-from migrator_tui.tui.widgets.finding_list import PLURALS, SEVERITIES, FindingList
+from migrator_tui.tui.widgets.finding_list import PLURALS, SEVERITIES, FindingList, alike
 from migrator_tui.tui.widgets.line_list import LineList
 from migrator_tui.tui.widgets.text_lines import TextLines
 from migrator_tui.tui.wording import counted, sized, visible
@@ -62,12 +62,14 @@ class ReviewScreen(PlanScreen):
     ReviewScreen #meaning { margin: 1 0 0 0; }
     ReviewScreen #detail-side { scrollbar-size-vertical: 1; }
     ReviewScreen #choices { height: auto; border: none; background: $background; padding: 0; }
+    ReviewScreen #choices > .option-list--option-highlighted { background: $primary-muted; color: $foreground; }
     ReviewScreen #figures { padding: 1 2; height: auto; }
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._findings: tuple[Finding, ...] = ()
+        self._described: Finding | None = None
         self._starting = False
 
     def compose_body(self) -> ComposeResult:
@@ -77,7 +79,7 @@ class ReviewScreen(PlanScreen):
             with TabPane("Findings (f)", id="findings"), Horizontal(classes="split"):
                 with Vertical(id="list-side"):
                     yield FindingList(id="list")
-                with VerticalScroll(id="detail-side", can_focus=False):
+                with VerticalScroll(id="detail-side"):
                     yield Static("", id="what", markup=False)
                     yield OptionList(id="choices", markup=False)
                     yield Static("", id="meaning", classes="muted", markup=False)
@@ -117,7 +119,7 @@ class ReviewScreen(PlanScreen):
         waiting = sum(1 for finding in self._findings if finding.needs_decision)
         line.append(f"{waiting:,} to decide" if waiting else "✓ nothing left to decide", style="bold")
         if waiting:
-            line.append("   r takes what is recommended and lossless, R also what is lossy", style="dim")
+            line.append("   r takes the recommended, R lossy too", style="dim")
         self.query_one("#headline", Static).update(line)
         obstacle = self._obstacle()
         self.query_one("#obstacle", Static).update(obstacle or READY)
@@ -150,14 +152,26 @@ class ReviewScreen(PlanScreen):
             return
         what.update(described(finding))
         self.query_one("#meaning", Static).update(finding.kind.meaning)
-        at = choices.highlighted
+        at = choices.highlighted if self._described is not None and alike(self._described, finding) else None
+        self._described = finding
         choices.set_options(option(finding, name) for name in finding.choices)
         choices.display = bool(finding.choices)
         names = list(finding.choices)
-        if choices.has_focus and at is not None and at < len(names):
+        if at is not None and at < len(names):
             choices.highlighted = at
         elif names:
             choices.highlighted = names.index(finding.decision) if finding.decision in names else 0
+        if choices.has_focus:
+            self._show_choices()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """All choices come into sight where there is little room."""
+        if event.widget is self.query_one("#choices"):
+            self._show_choices()
+
+    def _show_choices(self) -> None:
+        choices = self.query_one("#choices")
+        self.call_after_refresh(choices.scroll_visible, animate=False, top=True)
 
     def on_line_list_pressed(self, event: LineList.Pressed) -> None:
         """A double click goes into the choices."""
