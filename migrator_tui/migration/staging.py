@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrator_tui.convert.codecs import Codec, CodecError, codec, encode
-from migrator_tui.convert.identifiers import quote
+from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.migration import quarantine
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
@@ -72,6 +72,8 @@ class Encoder:
         self.columns: tuple[ColumnPlan, ...] = table.columns if with_generated else table.moved_columns
         self.codecs: tuple[Codec, ...] = tuple(codec(column.codec) for column in self.columns)
         self._left_out = pa.array(sorted(sets.quarantined.get(table.source, {})), pa.int64())
+        # A column can be read as one class only; the rows that hold another stay behind.
+        self._class = {rule.columns[0]: rule.argument for rule in table.row_rules if rule.predicate == "class-not"}
         nulled = sets.nulled.get(table.source, {})
         self._nulled = {name: pa.array(sorted(rows), pa.int64()) for name, rows in nulled.items()}
         self.schema = pa.schema(
@@ -89,7 +91,7 @@ class Encoder:
             SourceError: A value that the plan's codec cannot carry, named by table, column and row.
         """
         wanted = [
-            (column.target, c.header, c.source_expression(column.source))
+            (column.target, c.header, self._expression(column, c))
             for column, c in zip(self.columns, self.codecs, strict=True)
         ]
         rows = max(1, min(MAX_BATCH_ROWS, BATCH_BYTES * max(1, chunk.rows) // max(1, chunk.bytes)))
@@ -100,6 +102,11 @@ class Encoder:
                 kept = batch.filter(pc.invert(pc.is_in(batch.column(0), self._left_out)))
             if kept.num_rows:
                 yield self._encode(kept)
+
+    def _expression(self, column: ColumnPlan, c: Codec) -> str:
+        expression = c.source_expression(column.source)
+        only = self._class.get(column.source)
+        return f"CASE typeof({quote_sqlite(column.source)}) WHEN '{only}' THEN {expression} END" if only else expression
 
     def _encode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         locators = batch.column(0)

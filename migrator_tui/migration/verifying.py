@@ -15,8 +15,10 @@ from migrator_tui.migration.staging import Encoder, Source
 from migrator_tui.model.outcome import TableOutcome
 from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.schema import Key, Table
+from migrator_tui.postgres import ledger
 from migrator_tui.postgres.compare import Comparison, Verifier
-from migrator_tui.postgres.connect import Target
+from migrator_tui.postgres.connect import Target, connect, explain
+from migrator_tui.postgres.ddl import locator_name
 from migrator_tui.postgres.inspect import inspect
 from migrator_tui.sqlite.read import SnapshotReader
 
@@ -81,12 +83,14 @@ def compare_published(
 ) -> list[tuple[TableOutcome, Comparison]]:
     """Send the converted source once more, into temporary tables, and compare it set-wise with what is live.
 
-    Rows that the application added since count as ``extra``, rows that it changed as ``missing`` and ``extra``.
+    Rows that the application added since count as ``extra``, rows that it changed as ``missing`` and ``extra``. Rows
+    that conflicted with live ones and were decided to stay behind are not looked for.
 
     Args:
         without: Source tables whose target is gone.
     """
     results = []
+    quarantined, kept = _stayed_behind(target, plan, run)
     verifier = Verifier(target, run)
     reader = SnapshotReader(source.snapshot)
     try:
@@ -95,13 +99,15 @@ def compare_published(
                 continue
             on_table(table.source)
             control.check()
-            encoder = Encoder(source, table, sets, with_generated=False)
+            outvoted = kept.get(table.source, set())
+            left = quarantined.get(table.source, set()) | set(sets.quarantined.get(table.source, {}))
+            without_those = RowSets({table.source: dict.fromkeys(left | outvoted, ("", ""))}, sets.nulled)
+            encoder = Encoder(source, table, without_those, with_generated=False)
             names = [(c.target, _exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]
             chunks = source.profile.tables[table.source].chunks
             batches = (batch for chunk in chunks for batch in encoder.batches(reader, chunk, control.check))
             compared = verifier.compare(quote_name(table.target), names, batches, encoder.schema)
-            left = sets.count(table.source)
-            staged = table.rows - left
+            staged = table.rows - len(left)
             results.append(
                 (
                     TableOutcome(
@@ -109,8 +115,9 @@ def compare_published(
                         target=str(table.target),
                         source_rows=table.rows,
                         staged_rows=staged,
-                        quarantined_rows=left,
-                        published_rows=staged - compared.missing,
+                        quarantined_rows=len(left),
+                        published_rows=staged - len(outvoted) - compared.missing,
+                        kept_target=len(outvoted),
                         verified=compared.missing == 0,
                     ),
                     compared,
@@ -120,6 +127,23 @@ def compare_published(
         reader.close()
         verifier.close()
     return results
+
+
+def _stayed_behind(target: Target, plan: Plan, run: str) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
+    """Source table → locators of quarantined rows, and of rows that lost to a live one, by the target's ledger."""
+    with connect(target, application_name=f"migrator-tui {run}") as connection:
+        try:
+            if not ledger.is_installed(connection):
+                return {}, {}
+            quarantined = ledger.quarantined_rows(connection, run)
+            kept = {
+                table.source: ledger.outvoted_rows(connection, run, str(table.target), locator_name(table))
+                for table in plan.moved
+                if table.action is Action.MERGE
+            }
+        except psycopg.Error as error:
+            raise explain(error, target, established=True) from error
+    return quarantined, kept
 
 
 def _exact(column: str, codec: Codec) -> str:

@@ -23,7 +23,8 @@ class ColumnProfile:
         invalid_utf8: Texts whose bytes are not UTF-8.
         empty_texts: Texts ``''``.
         shapes: How many texts have each shape of :mod:`migrator_tui.convert.shapes` (``iso-datetime-space``,
-            ``iso-date``, ``bool-tf`` …). Only for columns whose declared type asks (dates, booleans).
+            ``iso-date``, ``bool-tf`` …). Of a column whose declared type does not ask (dates, booleans) only where all
+            texts have one shape, other than ``other``.
         nan_reals: Always 0 in SQLite, which stores NaN as NULL; kept for symmetry with infinite_reals.
         infinite_reals: Reals that are +Infinity or -Infinity.
         decimals: Most digits after the point that the reals' shortest forms have; None when some need an exponent

@@ -222,6 +222,28 @@ def read_step(connection: psycopg.Connection[Any], run: str, name: str) -> dict[
     return detail
 
 
+def quarantined_rows(connection: psycopg.Connection[Any], run: str) -> dict[str, set[int]]:
+    """Source table → locators of the rows that stay behind."""
+    found: dict[str, set[int]] = {}
+    for table, src in connection.execute("SELECT tbl, src FROM migrator.quarantine WHERE run = %s", (run,)):
+        found.setdefault(table, set()).add(src)
+    return found
+
+
+def outvoted_rows(connection: psycopg.Connection[Any], run: str, table: str, locator: str) -> set[int]:
+    """Locators of the source's rows that lost to a live row.
+
+    Args:
+        table: The target table's name, as the journal has it.
+        locator: The name of the staged rows' locator.
+    """
+    rows = connection.execute(
+        "SELECT (cells ->> %s)::bigint FROM migrator.archive WHERE run = %s AND tbl = %s AND side = 'source'",
+        (locator, run, table),
+    )
+    return {src for (src,) in rows}
+
+
 def delete_run(connection: psycopg.Connection[Any], run: str) -> bool:
     """Remove a run's rows: ledger, quarantine, undo journal, archive. Whether there were any."""
     return connection.execute("DELETE FROM migrator.run WHERE id = %s", (run,)).rowcount > 0

@@ -125,8 +125,11 @@ def _is_utf8(value: bytes | None) -> bool:
 class _Texts:
     """What the texts of one column are like."""
 
-    def __init__(self, with_shapes: bool) -> None:
-        self._shapes: Counter[str] | None = Counter() if with_shapes else None
+    def __init__(self, asks_for_shapes: bool) -> None:
+        # Texts of a column that does not ask may be dates all the same, which a live column of the target wants to
+        # know; they are looked at while all are of one shape.
+        self._asks = asks_for_shapes
+        self._shapes: Counter[str] | None = Counter()
         self._characters = self._bytes = self._nul = self._invalid = self._empty = 0
 
     def add(self, values: pa.Array) -> None:
@@ -150,6 +153,8 @@ class _Texts:
         if self._shapes is not None:
             for counted in pc.value_counts(shapes.classify(present)).to_pylist():
                 self._shapes[counted["values"]] += counted["counts"]
+            if not self._asks and (len(self._shapes) > 1 or shapes.OTHER in self._shapes):
+                self._shapes = None
 
     def onto(self, profile: ColumnProfile) -> ColumnProfile:
         return replace(
