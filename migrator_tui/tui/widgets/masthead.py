@@ -18,6 +18,10 @@ class Masthead(Static):
     def __init__(self, ends: Ends | None, facts: Facts | None) -> None:
         super().__init__(self._line(ends, facts), markup=False)
 
+    def show(self, ends: Ends | None, facts: Facts | None) -> None:
+        """Show these ends."""
+        self.update(self._line(ends, facts))
+
     @staticmethod
     def _line(ends: Ends | None, facts: Facts | None) -> Text:
         line = Text("migrator-tui", style="bold", overflow="ellipsis", no_wrap=True)

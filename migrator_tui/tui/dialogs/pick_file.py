@@ -1,0 +1,104 @@
+"""Choosing a file or a folder from a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, DirectoryTree, Static
+
+from migrator_tui.migration.ends import is_sqlite
+
+
+class PickFile(ModalScreen[Path]):
+    """A SQLite file, or with ``folders`` a folder; None when nothing was chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", tooltip="Choose nothing.", id="pick.cancel"),
+        Binding("backspace,left", "up", "Folder above", tooltip="Show the folder above.", id="pick.up"),
+    ]
+    DEFAULT_CSS = """
+    PickFile .dialog { height: 90%; }
+    PickFile FileTree { height: 1fr; background: $surface; padding: 0; }
+    PickFile #place { height: 1; color: $text-muted; }
+    """
+
+    def __init__(self, folder: Path, *, folders: bool = False) -> None:
+        super().__init__()
+        self._folder = folder.absolute()
+        self._folders = folders
+
+    def compose(self) -> ComposeResult:
+        """The place, the tree, two buttons."""
+        with Vertical(classes="dialog") as box:
+            box.border_title = "Choose the uploads folder" if self._folders else "Choose the SQLite file"
+            yield Static(str(self._folder), id="place", markup=False)
+            yield FileTree(self._folder, folders=self._folders)
+            with Horizontal(classes="buttons"):
+                yield Button("Folder above", id="up")
+                if self._folders:
+                    yield Button("Choose this folder", id="choose", variant="primary")
+                yield Button("Cancel", id="cancel")
+
+    def on_mount(self) -> None:
+        """The tree is used first."""
+        self.query_one(FileTree).focus()
+
+    def on_directory_tree_file_selected(self, event: DirectoryTree.FileSelected) -> None:
+        """Chosen."""
+        event.stop()
+        self.dismiss(event.path)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Above, this folder, or nothing."""
+        if event.button.id == "up":
+            self.action_up()
+        elif event.button.id == "choose":
+            node = self.query_one(FileTree).cursor_node
+            self.dismiss(node.data.path if node is not None and node.data is not None else self._folder)
+        else:
+            self.dismiss(None)
+
+    def action_up(self) -> None:
+        """The folder above."""
+        self._folder = self._folder.parent
+        self.query_one("#place", Static).update(str(self._folder))
+        tree = self.query_one(FileTree)
+        tree.path = self._folder
+        tree.focus()
+
+    def action_cancel(self) -> None:
+        """Choose nothing."""
+        self.dismiss(None)
+
+
+class FileTree(DirectoryTree):
+    """Folders and SQLite files only, hidden ones left out; each folder is read in a thread when it is opened."""
+
+    ICON_NODE = "▸ "
+    ICON_NODE_EXPANDED = "▾ "
+    ICON_FILE = "  "
+
+    def __init__(self, folder: Path, *, folders: bool) -> None:
+        super().__init__(folder)
+        self._folders = folders
+        self.show_root = folders
+
+    def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
+        """What is worth showing."""
+        return [p for p in paths if not p.name.startswith(".") and (_is_folder(p) or self._is_file(p))]
+
+    def _is_file(self, path: Path) -> bool:
+        return not self._folders and is_sqlite(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
