@@ -44,8 +44,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """About 24 MiB, some 24 chunks of the least size that a configuration file may ask for."""
-    return build_source(tmp_path_factory.mktemp("wide") / "wide.db", 8_000, width=2_400)
+    """About 17 MiB, some 17 chunks of the least size that a configuration file may ask for."""
+    return build_source(tmp_path_factory.mktemp("wide") / "wide.db", 5_000, width=2_400)
 
 
 @pytest.fixture
