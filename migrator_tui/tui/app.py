@@ -9,6 +9,7 @@ from typing import ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.widgets import HelpPanel
 
 from migrator_tui import __version__
 from migrator_tui.migration.guide import Ends, Guide
@@ -28,8 +29,8 @@ class MigratorApp(App[int]):
     CSS_PATH = "migrator.tcss"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (140, "-very-wide")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "leave", "Quit", tooltip="Quit; asks first when something runs.", id="quit"),
-        Binding("question_mark", "show_help_panel", "Help", tooltip="Show every key of this screen.", id="help"),
+        Binding("ctrl+q", "leave", "Quit", tooltip="Quit; asks first when something runs.", id="quit", priority=True),
+        Binding("question_mark", "toggle_help", "Help", tooltip="Show or hide every key of this screen.", id="help"),
     ]
 
     def __init__(
@@ -70,6 +71,8 @@ class MigratorApp(App[int]):
         if step.number > self.session.reached.number:
             self.session.reached = step
         screen = screen_of(step)
+        while len(self.screen_stack) > 1 and not isinstance(self.screen, StepScreen):
+            self.pop_screen()  # a dialog of the step that is left; it is not answered
         if isinstance(self.screen, StepScreen):
             self.switch_screen(screen)
         else:
@@ -81,8 +84,17 @@ class MigratorApp(App[int]):
         handle = self.session.handle
         return handle is not None and handle.progress().status in (RunStatus.RUNNING, RunStatus.PAUSED)
 
+    def action_toggle_help(self) -> None:
+        """Show the keys of the screen beside it, or hide them."""
+        if self.screen.query(HelpPanel):
+            self.action_hide_help_panel()
+        else:
+            self.action_show_help_panel()
+
     def action_leave(self) -> None:
         """Quit; while something runs, ask what becomes of it."""
+        if isinstance(self.screen, Leaving):
+            return
         if not self.running:
             self.exit(0)
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """``1 row``, ``2,000 rows``."""
@@ -20,3 +22,11 @@ def sized(number: float) -> str:
             return f"{number:,.0f} B" if unit == "B" else f"{number:,.1f} {unit}"
         number /= 1000
     return f"{number:,.1f} TB"
+
+
+def at_home(path: Path | str) -> str:
+    """A path as people write it: ``~/shop/app.db``."""
+    try:
+        return f"~/{Path(path).relative_to(Path.home()).as_posix()}"
+    except (ValueError, RuntimeError):
+        return str(path)

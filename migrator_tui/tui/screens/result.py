@@ -18,7 +18,7 @@ from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
-from migrator_tui.tui.wording import counted
+from migrator_tui.tui.wording import at_home, counted
 
 SHOWN_TABLES = 500
 
@@ -29,7 +29,7 @@ class ResultScreen(StepScreen):
     STEP = Step.RESULT
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "undo", "Undo", tooltip="Take the run back, never over a later change.", id="result.undo"),
-        Binding("c", "copy", "Copy report path", tooltip="Copy the report's path.", id="result.copy"),
+        Binding("c", "copy", "Copy path", tooltip="Copy the report's path.", id="result.copy"),
         Binding("h", "home", "Home", tooltip="Back to the first screen.", id="result.home"),
     ]
     DEFAULT_CSS = """
@@ -37,7 +37,7 @@ class ResultScreen(StepScreen):
     ResultScreen #sentence.-good { color: $success; }
     ResultScreen #sentence.-bad { color: $error; }
     ResultScreen VerticalScroll { padding: 0 2; }
-    ResultScreen .buttons { height: auto; padding: 0 1; }
+    ResultScreen .buttons { height: auto; padding: 1 1 0 1; }
     ResultScreen .buttons Button { margin: 0 1; }
     """
 
@@ -118,7 +118,7 @@ class ResultScreen(StepScreen):
         outcome = self.session.outcome
         if outcome is not None and outcome.report:
             self.app.copy_to_clipboard(outcome.report)
-            self.notify(f"Copied: {outcome.report}")
+            self.notify(f"Copied: {at_home(outcome.report)}")
 
     def action_home(self) -> None:
         """Back to the first screen."""
@@ -177,7 +177,7 @@ def remarks(outcome: RunOutcome) -> Text:
     section("Kept, because it was changed since", list(outcome.kept_edits))
     section("Notes", list(outcome.notes))
     if outcome.report:
-        section("Report", [outcome.report])
+        section("Report", [at_home(outcome.report)])
     if outcome.status is RunStatus.SUCCEEDED:
         run = outcome.run
         section(

@@ -24,6 +24,8 @@ from migrator_tui.tui.widgets.progress_table import ProgressTable
 from migrator_tui.tui.widgets.timeline import Timeline
 
 POLL_SECONDS = 0.2
+RATE_SECONDS = 1.0
+"""Rows are committed by chunks; a rate over less than this jumps between nothing and everything."""
 SPARKLINE_POINTS = 60
 
 
@@ -44,12 +46,15 @@ class RunScreen(StepScreen):
     RunScreen #overall ProgressBar { width: 1fr; }
     RunScreen #overall Bar { width: 1fr; }
     RunScreen #figures { width: auto; padding: 0 0 0 2; }
-    RunScreen #throughput { height: 2; margin: 0 1; color: $secondary; }
+    RunScreen #throughput { height: 2; margin: 0 1; }
+    RunScreen #throughput > .sparkline--max-color { color: $secondary; }
+    RunScreen #throughput > .sparkline--min-color { color: $secondary 30%; }
     RunScreen #said { height: auto; padding: 0 1; color: $text-muted; }
     RunScreen #retry { height: auto; padding: 0 1; color: $warning; text-style: bold; display: none; }
     RunScreen #ended { height: auto; display: none; margin: 0 1; padding: 0 1; border: round $error; }
     RunScreen #ended.-shown { display: block; }
     RunScreen ProgressTable { margin: 1 1 0 1; }
+    RunScreen #publish { margin: 0 1; }
     """
 
     def __init__(self) -> None:
@@ -58,7 +63,7 @@ class RunScreen(StepScreen):
         self._asked = False
         self._ended = False
         self._rates: deque[float] = deque([0.0] * SPARKLINE_POINTS, maxlen=SPARKLINE_POINTS)
-        self._before: tuple[float, int] | None = None
+        self._earlier: deque[tuple[float, int]] = deque()
         self._timer: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -103,6 +108,8 @@ class RunScreen(StepScreen):
         progress = handle.progress()
         if not self._frozen:
             self._draw(progress)
+        if not self.is_current:
+            return  # a dialog is open: what it asks comes first
         if progress.waiting_for == "confirmation" and not self._asked:
             self._asked = True
             self._draw(progress)
@@ -120,8 +127,9 @@ class RunScreen(StepScreen):
         bar = self.query_one("#bar", ProgressBar)
         bar.update(total=progress.rows_total or None, progress=progress.rows_done)
         rate = self._rate(progress)
-        self._rates.append(rate)
-        self.query_one(Sparkline).data = list(self._rates)
+        if progress.status is RunStatus.RUNNING and progress.waiting_for is None:
+            self._rates.append(rate)
+            self.query_one(Sparkline).data = list(self._rates)
         left = progress.rows_total - progress.rows_done
         figures = f"{progress.rows_done:,} / {progress.rows_total:,} rows"
         if rate and left > 0:
@@ -134,10 +142,12 @@ class RunScreen(StepScreen):
         self.query_one("#publish").display = progress.waiting_for == "confirmation"
 
     def _rate(self, progress: Progress) -> float:
-        before, self._before = self._before, (progress.seconds, progress.rows_done)
-        if before is None or progress.seconds <= before[0]:
-            return 0.0
-        return max(0.0, (progress.rows_done - before[1]) / (progress.seconds - before[0]))
+        seen = self._earlier
+        seen.append((progress.seconds, progress.rows_done))
+        while len(seen) > 2 and seen[1][0] <= progress.seconds - RATE_SECONDS:
+            seen.popleft()
+        seconds, rows = seen[0]
+        return max(0.0, (progress.rows_done - rows) / (progress.seconds - seconds)) if progress.seconds > seconds else 0
 
     def _end(self, outcome: RunOutcome) -> None:
         self.session.outcome = outcome
@@ -151,7 +161,9 @@ class RunScreen(StepScreen):
         text = Text(f"✗ {outcome.status.value.replace('_', ' ')}\n", style="bold")
         if error is not None:
             text.append(f"{error.id}: {error.message}\n", style="not bold")
-            text.append(f"→ {error.hint}", style="not bold")
+            text.append(f"→ {error.hint}\n", style="not bold")
+        keys = "r resumes the run · Esc goes back" if outcome.status is RunStatus.INTERRUPTED else "Esc goes back"
+        text.append(keys, style="dim not bold")
         self.query_one("#ended-text", Static).update(text)
         self.query_one("#ended").add_class("-shown")
 
@@ -232,7 +244,7 @@ class RunScreen(StepScreen):
 
 def _said(progress: Progress) -> str:
     if progress.status is RunStatus.PAUSED:
-        return "⏸ Paused. Nothing is held open on the target. p goes on."
+        return "‖ Paused. Nothing is held open on the target. p goes on."
     if progress.waiting_for == "confirmation":
         return "Staged and checked. Nothing is visible on the target until you publish (b)."
     return progress.message

@@ -38,7 +38,7 @@ class ProgressTable(ScrollView, can_focus=True):
     """One line a table: name, bar, rows, rows a second, time left, state, quarantined rows."""
 
     DEFAULT_CSS = """
-    ProgressTable { height: 1fr; background: $background; }
+    ProgressTable { height: 1fr; background: $background; overflow-x: hidden; }
     ProgressTable > .progress-table--name { color: $foreground; }
     ProgressTable > .progress-table--muted { color: $text-muted; }
     ProgressTable > .progress-table--busy { color: $secondary; }
@@ -70,6 +70,10 @@ class ProgressTable(ScrollView, can_focus=True):
         if tables == self._tables:
             return
         self._tables = tables
+        self._arrange()
+
+    def on_resize(self) -> None:
+        """As wide as there is room."""
         self._arrange()
 
     def toggle_order(self) -> bool:
@@ -105,7 +109,7 @@ class ProgressTable(ScrollView, can_focus=True):
         done = table.rows_done + table.rows_quarantined
         checking = table.state is TableState.CHECKING
         part = (table.rows_checked if checking else done) / table.rows_total if table.rows_total else 1.0
-        rate = table.rows_done / table.seconds if table.seconds > 0 and table.state is TableState.STAGING else 0.0
+        rate = table.rows_done / table.seconds if table.seconds > 0 else 0.0
         plain = self._style("plain")
         segments = [
             Segment(f" {fitted(table.source, name_width)} ", self._style("name")),

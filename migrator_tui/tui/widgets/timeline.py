@@ -21,8 +21,8 @@ class Timeline(Static):
 
     def show(self, progress: Progress) -> None:
         """Draw the stages."""
-        narrow = self.app.size.width < 100
-        good, busy, muted = (self._colour(name) for name in ("text-success", "text-primary", "text-muted"))
+        narrow = (self.size.width or self.app.size.width) < 100
+        good, busy, muted = self._colour("text-success"), self._colour("text-primary"), "dim"
         line = Text(no_wrap=True, overflow="ellipsis")
         for number, stage in enumerate(progress.stages):
             if number:

@@ -1,0 +1,277 @@
+"""Pictures of every screen, taken from the real demo: ``python screenshots/make.py``.
+
+The demo's application is migrated to its embedded server by way of the screens themselves, from Home to Result and
+back; then it is migrated once more onto tables that somebody changed meanwhile, so that there is something to resolve.
+Each picture is written at two sizes as SVG, and as PNG where ``resvg_py`` is installed. The home folder is a temporary
+one, so that no path of this machine is seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import chdir
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textual.pilot import Pilot
+
+    from migrator_tui.migration.guide import Ends
+    from migrator_tui.tui.app import MigratorApp
+
+HERE = Path(__file__).resolve().parent
+SIZES = ((120, 36), (80, 24))
+SCALE = 20
+"""The sample is twenty times as large as the demo's, so that there is a moment in which it is half staged."""
+LOOKS = 1200
+FONTS = '"Fira Code", "DejaVu Sans Mono", Menlo, Consolas, monospace'
+
+
+@dataclass
+class Camera:
+    """Takes pictures of an application at every size, numbered in the order they are taken."""
+
+    pilot: Pilot[int]
+    folder: Path
+    taken: int = 0
+
+    async def take(self, name: str, *, sizes: tuple[tuple[int, int], ...] = SIZES) -> None:
+        """Write the screen at hand as ``<nn>-<name>-<width>x<height>``."""
+        self.taken += 1
+        for width, height in sizes:
+            await self.pilot.resize_terminal(width, height)
+            await self.pilot.pause(0.3)
+            svg = portable(self.pilot.app.export_screenshot(title="migrator-tui"))
+            path = self.folder / f"{self.taken:02}-{name}-{width}x{height}.svg"
+            path.write_text(svg, "utf-8")
+            write_png(svg, path.with_suffix(".png"))
+        print(f"{self.taken:02}-{name}", file=sys.stderr)
+        await self.pilot.resize_terminal(*SIZES[0])
+        await self.pilot.pause(0.1)
+
+
+def portable(svg: str) -> str:
+    """The picture without fonts from elsewhere."""
+    svg = re.sub(r"@font-face\s*\{.*?\}", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"font-family: Fira Code, monospace", f"font-family: {FONTS}", svg)
+    return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
+
+
+def write_png(svg: str, path: Path) -> None:
+    """The picture as PNG, where there is a library for it."""
+    try:
+        import resvg_py
+    except ImportError:
+        return
+    drawn = svg.replace(FONTS, "DejaVu Sans Mono")
+    path.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=drawn)))
+
+
+async def until(pilot: Pilot[int], met: Callable[[], bool], pause: float = 0.05) -> None:
+    """Look again and again until something is so.
+
+    Raises:
+        TimeoutError: It did not come to be.
+    """
+    for _ in range(LOOKS):
+        await pilot.pause(pause)
+        if met():
+            return
+    raise TimeoutError(f"not met on {pilot.app.screen}")
+
+
+async def settled(pilot: Pilot[int]) -> None:
+    """Until nothing is being loaded."""
+    await until(pilot, lambda: all(worker.is_finished for worker in pilot.app.workers))
+    await pilot.pause(0.2)
+
+
+def prepare(folder: Path) -> Ends:
+    """The demo, with more rows."""
+    from migrator_tui.demo import sample_app
+    from migrator_tui.demo.prepare import prepare as prepare_demo
+
+    ends = prepare_demo(folder)
+    sample_app.build(folder, scale=SCALE)
+    return ends
+
+
+async def open_ends(pilot: Pilot[int], app: MigratorApp, ends: Ends) -> None:
+    """Connect without its screen, and go to Compare."""
+    from migrator_tui.tui.steps import Step
+
+    app.session.begin(ends)
+    app.session.bench = await asyncio.to_thread(app.guide.open, ends, None, lambda step: None)
+    app.go(Step.COMPARE)
+    await settled(pilot)
+
+
+async def from_compare_to_review(camera: Camera) -> None:
+    """Compare, Select and Review with their dialogs."""
+    pilot = camera.pilot
+    await camera.take("compare")
+    await pilot.press("d")
+    await settled(pilot)
+    await camera.take("compare-ddl")
+    await pilot.press("escape", "n", "t")
+    await settled(pilot)
+    await camera.take("compare-type")
+    await pilot.press("escape", "enter")
+    await settled(pilot)
+    await camera.take("select")
+    await pilot.press("enter")
+    await settled(pilot)
+    await camera.take("review")
+    await pilot.press("d")
+    await settled(pilot)
+    await camera.take("review-ddl")
+    await pilot.press("t")
+    await settled(pilot)
+    await camera.take("review-touched")
+    await pilot.press("e")
+    await settled(pilot)
+    await camera.take("review-estimate")
+    await pilot.press("f")
+    await settled(pilot)
+
+
+async def start_from_review(pilot: Pilot[int], app: MigratorApp) -> None:
+    """Enter until the run is there."""
+    from migrator_tui.tui.screens.run import RunScreen
+
+    await until(pilot, lambda: not app.screen.query_one("#start").disabled)
+    app.screen.query_one("#start").press()  # type: ignore[attr-defined]
+    await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.session.handle is not None)
+
+
+async def through_the_run(camera: Camera, app: MigratorApp) -> None:
+    """Run half way, paused; leaving and cancelling; publishing; Result; undo."""
+    from migrator_tui.tui.dialogs.publish import Publish
+    from migrator_tui.tui.screens.result import ResultScreen
+
+    pilot = camera.pilot
+    handle = app.session.handle
+    assert handle is not None
+    await until(pilot, lambda: 3 * handle.progress().rows_done > handle.progress().rows_total > 0, 0.01)
+    await pilot.press("p")
+    await until(pilot, lambda: handle.progress().status.value == "paused")
+    await pilot.pause(0.5)
+    await camera.take("run")
+    await pilot.press("ctrl+q")
+    await camera.take("run-leaving")
+    await pilot.press("escape", "c")
+    await camera.take("run-cancel")
+    await pilot.press("escape", "question_mark")
+    await camera.take("run-help")
+    await pilot.press("question_mark")
+    await pilot.press("p")
+    await until(pilot, lambda: isinstance(app.screen, Publish))
+    await camera.take("run-publish")
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+    await camera.take("result")
+    app.theme = "migrator-light"
+    await camera.take("result-light")
+    app.theme = "migrator-dark"
+
+
+async def undo(camera: Camera, app: MigratorApp) -> None:
+    """The question, and the target as it was."""
+    pilot = camera.pilot
+    await pilot.press("u")
+    await camera.take("result-undo")
+    await pilot.press("tab", "enter")
+    await until(pilot, lambda: app.session.outcome is not None and app.session.outcome.status.value == "rolled_back")
+    await pilot.pause(0.5)
+    await camera.take("result-undone")
+
+
+def change_the_source(database: Path) -> None:
+    """Somebody edits some people on the SQLite side, after a migration."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE users SET full_name = full_name || ' (away)' WHERE id IN (3, 4, 9)")
+        connection.execute("UPDATE sections SET title = 'Physics for poets' WHERE id = 2")
+
+
+async def resolving(camera: Camera, app: MigratorApp, ends: Ends) -> None:
+    """Migrate once more, onto the tables that are there, and resolve what differs."""
+    from migrator_tui.model.decisions import FindingDecision
+    from migrator_tui.tui.dialogs.publish import Publish
+    from migrator_tui.tui.screens.resolve import ResolveScreen
+    from migrator_tui.tui.screens.result import ResultScreen
+    from migrator_tui.tui.steps import Step
+
+    pilot = camera.pilot
+    change_the_source(ends.source)
+    merging = FindingDecision("TARGET-HAS-ROWS", "merge")
+    again = replace(ends, fresh=False, decisions=replace(ends.decisions, findings=(merging, *ends.decisions.findings)))
+    await open_ends(pilot, app, again)
+    await camera.take("compare-live")
+    app.go(Step.REVIEW)
+    await settled(pilot)
+    await start_from_review(pilot, app)
+    await until(pilot, lambda: isinstance(app.screen, ResolveScreen))
+    await settled(pilot)
+    await camera.take("resolve")
+    await pilot.press("s", "t", "T")
+    await camera.take("resolve-all")
+    await pilot.press("tab", "enter")
+    await pilot.pause(0.3)
+    await camera.take("resolve-decided")
+    await pilot.press("g")
+    await until(pilot, lambda: isinstance(app.screen, Publish))
+    await camera.take("publish-live")
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+    await camera.take("result-merged")
+
+
+async def walk(app: MigratorApp, folder: Path) -> None:
+    """From Home to Result, back, and to Resolve."""
+    async with app.run_test(size=SIZES[0]) as pilot:
+        camera = Camera(pilot, folder)
+        await settled(pilot)
+        await camera.take("home")
+        ends = await asyncio.to_thread(prepare, Path.home() / "shop")
+        await open_ends(pilot, app, ends)
+        await from_compare_to_review(camera)
+        await start_from_review(pilot, app)
+        await through_the_run(camera, app)
+        await resolving(camera, app, ends)
+        await undo(camera, app)
+        app.exit(0)
+
+
+def main() -> None:
+    """Write the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=HERE, help="folder that the pictures are written to")
+    arguments = parser.parse_args()
+    out: Path = arguments.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mt-") as home:
+        os.environ |= {"HOME": home, "MIGRATOR_TUI_HOME": f"{home}/.migrator-tui", "TEXTUAL_ANIMATIONS": "none"}
+        for name in ("NO_COLOR", "PGPASSWORD", "MIGRATOR_TUI_TARGET_PASSWORD"):
+            os.environ.pop(name, None)
+        shop = Path(home) / "shop"
+        shop.mkdir()
+        with chdir(shop):
+            from migrator_tui.migration.guide import LiveGuide
+            from migrator_tui.tui.app import MigratorApp
+
+            app = MigratorApp(LiveGuide(), folder=shop, prepare_demo=prepare)
+            asyncio.run(walk(app, out))
+
+
+if __name__ == "__main__":
+    main()
