@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +15,7 @@ from migrator_tui.model.schema import Database, Table
 from migrator_tui.sqlite import references
 from migrator_tui.sqlite.chunks import chunks_of
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
+from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.sqlite.stored_values import count_classes, examine_texts
 
 SHOWN_KEYS = 5
@@ -46,10 +49,15 @@ def profile(
                 "CANCELLED", "Cancelled while the source was profiled.", "`resume` begins this step anew."
             )
 
+    own = threading.local()
+    opened: list[_Opened] = []
+
     def one(table: Table) -> _Found:
         check()
-        with SnapshotReader(snapshot) as reader:
-            found = _profile_table(reader, snapshot, database, table, chunk_bytes, check)
+        if not hasattr(own, "opened"):
+            own.opened = _Opened(snapshot)
+            opened.append(own.opened)
+        found = _profile_table(own.opened, snapshot, database, table, chunk_bytes, check)
         if on_table is not None:
             on_table(table.name.name, found.table.rows)
         return found
@@ -61,12 +69,28 @@ def profile(
         finally:
             for future in futures:
                 future.cancel()
+            pool.shutdown()
+            for each in opened:
+                each.close()
     return SourceProfile(
         {each.table.table: each.table for each in found},
         tuple(orphan for each in found for orphan in each.orphans),
         {(each.table.table, column): rows for each in found for column, rows in each.case_groups.items()},
         {each.table.table: each.null_keys for each in found if each.null_keys},
     )
+
+
+class _Opened:
+    """The snapshot as one worker has it open: once, because opening it reads the whole schema."""
+
+    def __init__(self, snapshot: Path) -> None:
+        self.reader = SnapshotReader(snapshot)
+        self.connection = connect(snapshot)
+
+    def close(self) -> None:
+        """Close both."""
+        self.reader.close()
+        self.connection.close()
 
 
 class _Found:
@@ -80,13 +104,14 @@ class _Found:
 
 
 def _profile_table(
-    reader: SnapshotReader,
+    opened: _Opened,
     snapshot: Path,
     database: Database,
     table: Table,
     chunk_bytes: int,
     check: Callable[[], None],
 ) -> _Found:
+    reader = opened.reader
     name = table.name.name
     if table.virtual is not None or table.shadow_of is not None:
         return _Found(TableProfile(name, _rows_if_readable(reader, table), 0, (), ()))
@@ -102,7 +127,7 @@ def _profile_table(
     found.null_keys = _null_keys(reader, table, profiled)
     found.case_groups = _case_groups(reader, table, profiled)
     check()
-    found.orphans = _orphans(snapshot, database, table) if rows else ()
+    found.orphans = _orphans(opened.connection, snapshot, database, table) if rows and table.foreign_keys else ()
     return found
 
 
@@ -152,9 +177,11 @@ def _alone_unique(table: Table) -> list[str]:
     return [column.name for column in table.columns if column.name in alone]
 
 
-def _orphans(snapshot: Path, database: Database, table: Table) -> tuple[OrphanCount, ...]:
+def _orphans(
+    connection: sqlite3.Connection, snapshot: Path, database: Database, table: Table
+) -> tuple[OrphanCount, ...]:
     counts: list[OrphanCount] = []
-    for index in references.violated(snapshot, table):
+    for index in references.violated(connection, table):
         rows = references.orphans(snapshot, database, table, index)
         keys = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
         if rows:

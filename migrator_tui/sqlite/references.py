@@ -97,19 +97,21 @@ def rows_not_of_shapes(snapshot: Path, table: Table, column: str, shapes: Collec
     ]
 
 
-def violated(snapshot: Path, table: Table) -> list[int]:
+def violated(connection: sqlite3.Connection, table: Table) -> list[int]:
     """The places, in ``Table.foreign_keys``, of the foreign keys that SQLite's own check finds violated.
 
     Empty where SQLite cannot check them: a "foreign key mismatch", a collation that only the application has.
+
+    Args:
+        connection: To the snapshot; one for all tables, because opening one reads the whole schema.
     """
     last = len(table.foreign_keys) - 1
-    with closing(connect(snapshot)) as connection:
-        try:
-            found = connection.execute(
-                "SELECT DISTINCT fkid FROM pragma_foreign_key_check(?)", (table.name.name,)
-            ).fetchall()
-        except sqlite3.OperationalError:
-            return []
+    try:
+        found = connection.execute(
+            "SELECT DISTINCT fkid FROM pragma_foreign_key_check(?)", (table.name.name,)
+        ).fetchall()
+    except sqlite3.OperationalError:
+        return []
     return sorted(last - number for (number,) in found)  # SQLite numbers them from the last declared to the first
 
 
