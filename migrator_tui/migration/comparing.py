@@ -58,10 +58,12 @@ def compare(source: Database, target: Database, plan: Plan) -> tuple[Pair, ...]:
     """All objects of the plan's tables, and what the target has beyond them in the same schemas."""
     pairs: list[Pair] = []
     enums = frozenset(quote(enum.name.name) for enum in plan.enums)
+    sources = {table.name: table for table in source.tables}  # a search for each is slow with thousands
+    there = {table.name: table for table in target.tables}
     for table in plan.tables:
-        described = source.table(TableName("", table.source))
+        described = sources.get(TableName("", table.source))
         if described is not None:
-            pairs += _table(table, described, target.table(table.target), enums)
+            pairs += _table(table, described, there.get(table.target), enums)
     planned = {table.target for table in plan.tables}
     for live in target.tables:
         if live.name not in planned:
@@ -71,10 +73,10 @@ def compare(source: Database, target: Database, plan: Plan) -> tuple[Pair, ...]:
     carried = {view.source: view.target for view in plan.views}
     for view in source.views:
         name = carried.get(view.name.name)
-        there = name in views if name else False
-        standing = Standing.SAME if there else Standing.MISSING
-        why = "" if there else ("will be created" if name else "is not carried; see the findings")
-        shown, coming = (str(name), None) if there else (None, str(name) if name else None)
+        found = name in views if name else False
+        standing = Standing.SAME if found else Standing.MISSING
+        why = "" if found else ("will be created" if name else "is not carried; see the findings")
+        shown, coming = (str(name), None) if found else (None, str(name) if name else None)
         pairs.append(Pair("view", view.name.name, "", standing, view.sql, shown, why, coming))
     known = set(carried.values())
     for other in target.views:

@@ -21,13 +21,17 @@ def with_choice(decisions: Decisions, finding: Finding, choice: str) -> Decision
 
 def with_recommended(decisions: Decisions, findings: Iterable[Finding], *, lossy: bool) -> tuple[Decisions, int]:
     """The decisions with the recommended choice of what is undecided, and how many that were."""
+    made: dict[tuple[str, str | None, str | None], FindingDecision] = {}
     taken = 0
     for finding in findings:
         recommended = finding.recommended
         if finding.needs_decision and recommended is not None and (lossy or not recommended.lossy):
-            decisions = with_choice(decisions, finding, recommended.name)
+            where = finding.column or finding.object
+            decision = FindingDecision(finding.id, recommended.name, finding.table, where)
+            made[finding.id, finding.table, where] = decision
             taken += 1
-    return decisions, taken
+    others = tuple(d for d in decisions.findings if (d.id, d.table, d.column) not in made)
+    return replace(decisions, findings=(*made.values(), *others)), taken
 
 
 def settled(findings: Iterable[Finding], decisions: Decisions) -> tuple[Finding, ...]:
