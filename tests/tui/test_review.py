@@ -33,7 +33,7 @@ async def test_enter_takes_each_finding_in_turn_and_at_the_end_starts(tmp_path: 
         await until(pilot, lambda: settled(app) and not app.screen.query_one("#start", Button).disabled)
         assert {d.id for d in app.session.decisions.findings} == {"DATE-MIXED", "FK-ORPHAN", "VALUE-NUL"}
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: app.session.handle is not None)
         handle = app.session.handle
         assert handle is not None
         await until(pilot, lambda: handle.progress().waiting_for == "confirmation", 2000)
