@@ -38,13 +38,13 @@ Start = Callable[..., Watched]
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """About 3,000 rows; with chunks of ``CHUNK`` bytes some 200 of them."""
+    """About 3,000 rows; with chunks of 4096 bytes some 150 of them."""
     return build_source(tmp_path_factory.mktemp("small") / "small.db", 2_000)
 
 
 @pytest.fixture(scope="session")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """About 17 MiB, some 17 chunks of the least size that a configuration file may ask for."""
+    """About 14 MiB, 16 chunks of the least size that a configuration file may ask for."""
     return build_source(tmp_path_factory.mktemp("wide") / "wide.db", 5_000, width=2_400)
 
 
