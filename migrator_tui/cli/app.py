@@ -33,7 +33,7 @@ COMMANDS = {
 """Command → where it is; the module is imported when the command is asked for."""
 
 SUMMARIES = {
-    "demo": "Migrate a sample application to a server of its own.",
+    "demo": "Open the screens on a sample application and a server of its own.",
     "check": "Look at both ends: connection, version, rights, space. Changes nothing.",
     "plan": "Show findings, decisions needed, DDL and an estimate. Changes nothing.",
     "migrate": "Migrate: freeze, stage, check, publish, verify.",
@@ -75,10 +75,19 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="migrator-tui")
 @click.pass_context
-def cli(ctx: click.Context) -> None:
-    """Move an application from a SQLite file to Postgres on Supabase: staged, checked, published once, undoable."""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+def cli(ctx: click.Context) -> int | None:
+    """Move an application from a SQLite file to Postgres on Supabase: staged, checked, published once, undoable.
+
+    Without a command, at a terminal, the screens open.
+    """
+    from migrator_tui.cli.screens import open_home, there_is_a_terminal
+
+    if ctx.invoked_subcommand is not None:
+        return None
+    if there_is_a_terminal():
+        return open_home()
+    click.echo(ctx.get_help())
+    return None
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

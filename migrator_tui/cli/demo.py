@@ -8,8 +8,8 @@ import click
 
 from migrator_tui.cli.options import Shared
 from migrator_tui.cli.printing import finish, say
-
-FOLDER = Path("migrator-demo")
+from migrator_tui.cli.screens import open_demo, there_is_a_terminal
+from migrator_tui.demo import FOLDER
 
 
 @click.command()
@@ -18,7 +18,7 @@ FOLDER = Path("migrator-demo")
     "--dir",
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
-    default=FOLDER,
+    default=Path(FOLDER),
     show_default=True,
     help="Where the sample application and its server are made.",
 )
@@ -26,6 +26,8 @@ FOLDER = Path("migrator-demo")
 @click.option("--plain", is_flag=True, help="Steady lines instead of a moving display.")
 def demo(headless: bool, folder: Path, as_json: bool, plain: bool) -> int:
     """Build a sample application in a folder and migrate it to an embedded PostgreSQL: no network, no account.
+
+    The screens guide through it; without a terminal, or with --headless, --json or --plain, it is migrated at once.
 
     The application has users, sections, activities, documents and messages in a SQLite file, some honest trouble in
     its rows, and an uploads folder. Running it again starts afresh.
@@ -36,9 +38,11 @@ def demo(headless: bool, folder: Path, as_json: bool, plain: bool) -> int:
     from migrator_tui.migration.request import Request
     from migrator_tui.postgres.server import EmbeddedServer, fresh_database
 
-    if not headless:
-        say("The screens are not there yet: this runs without them (--headless).")
     folder = folder.expanduser().resolve()
+    if not (headless or as_json or plain):
+        if there_is_a_terminal():
+            return open_demo(folder)
+        say("There is no terminal that could show the screens: this runs without them (--headless).")
     say(f"building the sample application in {folder}")
     app = sample_app.build(folder)
     say(f"  {sum(app.rows.values()):,} rows in {len(app.rows)} tables, uploads in {app.uploads.name}/")

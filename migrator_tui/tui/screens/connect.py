@@ -55,13 +55,14 @@ class ConnectScreen(StepScreen):
     DEFAULT_CSS = """
     ConnectScreen #split { height: 1fr; layout: horizontal; }
     ConnectScreen #form { width: 1fr; height: 100%; padding: 0 1; scrollbar-size-vertical: 1; }
-    ConnectScreen #test { width: 1fr; height: 100%; border: round $border-blurred; border-title-color: $foreground; scrollbar-size-vertical: 1; }
+    ConnectScreen #test { width: 1fr; height: 100%; border: round $border-blurred; scrollbar-size-vertical: 1; }
+    ConnectScreen #test { border-title-color: $foreground; }
     ConnectScreen #test:focus { border: round $primary; }
     ConnectScreen.-narrow #split { layout: vertical; }
     ConnectScreen.-narrow #form { width: 100%; height: auto; max-height: 12; }
     ConnectScreen.-narrow #test { width: 100%; height: 1fr; }
     ConnectScreen .row { height: 1; margin: 0; }
-    ConnectScreen.-wide .row { margin: 0 0 1 0; }
+    ConnectScreen.-wide .row { margin: 1 0 0 0; }
     ConnectScreen .row Label { width: 10; color: $text-muted; }
     ConnectScreen .row Input { width: 1fr; background: $surface; }
     ConnectScreen .row Input:focus { background: $panel; }
@@ -72,6 +73,10 @@ class ConnectScreen(StepScreen):
     ConnectScreen .row RadioSet { width: 1fr; layout: horizontal; background: transparent; }
     ConnectScreen .row RadioButton { width: auto; margin: 0 2 0 0; }
     ConnectScreen .row Checkbox { width: auto; background: transparent; }
+    ConnectScreen Checkbox > .toggle--button { color: $panel; background: $panel; }
+    ConnectScreen RadioSet > RadioButton > .toggle--button { color: $panel; background: $panel; }
+    ConnectScreen Checkbox.-on > .toggle--button { color: $success; }
+    ConnectScreen RadioSet > RadioButton.-on > .toggle--button { color: $success; }
     ConnectScreen .note { height: 1; margin: 0 0 0 10; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     ConnectScreen .note.-good { color: $success; }
     ConnectScreen .note.-bad { color: $error; }
@@ -118,7 +123,7 @@ class ConnectScreen(StepScreen):
                     RadioSet(
                         RadioButton("URL", id=AS_URL, compact=True),
                         RadioButton("fields", id=AS_FIELDS, compact=True),
-                        RadioButton("embedded server (nothing to install)", id=AS_EMBEDDED, compact=True),
+                        RadioButton("embedded", id=AS_EMBEDDED, compact=True),
                         compact=True,
                         id="view",
                     ),
@@ -218,7 +223,8 @@ class ConnectScreen(StepScreen):
             ("password-row", (AS_URL, AS_FIELDS)),
         ):
             self.query_one(f"#{name}").set_class(view not in views, "-gone")
-        self._note("target-note", "")
+        embedded = "ℹ Nothing to install: this program brings a PostgreSQL along, for this machine."
+        self._note("target-note", embedded if view == AS_EMBEDDED else "")
 
     def _first_field(self) -> Widget:
         """What is to be filled in next, or the button."""
@@ -382,7 +388,10 @@ class ConnectScreen(StepScreen):
             return False
 
     def _changed(self) -> None:
-        self.query_one("#go", Button).label = "Continue" if self._is_open else "Test"
+        is_open = self._is_open
+        self.query_one("#go", Button).label = "Continue" if is_open else "Test"
+        if self._attempt is None:
+            self.query_one("#said", Static).update("Enter goes on to Compare." if is_open else "Enter tests both ends.")
 
     def action_test(self) -> None:
         """Test both ends; go on where they are open already."""

@@ -33,8 +33,8 @@ RESUMABLE = (RunStatus.INTERRUPTED, RunStatus.NEEDS_DECISIONS)
 SHOWN_RUNS, SHOWN_FILES = 200, 500
 DEMO, MIGRATE, COMPARE, BACK = "demo", "migrate", "compare", "back"
 BEGINNINGS = (
-    Choice(DEMO, "Try the demo", "A sample application to a server of its own: no network, no account.", "d"),
-    Choice(MIGRATE, "Migrate a project", "A SQLite file to Postgres: staged, checked, published, undoable.", "m"),
+    Choice(DEMO, "Try the demo", "A sample application; no network, no account.", "d"),
+    Choice(MIGRATE, "Migrate a project", "Staged, checked, published at once, undoable.", "m"),
     Choice(COMPARE, "Compare two databases", "Both schemas side by side. Nothing is changed.", "c"),
 )
 MARKS = {
@@ -42,7 +42,7 @@ MARKS = {
     RunStatus.PAUSED: ("⏸ paused", "$secondary"),
     RunStatus.SUCCEEDED: ("✓ succeeded", "$success"),
     RunStatus.NEEDS_DECISIONS: ("⚠ needs decisions", "$warning"),
-    RunStatus.INTERRUPTED: ("⏸ interrupted", "$warning"),
+    RunStatus.INTERRUPTED: ("■ interrupted", "$warning"),
     RunStatus.VERIFICATION_FAILED: ("✗ verification failed", "$error"),
     RunStatus.ROLLED_BACK: ("↺ rolled back", "$foreground 60%"),
     RunStatus.FAILED: ("✗ failed", "$error"),
@@ -89,11 +89,19 @@ class HomeScreen(StepScreen):
         """Paint; then look for runs and files."""
         begin, found = self.query_one("#begin", Choices), self.query_one("#found", Choices)
         begin.border_title, found.border_title = "Begin", "Go on"
-        at_work = [Choice(BACK, "Back to the migration", "It is at work; it goes on meanwhile.", "●", "$secondary")]
-        begin.show([*(at_work if self.migrator.running else ()), *BEGINNINGS])
+        self._show_beginnings()
         found.show([Choice(None, "◌ Looking for runs and databases…")])
         begin.focus()
         self.run_worker(self._look, thread=True, exit_on_error=False, group="look")
+
+    def on_resize(self) -> None:
+        """Where there is room, the choices stand apart."""
+        self._show_beginnings()
+
+    def _show_beginnings(self) -> None:
+        at_work = [Choice(BACK, "Back to the migration", "It is at work; it goes on meanwhile.", "●", "$secondary")]
+        begin = self.query_one("#begin", Choices)
+        begin.show([*(at_work if self.migrator.running else ()), *BEGINNINGS], apart=self.app.size.width >= 100)
 
     def _look(self) -> None:
         runs = self.guide.runs()

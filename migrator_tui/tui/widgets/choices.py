@@ -11,7 +11,6 @@ from textual.widgets.option_list import Option
 
 from migrator_tui.tui.wording import visible
 
-
 MUTED = "$foreground 60%"
 
 
@@ -21,7 +20,7 @@ class Choice:
 
     Attributes:
         id: Unique in its list; None for a heading, which cannot be chosen.
-        mark: Symbol and word, such as ``⏸ interrupted``; ``style`` colours it.
+        mark: Symbol and word, such as ``■ interrupted``; ``style`` colours it.
     """
 
     id: str | None
@@ -49,11 +48,19 @@ class Choices(OptionList):
     Choices > .option-list--option-disabled { color: $text-muted; }
     """
 
-    def show(self, choices: Iterable[Choice]) -> None:
-        """Show these; the first that can be chosen is highlighted."""
-        made = [Option(_prompt(choice), id=choice.id, disabled=choice.id is None) for choice in choices]
+    def show(self, choices: Iterable[Choice], *, apart: bool = False) -> None:
+        """Show these; the one that was highlighted stays so, or else it is the first that can be chosen.
+
+        Args:
+            apart: A blank line after each.
+        """
+        before = self.chosen
+        end = Content("\n ") if apart else Content("")
+        made = [Option(_prompt(choice) + end, id=choice.id, disabled=choice.id is None) for choice in choices]
         self.set_options(made)
-        self.highlighted = next((n for n, option in enumerate(made) if not option.disabled), None)
+        usable = [number for number, option in enumerate(made) if not option.disabled]
+        same = (number for number in usable if before is not None and made[number].id == before)
+        self.highlighted = next(same, usable[0] if usable else None)
 
     @property
     def chosen(self) -> str | None:

@@ -6,6 +6,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from migrator_tui.migration.guide import Ends, Facts
+from migrator_tui.tui.target_text import short
 
 
 class Masthead(Static):
@@ -27,7 +28,7 @@ class Masthead(Static):
         line = Text("migrator-tui", style="bold", overflow="ellipsis", no_wrap=True)
         if ends is None:
             return line.append("   SQLite → Postgres, staged, checked, undoable", style="dim")
-        target = facts.target_label if facts else ("embedded server" if ends.target == "embedded" else ends.target)
+        target = facts.target_label if facts else short(ends.target)
         local = ends.target == "embedded" or "localhost" in target or "127.0.0.1" in target
         line.append(f"   {ends.source.name} ", style="not bold")
         line.append("→ ", style="dim")

@@ -1,0 +1,49 @@
+"""The application in a pilot's hands, and waiting for what is to come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from migrator_tui.demo.prepare import prepare
+from migrator_tui.migration.guide import Ends, Guide, LiveGuide
+from migrator_tui.tui.app import MigratorApp
+
+Opened = AbstractAsyncContextManager[tuple[MigratorApp, Pilot[int]]]
+
+
+async def until(pilot: Pilot[int], met: Callable[[], bool], looks: int = 1200) -> None:
+    """Look again and again until something is so."""
+    for _ in range(looks):
+        await pilot.pause(0.05)
+        if met():
+            return
+    raise AssertionError(f"it did not come to be; the screen is {pilot.app.screen}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The folder that the application is started in."""
+    made = tmp_path / "project"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def app_on(folder: Path) -> Callable[..., Opened]:
+    """Opens the application: ``async with app_on(guide) as (app, pilot)``; without a guide it is the engine itself."""
+
+    @asynccontextmanager
+    async def opened(
+        guide: Guide | None = None, ends: Ends | None = None, size: tuple[int, int] = (80, 24)
+    ) -> AsyncIterator[tuple[MigratorApp, Pilot[int]]]:
+        app = MigratorApp(guide or LiveGuide({}), folder=folder, prepare_demo=prepare, start_with=ends)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            yield app, pilot
+
+    return opened
