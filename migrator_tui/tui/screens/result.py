@@ -13,7 +13,7 @@ from textual.widgets import Button, Static
 
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.errors import MigratorError
-from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.outcome import RunOutcome, TableOutcome
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
@@ -37,8 +37,9 @@ class ResultScreen(StepScreen):
     ResultScreen #sentence.-good { color: $success; }
     ResultScreen #sentence.-bad { color: $error; }
     ResultScreen VerticalScroll { padding: 0 2; }
-    ResultScreen .buttons { height: auto; padding: 1 1 0 1; }
-    ResultScreen .buttons Button { margin: 0 1; }
+    ResultScreen VerticalScroll { scrollbar-size-vertical: 1; }
+    ResultScreen .buttons { height: 1; padding: 0 1; align-horizontal: right; }
+    ResultScreen .buttons Button { margin: 0 0 0 1; min-width: 14; }
     """
 
     def compose_body(self) -> ComposeResult:
@@ -50,15 +51,15 @@ class ResultScreen(StepScreen):
         good = outcome.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK)
         yield Static(sentence(outcome), id="sentence", classes="-good" if good else "-bad", markup=False)
         with VerticalScroll(can_focus=True):
-            if outcome.tables:
+            if outcome.tables and outcome.status is not RunStatus.ROLLED_BACK:
                 yield Static(verification(outcome))
             yield Static(remarks(outcome), markup=False)
         with Horizontal(classes="buttons"):
             if outcome.status is RunStatus.SUCCEEDED:
-                yield Button("Done", id="home", variant="primary")
-                yield Button("Undo…", id="undo")
+                yield Button("Undo…", id="undo", compact=True)
+                yield Button("Done", id="home", variant="primary", compact=True)
             else:
-                yield Button("Home", id="home", variant="primary")
+                yield Button("Home", id="home", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """Enter is Done."""
@@ -151,16 +152,24 @@ def verification(outcome: RunOutcome) -> Table:
     """Per table: the row equation, and whether every cell was found equal."""
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     table.add_column("table", no_wrap=True)
-    for name in ("source", "staged", "quarantined", "published"):
+    merged = any(t.kept_target or t.updated or t.unchanged for t in outcome.tables)
+    for name in ("source", "staged", "quarantined", "published", *(("updated", "target kept") if merged else ())):
         table.add_column(name, justify="right")
     table.add_column("verified")
     for t in outcome.tables[:SHOWN_TABLES]:
-        numbers = (t.source_rows, t.staged_rows, t.quarantined_rows, t.published_rows)
+        numbers = [t.source_rows, t.staged_rows, t.quarantined_rows, t.published_rows]
+        numbers += [t.updated, t.kept_target] if merged else []
         label = Text(t.source if t.target.endswith(f".{t.source}") else f"{t.source} → {t.target}")
-        table.add_row(label, *(f"{n:,}" for n in numbers), "✓ every cell" if t.verified else "✗ no")
+        table.add_row(label, *(f"{n:,}" for n in numbers), _verified(outcome, t))
     if len(outcome.tables) > SHOWN_TABLES:
         table.add_row(f"… {len(outcome.tables) - SHOWN_TABLES} more in the report")
     return table
+
+
+def _verified(outcome: RunOutcome, table: TableOutcome) -> str:
+    if outcome.status is RunStatus.ROLLED_BACK:
+        return "– taken back"
+    return "✓ every cell" if table.verified else "✗ no"
 
 
 def remarks(outcome: RunOutcome) -> Text:
@@ -173,9 +182,10 @@ def remarks(outcome: RunOutcome) -> Text:
             for line in lines:
                 text.append(f"  • {line}\n")
 
-    section("Not carried", [item.why for item in outcome.not_carried])
+    if outcome.status is not RunStatus.ROLLED_BACK:
+        section("Not carried", [item.why for item in outcome.not_carried])
     section("Kept, because it was changed since", list(outcome.kept_edits))
-    section("Notes", list(outcome.notes))
+    section("Notes", list(dict.fromkeys(outcome.notes)))
     if outcome.report:
         section("Report", [at_home(outcome.report)])
     if outcome.status is RunStatus.SUCCEEDED:
