@@ -87,6 +87,9 @@ def is_installed(connection: psycopg.Connection[Any]) -> bool:
 
 def create_run(connection: psycopg.Connection[Any], run: str, source_sha256: str, server_identity: str) -> Fence:
     """Record a new run; its fence is 1. Recording it again takes it over, as :func:`take_over` does."""
+    # Looked for first: an INSERT waits for a process that is in the middle of publishing, and taking over ends it.
+    if connection.execute("SELECT 1 FROM migrator.run WHERE id = %s", (run,)).fetchone():
+        return take_over(connection, run)
     with connection.transaction():
         created = connection.execute(
             "INSERT INTO migrator.run (id, state, source_sha256, server_identity) VALUES (%s, 'staging', %s, %s) "
