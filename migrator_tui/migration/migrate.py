@@ -100,6 +100,9 @@ class Migration:
             status = RunStatus.SUCCEEDED
         except MigratorError as raised:
             error, status = raised, _status(raised)
+        # What this process makes of it may be the other's doing, such as a staging schema that is gone.
+        if status is not RunStatus.INTERRUPTED and self._taken_over():
+            error, status = ledger.fence_lost(self._folder.run), RunStatus.INTERRUPTED
         return self._end(status, error)
 
     def _run(self) -> None:
@@ -321,6 +324,8 @@ class Migration:
         if error is not None:
             self._audit_failure_cleanup(status)
         outcome = self._outcome(status, error)
+        if isinstance(error, FenceLost):  # what the run's folder says is now the other process's to write
+            return outcome
         if self._fence is not None and status is not RunStatus.INTERRUPTED:
             self._best_effort(lambda c: ledger.anchor(c, self._folder.run, *self._audit.anchor))
         path = report.write_all(self._folder.path, outcome, self._plan)
@@ -340,8 +345,25 @@ class Migration:
                 RunStatus.VERIFICATION_FAILED,
             )
         ):
-            run = self._folder.run
-            self._best_effort(lambda c: publish.drop_staging(c, run))
+            self._best_effort(self._drop_staging)
+
+    def _drop_staging(self, connection: psycopg.Connection[Any]) -> None:
+        assert self._fence is not None
+        # Held on a connection of its own: dropping takes many transactions, and none of them may meet the staging of
+        # a process that takes the run over meanwhile.
+        with connect(self._target) as guard, guard.transaction():
+            ledger.hold(guard, self._fence)
+            publish.drop_staging(connection, self._folder.run)
+
+    def _taken_over(self) -> bool:
+        if self._fence is None:
+            return False
+        try:
+            with connect(self._target) as connection:
+                row = ledger.read_run(connection, self._folder.run)
+        except (MigratorError, psycopg.Error):
+            return False
+        return row is not None and row.fence != self._fence.number
 
     def _best_effort(self, work: Callable[[psycopg.Connection[Any]], object]) -> None:
         try:
