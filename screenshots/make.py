@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 SIZES = ((120, 36), (80, 24))
-SCALE = 20
-"""The sample is twenty times as large as the demo's, so that there is a moment in which it is half staged."""
+SCALE = 50
+"""The sample is fifty times as large as the demo's, so that there is a moment in which it is half staged."""
 LOOKS = 1200
 FONTS = '"Fira Code", "DejaVu Sans Mono", Menlo, Consolas, monospace'
 
@@ -194,18 +194,20 @@ async def undo(camera: Camera, app: MigratorApp) -> None:
 
 
 def change_the_source(database: Path) -> None:
-    """Somebody edits some people on the SQLite side, after a migration."""
+    """Somebody goes on working with the SQLite file after a migration."""
     import sqlite3
     from contextlib import closing
 
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE users SET full_name = full_name || ' (away)' WHERE id IN (3, 4, 9)")
+        connection.execute(
+            "UPDATE activities SET title = title || ' (new date)', due_on = '2026-12-24' WHERE id IN (3, 4, 9)"
+        )
+        connection.execute("UPDATE activities SET points = 12.5 WHERE id = 17")
         connection.execute("UPDATE sections SET title = 'Physics for poets' WHERE id = 2")
 
 
 async def resolving(camera: Camera, app: MigratorApp, ends: Ends) -> None:
     """Migrate once more, onto the tables that are there, and resolve what differs."""
-    from migrator_tui.model.decisions import FindingDecision
     from migrator_tui.tui.dialogs.publish import Publish
     from migrator_tui.tui.screens.resolve import ResolveScreen
     from migrator_tui.tui.screens.result import ResultScreen
@@ -213,11 +215,15 @@ async def resolving(camera: Camera, app: MigratorApp, ends: Ends) -> None:
 
     pilot = camera.pilot
     change_the_source(ends.source)
-    merging = FindingDecision("TARGET-HAS-ROWS", "merge")
-    again = replace(ends, fresh=False, decisions=replace(ends.decisions, findings=(merging, *ends.decisions.findings)))
-    await open_ends(pilot, app, again)
+    await open_ends(pilot, app, replace(ends, fresh=False))
     await camera.take("compare-live")
     app.go(Step.REVIEW)
+    await settled(pilot)
+    await camera.take("review-live")
+    await pilot.press("R")
+    await settled(pilot)
+    await camera.take("review-lossy")
+    await pilot.press("tab", "enter")
     await settled(pilot)
     await start_from_review(pilot, app)
     await until(pilot, lambda: isinstance(app.screen, ResolveScreen))

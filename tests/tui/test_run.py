@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -204,10 +206,15 @@ async def test_a_row_with_anothers_unique_value_cannot_replace_it() -> None:
 
 
 def test_both_sides_are_shown_field_by_field_and_the_difference_is_marked_in_words() -> None:
-    shown = side_by_side(conflict(1)).plain
-    assert "≠ name" in shown
-    assert "source  Ann" in shown
-    assert "target  Anne" in shown
+    console = Console(width=70, file=io.StringIO())
+    console.print(side_by_side(conflict(1), ConflictChoice.KEEP_TARGET))
+    console.print(side_by_side(conflict(1), stacked=True))
+    assert isinstance(console.file, io.StringIO)
+    shown = [line.split() for line in console.file.getvalue().splitlines()]
+    assert ["field", "source", "target", "✓", "kept"] in shown
+    assert ["≠", "name", "Ann", "Anne"] in shown
+    assert ["≠", "name", "source", "Ann"] in shown
+    assert ["target", "Anne"] in shown
 
 
 @pytest.mark.parametrize(("part", "filled"), [(0.0, "    "), (0.5, "██  "), (1.0, "████"), (2.0, "████")])

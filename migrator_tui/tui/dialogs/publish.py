@@ -13,6 +13,8 @@ from textual.widgets import Button, Input, Static
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.tui.wording import counted
 
+SHOWN_TABLES = 6
+
 
 class Publish(ModalScreen[bool]):
     """Says what becomes visible. A live target's name has to be typed; one on this machine takes a button."""
@@ -79,7 +81,10 @@ def effects(plan: Plan | None) -> list[str]:
     lines = []
     if created:
         lines.append(f"{counted(len(created), 'new table')} with {counted(sum(t.rows for t in created), 'row')}")
-    lines += [f"{counted(table.rows, 'row')} for the live table {table.target}" for table in merged]
+    lines += [f"{counted(table.rows, 'row')} for the live table {table.target}" for table in merged[:SHOWN_TABLES]]
+    if len(merged) > SHOWN_TABLES:
+        rest = merged[SHOWN_TABLES:]
+        lines.append(f"{counted(sum(t.rows for t in rest), 'row')} for {counted(len(rest), 'more live table')}")
     if plan.views:
         lines.append(counted(len(plan.views), "view"))
     if plan.enums:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Container, Horizontal, VerticalScroll
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -35,19 +36,30 @@ class ResolveScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "choose('keep-source')", "Keep source", tooltip="The staged row wins.", id="resolve.source"),
         Binding("t", "choose('keep-target')", "Keep target", tooltip="The live row stays.", id="resolve.target"),
-        Binding("S", "choose_all('keep-source')", "All source", tooltip="Source for all alike.", id="resolve.all-s"),
-        Binding("T", "choose_all('keep-target')", "All target", tooltip="Target for all alike.", id="resolve.all-t"),
+        Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="Source for all.", id="resolve.all-s"),
+        Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="Target for all.", id="resolve.all-t"),
+        Binding("n", "next_undecided", "Next", show=False, tooltip="The next to decide.", id="resolve.next"),
         Binding("u", "undo", "Undo", tooltip="Take the last decision back.", id="resolve.undo"),
         Binding("g", "go_on", "Go on", tooltip="Go on with the run when all is decided.", id="resolve.go_on"),
     ]  # fmt: skip
     DEFAULT_CSS = """
-    ResolveScreen #list { width: 44; }
-    ResolveScreen.-narrow #list { width: 30; }
-    ResolveScreen #rows { height: 1fr; border: none; }
-    ResolveScreen #sides { width: 1fr; }
+    ResolveScreen #both { height: 1fr; layout: horizontal; }
+    ResolveScreen.-narrow #both { layout: vertical; }
+    ResolveScreen #rows {
+        width: 44; height: 1fr; border: none; padding: 0; background: $background;
+        text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    ResolveScreen.-narrow #rows { width: 100%; height: 2fr; }
+    ResolveScreen #rows > .option-list--option-highlighted { background: $primary-muted; color: $foreground; }
+    ResolveScreen #sides { width: 1fr; height: 1fr; border-left: solid $border-blurred; padding: 0 1; }
+    ResolveScreen.-narrow #sides {
+        width: 100%; height: 3fr; border: none; border-top: solid $border-blurred; padding: 0 1;
+    }
+    ResolveScreen #sides { scrollbar-size-vertical: 1; }
     ResolveScreen #headline { height: auto; padding: 0 1; }
-    ResolveScreen #fields { padding: 0 1; }
-    ResolveScreen Button { margin: 0 1; }
+    ResolveScreen #foot { height: 1; padding: 0 1; }
+    ResolveScreen #said { width: 1fr; color: $text-muted; }
+    ResolveScreen #go-on { min-width: 14; }
     """
 
     def __init__(self) -> None:
@@ -59,12 +71,13 @@ class ResolveScreen(StepScreen):
     def compose_body(self) -> ComposeResult:
         """The conflicts, and the one at the cursor."""
         yield Static("", id="headline", markup=False)
-        with Horizontal():
-            with Vertical(id="list", classes="panel"):
-                yield OptionList(id="rows")
-            with VerticalScroll(id="sides", classes="panel"):
+        with Container(id="both"):
+            yield OptionList(id="rows")
+            with VerticalScroll(id="sides"):
                 yield Static("", id="fields", markup=False)
-        yield Button("Go on", id="go-on", variant="primary")
+        with Horizontal(id="foot"):
+            yield Static("", id="said", markup=False)
+            yield Button("Go on", id="go-on", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """Load the conflicts in a thread."""
@@ -118,12 +131,19 @@ class ResolveScreen(StepScreen):
         total = sum(found for found, _ in self._counts.values())
         decided = sum(1 for row in self._rows if self._choice(row))
         hidden = total - len(self._rows)
-        said = f"{decided} of {total} decided"
+        said = f"{decided:,} of {total:,} decided"
         if hidden:
-            said += f" (the first {len(self._rows)} are shown; S and T decide all alike)"
-        tables = ", ".join(f"{table} {found}" for table, (found, _) in self._counts.items())
-        self.query_one("#headline", Static).update(f"{said} — {tables}")
-        self.query_one("#go-on", Button).disabled = not self._all_decided()
+            said += f" (the first {len(self._rows):,} are shown; S and T decide all alike)"
+        tables = "   ".join(f"{table} {found:,}" for table, (found, _) in self._counts.items())
+        self.query_one("#headline", Static).update(
+            Text(said, style="bold").append(f"   {tables}", style="not bold dim")
+        )
+        ready = self._all_decided()
+        keys = (
+            "Enter or g goes on with the run." if ready else "S source for all alike   T target for all alike   n next"
+        )
+        self.query_one("#said", Static).update(keys)
+        self.query_one("#go-on", Button).disabled = not ready
 
     def _all_decided(self) -> bool:
         if any(self._choice(row) is None for row in self._rows):
@@ -136,8 +156,34 @@ class ResolveScreen(StepScreen):
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         """Show both sides of the row at the cursor."""
-        if event.option_index < len(self._rows):
-            self.query_one("#fields", Static).update(side_by_side(self._rows[event.option_index]))
+        self._show_sides()
+
+    def on_resize(self) -> None:
+        """Beside each other where there is room."""
+        self._show_sides()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Enter: go on where all is decided, or to the next that is not."""
+        if self._all_decided():
+            self.action_go_on()
+        else:
+            self.action_next_undecided()
+
+    def _show_sides(self) -> None:
+        row = self._current()
+        if row is not None:
+            stacked = self.app.size.width < 100
+            self.query_one("#fields", Static).update(side_by_side(row, self._choice(row), stacked=stacked))
+
+    def action_next_undecided(self) -> None:
+        """The next row to decide, from the cursor on and around."""
+        listed = self.query_one("#rows", OptionList)
+        at, count = listed.highlighted or 0, len(self._rows)
+        for step in range(1, count + 1):
+            index = (at + step) % count
+            if self._choice(self._rows[index]) is None:
+                listed.highlighted = index
+                return
 
     def _current(self) -> ConflictRow | None:
         index = self.query_one("#rows", OptionList).highlighted
@@ -197,6 +243,7 @@ class ResolveScreen(StepScreen):
         for index, row in enumerate(self._rows):
             listed.replace_option_prompt_at_index(index, self._label(row))
         self._headline()
+        self._show_sides()
 
     def action_go_on(self) -> None:
         """Resume the run with the decisions; without conflicts, show the result."""
@@ -227,24 +274,39 @@ class ResolveScreen(StepScreen):
             self.action_go_on()
 
 
-def side_by_side(row: ConflictRow) -> Text:
-    """Both rows field by field; what differs is marked by symbol and weight."""
-    text = Text()
-    text.append(f"{row.table}: {KINDS[row.kind]}\n\n", style="bold")
-    width = max((len(name) for name in row.source), default=0)
+def side_by_side(row: ConflictRow, choice: ConflictChoice | None = None, *, stacked: bool = False) -> Table:
+    """Both rows field by field; what differs is marked by symbol and weight, and the side that is kept by a word.
+
+    Args:
+        stacked: The two values of a field below each other, for narrow terminals.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, title=Text(f"{row.table}: {KINDS[row.kind]}"))
+    table.title_justify, table.title_style, table.header_style = "left", "bold", "bold"
+    heads = [
+        f"{side} ✓ kept" if choice is kept else side
+        for side, kept in (("source", ConflictChoice.KEEP_SOURCE), ("target", ConflictChoice.KEEP_TARGET))
+    ]
+    table.add_column("  field", no_wrap=True, max_width=32)
+    if stacked:
+        table.add_column("", no_wrap=True)
+        table.add_column("value", ratio=1)
+    else:
+        table.add_column(heads[0], ratio=1)
+        table.add_column(heads[1], ratio=1)
     for name, value in row.source.items():
         other = row.target.get(name)
         differs = value != other
-        text.append(f"{'≠' if differs else ' '} {name:<{width}}  ", style="bold" if differs else "dim")
-        if not differs:
-            text.append(f"{_shown(value)}\n", style="dim")
-            continue
-        text.append("source  ", style="dim")
-        text.append(f"{_shown(value)}\n", style="bold")
-        text.append(" " * (width + 4))
-        text.append("target  ", style="dim")
-        text.append(f"{_shown(other) if row.target else '(not there)'}\n", style="bold")
-    return text
+        ours, theirs = Text(_shown(value)), Text(_shown(other) if row.target else "(not there)")
+        label = Text(f"{'≠' if differs else ' '} {visible(name)}")
+        style = "bold" if differs else "dim"
+        if not stacked:
+            table.add_row(label, ours, theirs, style=style)
+        elif differs:
+            table.add_row(label, heads[0], ours, style=style)
+            table.add_row("", heads[1], theirs, style=style)
+        else:
+            table.add_row(label, "both", ours, style=style)
+    return table
 
 
 def _shown(value: str | None) -> str:

@@ -54,7 +54,8 @@ class RunScreen(StepScreen):
     RunScreen #ended { height: auto; display: none; margin: 0 1; padding: 0 1; border: round $error; }
     RunScreen #ended.-shown { display: block; }
     RunScreen ProgressTable { margin: 1 1 0 1; }
-    RunScreen #publish { margin: 0 1; }
+    RunScreen #foot { height: 1; padding: 0 1; align-horizontal: right; }
+    RunScreen #publish { min-width: 14; }
     """
 
     def __init__(self) -> None:
@@ -78,7 +79,8 @@ class RunScreen(StepScreen):
         with Vertical(id="ended"):
             yield Static("", id="ended-text", markup=False)
         yield ProgressTable(id="tables")
-        yield Button("Publish…", id="publish", variant="primary", classes="-hidden")
+        with Horizontal(id="foot"):
+            yield Button("Publish…", id="publish", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """Look at the run at once, and from then on five times a second."""
