@@ -304,25 +304,21 @@ _TEXT_CODECS: dict[str, Callable[[pa.Array], pa.Array]] = {
 
 
 def _text(name: str, how: str) -> Codec | None:
-    if how == "any":  # numbers as SQLite writes them, blobs as their hex digits
-        return Codec(
-            name,
-            TEXT,
-            _utf8,
-            None,
-            read_back=_as_text,
-            select=lambda c: f"CASE typeof({c}) WHEN 'blob' THEN hex({c}) ELSE CAST({c} AS TEXT) END",
-        )
-    steps = [_TEXT_CODECS.get(part) for part in sorted(how.split("+"))]
+    parts = sorted(how.split("+"))
+    steps = [_TEXT_CODECS.get(part) for part in parts if part != "any"]
     if None in steps:
         return None
 
     def to_target(values: pa.Array) -> pa.Array:
         for step in steps:
             values = step(values) if step else values
-        return values
+        return _utf8(values)
 
-    return Codec(name, TEXT, to_target, None, read_back=_as_text)
+    if "any" not in parts:
+        return Codec(name, TEXT, to_target, None, read_back=_as_text)
+    # Numbers as SQLite writes them, blobs as their hex digits.
+    select = "CASE typeof({0}) WHEN 'blob' THEN hex({0}) ELSE CAST({0} AS TEXT) END"
+    return Codec(name, TEXT, to_target, None, read_back=_as_text, select=lambda column: select.format(column))
 
 
 _FIXED: dict[str, Codec] = {

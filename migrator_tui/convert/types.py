@@ -79,12 +79,12 @@ def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decid
     typed = Typed(kind, "text")
     if len(classes) > 1 and set(classes) != {"integer", "real"}:
         mixed = _mixed(table, column, profile, decide)
-        classes = classes[:1] if mixed.quarantine else ("text",)
         typed = replace(typed, findings=mixed.findings, quarantine=mixed.quarantine)
-        if mixed.codec == "text:any":
+        if mixed.codec.startswith("text:any"):
             if _is_textual(live):
-                return replace(typed, codec="text:any")
+                return replace(typed, codec=mixed.codec)
             return replace(typed, misfit=f"{table}.{column.name} holds several kinds of values and goes into {kind}")
+        classes = classes[:1]
     found = _codec_onto(set(classes), column, profile, live)
     if found is None:
         holds = " and ".join(classes) or "nothing"
@@ -311,7 +311,9 @@ def _mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide) -
             findings=(finding, *typed.findings),
             quarantine=(*typed.quarantine, ("TYPE-MIXED", "class-not", main)),
         )
-    return Typed("text", "text:nul-replaced" if profile.nul_texts else "text:any", (finding,))
+    trouble = _text_trouble(table, column, profile, decide, bytea=False)
+    how = "+".join(["any", *(trouble.codec.partition(":")[2] or "").split("+")]).rstrip("+")
+    return Typed("text", f"text:{how}", (finding, *trouble.findings), trouble.quarantine)
 
 
 def _single(name: str, table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
