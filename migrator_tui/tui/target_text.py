@@ -68,17 +68,19 @@ def without_password(url: str) -> tuple[str, Secret | None]:
     url = url.strip()
     try:
         target = Target.parse(url)
+        if target.password:
+            return target.display, target.password
     except UsageError:
-        found = _USER_AND_PASSWORD.fullmatch(url)
-        if found is None:
-            return url, None
-        scheme, user, password, place = found.groups()
-        bare = f"{scheme}{user}@{place}"
-        if password == PLACEHOLDER or not password:
-            return bare, None
-        whole = re.fullmatch(r"(?:[^%]|%[0-9A-Fa-f]{2})*", password, re.DOTALL)
-        return bare, Secret(unquote(password) if whole else password)
-    return (target.display, target.password) if target.password else (url, None)
+        pass  # such as a bare @ in the password: taken apart below
+    found = _USER_AND_PASSWORD.fullmatch(url)
+    if found is None:
+        return url, None
+    scheme, user, password, place = found.groups()
+    bare = f"{scheme}{user}@{place}"
+    if password == PLACEHOLDER or not password:
+        return bare, None
+    whole = re.fullmatch(r"(?:[^%]|%[0-9A-Fa-f]{2})*", password, re.DOTALL)
+    return bare, Secret(unquote(password) if whole else password)
 
 
 def short(target: str) -> str:
