@@ -16,7 +16,7 @@ from tests.migration.running import rows, value
 
 Connection = psycopg.Connection[Any]
 
-TABLES = ("people", "visits", "log")
+TABLES = ("people", "visits", "tags", "log")
 """``log`` has no key: nothing on the target would refuse a row that came twice."""
 MIB = 1 << 20
 
@@ -32,6 +32,7 @@ def build_source(path: Path, count: int, *, width: int = 200) -> Path:
             "CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL, born INTEGER);"
             "CREATE TABLE visits (id INTEGER PRIMARY KEY, person INTEGER NOT NULL REFERENCES people, note TEXT, "
             "weight REAL, raw BLOB);"
+            "CREATE TABLE tags (person INTEGER NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (tag, person)) WITHOUT ROWID;"
             "CREATE TABLE log (line TEXT, amount REAL);"
         )
         people = count // 10 + 1
@@ -45,6 +46,9 @@ def build_source(path: Path, count: int, *, width: int = 200) -> Path:
                 (n * 3, n % people + 1, None if n % 11 == 0 else "é\n\t" * (width // 8), n / 7, blob(n))
                 for n in range(1, count + 1)
             ),
+        )
+        connection.executemany(
+            "INSERT INTO tags VALUES (?, ?)", ((n % people + 1, f"tag {n:x}") for n in range(count // 4))
         )
         connection.executemany(
             "INSERT INTO log VALUES (?, ?)", ((f"line {n}" + "." * (width // 2), n / 3) for n in range(count // 2))

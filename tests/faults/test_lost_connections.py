@@ -171,6 +171,7 @@ def test_a_loader_that_keeps_its_journal_apart_doubles_rows_where_this_one_does_
     db.execute(
         "CREATE SCHEMA naive; CREATE TABLE naive.people (id bigint, name text, born bigint);"
         "CREATE TABLE naive.visits (id bigint, person bigint, note text, weight float8, raw bytea);"
+        "CREATE TABLE naive.tags (person bigint, tag text);"
         "CREATE TABLE naive.log (line text, amount float8)"
     )
     proxy.swallow_commits(lost, after="COPY")
