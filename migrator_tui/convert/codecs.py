@@ -27,6 +27,9 @@ INTEGER, REAL, TEXT, BLOB = "0", "0.0", "''", "x''"
 
 JSONB_VERSION = b"\x01"
 
+MAX_PRECISION = 76
+"""Digits of Arrow's widest decimal."""
+
 
 class CodecError(ValueError):
     """A value that the codec cannot carry, or that would not come back the same.
@@ -118,9 +121,10 @@ def codec(name: str) -> Codec:
         KeyError: There is no such codec.
     """
     base, _, argument = name.partition(":")
-    if base in _FIXED and not argument:
-        return _FIXED[base]
-    if match := re.fullmatch(r"decimal\((\d+),(\d+)\)", name):
+    if name in _FIXED:
+        return _FIXED[name]
+    match = re.fullmatch(r"decimal\((\d+),(\d+)\)", name, re.ASCII)
+    if match and 0 < int(match[1]) <= MAX_PRECISION and int(match[2]) <= int(match[1]):
         return _decimal(name, int(match[1]), int(match[2]))
     maker = _BY_ARGUMENT.get(base)
     made = maker(name, argument) if maker else None

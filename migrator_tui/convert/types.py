@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from migrator_tui.convert import shapes
+from migrator_tui.convert.codecs import MAX_PRECISION
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
@@ -135,7 +136,8 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
             and (profile.decimals is not None or not profile.reals)
         ):
             precision, scale = (int(numeric[1]), int(numeric[2])) if numeric[1] else (38, profile.decimals or 0)
-            return f"decimal({precision},{scale})" if (profile.decimals or 0) <= scale else None
+            fits = (profile.decimals or 0) <= scale <= precision <= MAX_PRECISION
+            return f"decimal({precision},{scale})" if fits else None
         return None
     moments = {"timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz", "date": "date"}
     if kind in moments:
@@ -459,7 +461,7 @@ def codec_for(kind: str, proposed: str) -> str:
         sizes = re.search(r"\((\d+)\s*,\s*(\d+)\)", kind)
         return (
             f"decimal({sizes[1]},{sizes[2]})"
-            if sizes
+            if sizes and int(sizes[2]) <= int(sizes[1]) <= MAX_PRECISION
             else ("integer-numeric" if base == "integer" else "decimal(38,10)")
         )
     moments = {"timestamp": "timestamp", "timestamp without time zone": "timestamp", "timestamptz": "timestamptz",
