@@ -107,7 +107,9 @@ def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decid
 
 
 def _is_textual(live: Column) -> bool:
-    return live.enum is None and bool(re.match(r"text|character varying|citext|varchar|character\(|bpchar", live.type))
+    # Whole: text[] is no text. An extension's type may be written with its schema.
+    textual = r"(text|character varying|varchar|character|bpchar|(.*\.)?citext)(\(\d+\))?"
+    return live.enum is None and bool(re.fullmatch(textual, live.type))
 
 
 def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live: Column) -> str | None:
