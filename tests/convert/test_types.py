@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from migrator_tui.convert import codecs
+from migrator_tui.convert.types import Typed, affinity, codec_for, onto, propose
+from migrator_tui.model.findings import CATALOGUE, Finding
+from migrator_tui.model.profile import ColumnProfile
+from migrator_tui.model.schema import Column, TableName
+
+
+def recommended(finding: Finding) -> str:
+    return finding.choices[0]
+
+
+def choosing(choice: str) -> Any:
+    return lambda finding: choice if choice in finding.choices else finding.choices[0]
+
+
+def proposed(declared: str, decide: Any = recommended, **profile: Any) -> Typed:
+    return propose("t", Column("c", declared), ColumnProfile("c", **profile), decide)
+
+
+@pytest.mark.parametrize(
+    ("declared", "expected"),
+    [
+        ("INT", "INTEGER"), ("POINT", "INTEGER"), ("FLOATING POINT", "INTEGER"), ("CHARINT", "INTEGER"),
+        ("VARCHAR(9)", "TEXT"), ("CLOB", "TEXT"), ("", "BLOB"), ("BLOB", "BLOB"), ("REAL", "REAL"),
+        ("DOUBLE PRECISION", "REAL"), ("STRING", "NUMERIC"), ("DECIMAL(10,5)", "NUMERIC"), ("DATETIME", "NUMERIC"),
+    ],
+)  # fmt: skip
+def test_the_affinity_is_sqlite_s(declared: str, expected: str) -> None:
+    assert affinity(declared) == expected
+
+
+INTEGERS = {"integers": 3, "integer_min": 1, "integer_max": 9}
+
+
+@pytest.mark.parametrize(
+    ("declared", "profile", "expected"),
+    [
+        ("INTEGER", INTEGERS, ("bigint", "integer")),
+        ("BOOLEAN", {"integers": 2, "integer_min": 0, "integer_max": 1}, ("boolean", "boolean")),
+        ("BOOLEAN", {"integers": 2, "integer_min": 0, "integer_max": 2}, ("bigint", "integer")),
+        ("BOOLEAN", {"texts": 2, "shapes": {"bool-tf": 2}}, ("boolean", "boolean:tf")),
+        ("BOOLEAN", {"texts": 2, "shapes": {"bool-tf": 1, "other": 1}}, ("text", "text")),
+        ("REAL", {"reals": 2}, ("double precision", "real")),
+        ("NUMERIC", {"reals": 2, "decimals": 2, "real_max": 9.25}, ("numeric", "decimal(38,2)")),
+        ("DECIMAL(10,2)", {"reals": 2, "decimals": 2, "real_max": 9.25}, ("numeric(10,2)", "decimal(10,2)")),
+        ("DECIMAL(10,2)", {"reals": 2, "decimals": 3, "real_max": 9.251}, ("double precision", "real")),
+        ("DECIMAL(3,2)", {"reals": 2, "decimals": 2, "real_max": 99.25}, ("double precision", "real")),
+        ("DECIMAL(10,2)", {"reals": 2, "decimals": None, "real_max": 1e300}, ("double precision", "real")),
+        ("DECIMAL(10,2)", INTEGERS, ("numeric(10,2)", "decimal(10,2)")),
+        ("NUMERIC", {"integers": 1, "reals": 1, "integer_max": 3}, ("double precision", "real-numeric")),
+        ("TEXT", {"texts": 2}, ("text", "text")),
+        ("VARCHAR(5)", {"texts": 2, "text_max_characters": 5}, ("character varying(5)", "text")),
+        ("VARCHAR(5)", {"texts": 2, "text_max_characters": 6}, ("text", "text")),
+        ("DATE", {"texts": 2, "shapes": {"iso-date": 2}}, ("date", "date:iso-date")),
+        ("DATETIME", {"texts": 2, "shapes": {"iso-datetime-T+Z": 2}},
+         ("timestamp with time zone", "timestamptz:iso-datetime-T+Z")),
+        ("DATETIME", {"texts": 2, "shapes": {"other": 2}}, ("text", "text")),
+        ("DATETIME", INTEGERS, ("bigint", "integer")),
+        ("BLOB", {"blobs": 1}, ("bytea", "blob")),
+        ("", INTEGERS, ("bigint", "integer")),
+        ("INTEGER", {}, ("bigint", "integer")),
+        ("DATETIME", {}, ("timestamp without time zone", "timestamp:iso-datetime-space")),
+        ("DECIMAL(99,2)", {}, ("numeric", "decimal(38,2)")),
+        ("", {}, ("text", "text")),
+    ],
+)  # fmt: skip
+def test_the_declared_type_proposes_and_the_stored_values_decide(
+    declared: str, profile: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    typed = proposed(declared, **profile)
+
+    assert (typed.type, typed.codec) == expected
+    assert typed.quarantine == ()
+
+
+def test_several_classes_are_a_finding_with_two_ways_out() -> None:
+    profile: dict[str, Any] = {"integers": 12, "texts": 1, "integer_min": 1, "integer_max": 5}
+
+    as_text = proposed("TEXT", **profile)
+    apart = proposed("TEXT", choosing("quarantine"), **profile)
+
+    assert (as_text.type, as_text.codec, as_text.quarantine) == ("text", "text:any", ())
+    assert (apart.type, apart.codec, apart.quarantine) == (
+        "bigint",
+        "integer",
+        (("TYPE-MIXED", "class-not", "integer"),),
+    )
+    (finding,) = as_text.findings
+    assert (finding.id, finding.rows, finding.choices) == ("TYPE-MIXED", 1, ("text", "quarantine"))
+
+
+def test_integers_beyond_a_double_beside_reals_become_text() -> None:
+    typed = proposed("NUMERIC", integers=1, reals=1, integer_min=0, integer_max=2**53 + 1)
+
+    assert (typed.type, typed.codec) == ("text", "text:any")
+    assert [f.id for f in typed.findings] == ["TYPE-MIXED"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("replace", ("text", "text:nul-replaced+utf8-replaced", ())),
+        ("bytea", ("bytea", "blob-of-text", ())),
+        ("latin1", ("text", "text:latin1+nul-replaced", ())),
+        ("quarantine", ("text", "text", (("VALUE-NUL", "nul", ""), ("VALUE-UTF8", "invalid-utf8", "")))),
+    ],
+)
+def test_texts_that_postgres_refuses_have_every_way_out(choice: str, expected: tuple[Any, ...]) -> None:
+    typed = proposed("TEXT", choosing(choice), texts=5, nul_texts=1, invalid_utf8=2)
+
+    assert (typed.type, typed.codec, typed.quarantine) == expected
+    assert [(f.id, f.rows) for f in typed.findings] == [("VALUE-NUL", 1), ("VALUE-UTF8", 2)]
+
+
+def test_a_mixed_column_with_such_texts_says_both() -> None:
+    typed = proposed("TEXT", texts=5, integers=2, nul_texts=1)
+
+    assert (typed.type, typed.codec) == ("text", "text:any+nul-replaced")
+    assert [f.id for f in typed.findings] == ["TYPE-MIXED", "VALUE-NUL"]
+
+
+def live(kind: str, **more: Any) -> Column:
+    return Column("c", kind, **more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "expected"),
+    [
+        ("integer", INTEGERS, "integer4"),
+        ("smallint", INTEGERS, "integer2"),
+        ("numeric", INTEGERS, "integer-numeric"),
+        ("numeric(9,2)", {"reals": 1, "decimals": 2}, "decimal(9,2)"),
+        ("boolean", {"integers": 1, "integer_min": 0, "integer_max": 1}, "boolean"),
+        ("double precision", INTEGERS, "real-numeric"),
+        ("text", {"texts": 1}, "text"),
+        ("character varying(20)", {"texts": 1, "text_max_characters": 4}, "text"),
+        ("timestamp with time zone", {"texts": 1, "shapes": {"iso-datetime-T+Z": 1}}, "timestamptz:iso-datetime-T+Z"),
+        ("date", {"texts": 1, "shapes": {"iso-date": 1}}, "date:iso-date"),
+        ("uuid", {"texts": 1}, "uuid"),
+        ("jsonb", {"texts": 1}, "jsonb"),
+        ("bytea", {"blobs": 1}, "blob"),
+        ("text", {"texts": 1, "integers": 1}, "text:any"),
+    ],
+)
+def test_a_live_column_takes_what_it_can_hold_exactly(kind: str, profile: dict[str, Any], expected: str) -> None:
+    typed = onto("t", Column("c", "TEXT"), ColumnProfile("c", **profile), live(kind), recommended)
+
+    assert (typed.type, typed.codec, typed.misfit) == (kind, expected, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile"),
+    [
+        ("integer", {"texts": 1}),
+        ("integer", {"reals": 1}),
+        ("numeric(9,2)", {"reals": 1, "decimals": 3}),
+        ("numeric(100,2)", {"reals": 1, "decimals": 2}),
+        ("boolean", {"integers": 1, "integer_min": 0, "integer_max": 2}),
+        ("date", {"texts": 2, "shapes": {"iso-date": 1, "other": 1}}),
+        ("date", {"texts": 1, "shapes": {"iso-datetime-T": 1}}),
+        ("double precision", {"integers": 1, "integer_max": 2**53 + 1}),
+        ("text[]", {"texts": 1}),
+        ("uuid", {"blobs": 1}),
+        ("uuid", {"texts": 2, "integers": 1}),
+        ("uuid", {"texts": 2, "nul_texts": 1}),
+    ],
+)
+def test_a_live_column_that_cannot_says_why(kind: str, profile: dict[str, Any]) -> None:
+    typed = onto("t", Column("c", "TEXT"), ColumnProfile("c", **profile), live(kind), recommended)
+
+    assert typed.misfit is not None
+    assert typed.misfit.startswith("t.c holds ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "argument"),
+    [
+        ("smallint", {"integers": 1, "integer_min": 0, "integer_max": 40_000}, "NOT BETWEEN -32768 AND 32767"),
+        ("character varying(3)", {"texts": 1, "text_max_characters": 4}, "longer 3"),
+    ],
+)
+def test_values_beyond_a_live_column_are_quarantined(kind: str, profile: dict[str, Any], argument: str) -> None:
+    typed = onto("t", Column("c", "TEXT"), ColumnProfile("c", **profile), live(kind), recommended)
+
+    assert typed.quarantine == (("VALUE-RANGE", "outside", argument),)
+    assert [f.id for f in typed.findings] == ["VALUE-RANGE"]
+
+
+def test_a_live_enum_takes_texts_only() -> None:
+    column = live('"mood"', enum=TableName("public", "mood"))
+
+    assert onto("t", Column("c", ""), ColumnProfile("c", texts=1), column, recommended).codec == "text"
+    assert onto("t", Column("c", ""), ColumnProfile("c", integers=1), column, recommended).misfit
+
+
+@pytest.mark.parametrize(
+    ("kind", "proposed_codec", "expected"),
+    [
+        ("integer", "integer", "integer4"), ("INT8", "integer", "integer"), ("text", "integer", "text:any"),
+        ("varchar(9)", "text:latin1", "text:latin1"), ("numeric", "integer", "integer-numeric"),
+        ("numeric(50, 2)", "real", "decimal(50,2)"), ("numeric(99,2)", "real", "decimal(38,10)"),
+        ("timestamptz", "timestamp:iso-date", "timestamptz:iso-date"), ("bytea", "text", "blob-of-text"),
+        ("jsonb", "text", "jsonb"), ("inet", "text", "text"),
+    ],
+)  # fmt: skip
+def test_a_type_that_a_person_wrote_gets_the_codec_that_fits(kind: str, proposed_codec: str, expected: str) -> None:
+    assert codec_for(kind, proposed_codec) == expected
+
+
+COUNTS = st.integers(0, 3)
+
+
+@given(
+    st.sampled_from(["INTEGER", "TEXT", "", "DATETIME", "DATE", "BOOLEAN", "DECIMAL(9,2)", "NUMERIC", "REAL", "CHAR(3)"]),
+    st.tuples(COUNTS, COUNTS, COUNTS, COUNTS),
+    st.integers(-(2**63), 0), st.integers(0, 2**63 - 1),
+    st.none() | st.integers(0, 15), st.booleans(), st.booleans(),
+    st.sampled_from(["replace", "bytea", "latin1", "quarantine", "text", "timestamp"]),
+)  # fmt: skip
+def test_whatever_the_profile_the_proposal_is_a_codec_and_its_findings_are_known(
+    declared: str, counts: tuple[int, int, int, int], low: int, high: int, decimals: int | None,
+    nul: bool, invalid: bool, choice: str,
+) -> None:  # fmt: skip
+    integers, reals, texts, blobs = counts
+    profile = ColumnProfile(
+        "c", integers=integers, reals=reals, texts=texts, blobs=blobs, decimals=decimals if reals else None,
+        integer_min=low if integers else None, integer_max=high if integers else None,
+        real_min=-1.5 if reals else None, real_max=2.5 if reals else None,
+        nul_texts=int(nul and texts > 0), invalid_utf8=int(invalid and texts > 0),
+        shapes={"iso-date": texts} if texts else {},
+    )  # fmt: skip
+
+    typed = propose("t", Column("c", declared), profile, choosing(choice))
+
+    assert codecs.exists(typed.codec)
+    for finding in typed.findings:
+        assert set(finding.choices) <= {c.name for c in CATALOGUE[finding.id].choices}
+    for id, _, _ in typed.quarantine:
+        assert id in {finding.id for finding in typed.findings}
