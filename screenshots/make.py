@@ -89,7 +89,8 @@ async def until(pilot: Pilot[int], met: Callable[[], bool], pause: float = 0.05)
 
 async def settled(pilot: Pilot[int]) -> None:
     """Until nothing is being loaded."""
-    await until(pilot, lambda: all(worker.is_finished for worker in pilot.app.workers))
+    # A directory tree's loader waits for more as long as the tree is there.
+    await until(pilot, lambda: all(w.is_finished or w.name == "_loader" for w in pilot.app.workers))
     await pilot.pause(0.2)
 
 
@@ -111,6 +112,27 @@ async def open_ends(pilot: Pilot[int], app: MigratorApp, ends: Ends) -> None:
     app.session.bench = await asyncio.to_thread(app.guide.open, ends, None, lambda step: None)
     app.go(Step.COMPARE)
     await settled(pilot)
+
+
+async def through_connect(camera: Camera, app: MigratorApp) -> Ends:
+    """Home's demo, and the test of both ends."""
+    from migrator_tui.tui.screens.compare import CompareScreen
+    from migrator_tui.tui.screens.connect import ConnectScreen
+
+    pilot = camera.pilot
+    await pilot.press("d")
+    await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+    await settled(pilot)
+    if app.session.bench is None:
+        await pilot.press("ctrl+t")
+    await until(pilot, lambda: app.session.bench is not None)
+    await pilot.pause(0.5)
+    await camera.take("connect-tested")
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+    await settled(pilot)
+    assert app.session.ends is not None
+    return app.session.ends
 
 
 async def from_compare_to_review(camera: Camera) -> None:
@@ -248,13 +270,26 @@ async def walk(app: MigratorApp, folder: Path) -> None:
         camera = Camera(pilot, folder)
         await settled(pilot)
         await camera.take("home")
-        ends = await asyncio.to_thread(prepare, Path.home() / "shop")
-        await open_ends(pilot, app, ends)
+        await pilot.press("m")
+        await settled(pilot)
+        await camera.take("connect")
+        await pilot.press("ctrl+o")
+        await settled(pilot)
+        await camera.take("connect-file")
+        await pilot.press("escape", "escape")
+        await settled(pilot)
+        ends = await through_connect(camera, app)
         await from_compare_to_review(camera)
         await start_from_review(pilot, app)
         await through_the_run(camera, app)
         await resolving(camera, app, ends)
         await undo(camera, app)
+        await pilot.press("h")
+        await settled(pilot)
+        await camera.take("home-with-runs")
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.5)
+        await camera.take("palette")
         app.exit(0)
 
 

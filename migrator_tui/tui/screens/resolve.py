@@ -36,8 +36,8 @@ class ResolveScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "choose('keep-source')", "Keep source", tooltip="The staged row wins.", id="resolve.source"),
         Binding("t", "choose('keep-target')", "Keep target", tooltip="The live row stays.", id="resolve.target"),
-        Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="Source for all.", id="resolve.all-s"),
-        Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="Target for all.", id="resolve.all-t"),
+        Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="Source for all.", id="all.source"),
+        Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="Target for all.", id="all.target"),
         Binding("n", "next_undecided", "Next", show=False, tooltip="The next to decide.", id="resolve.next"),
         Binding("u", "undo", "Undo", tooltip="Take the last decision back.", id="resolve.undo"),
         Binding("g", "go_on", "Go on", tooltip="Go on with the run when all is decided.", id="resolve.go_on"),
@@ -47,9 +47,10 @@ class ResolveScreen(StepScreen):
     ResolveScreen.-narrow #both { layout: vertical; }
     ResolveScreen #rows {
         width: 44; height: 1fr; border: none; padding: 0; background: $background;
-        text-wrap: nowrap; text-overflow: ellipsis;
+        text-wrap: nowrap; text-overflow: ellipsis; background-tint: $background 0%;
     }
     ResolveScreen.-narrow #rows { width: 100%; height: 2fr; }
+    ResolveScreen #rows > .option-list--option { padding: 0 1; }
     ResolveScreen #rows > .option-list--option-highlighted { background: $primary-muted; color: $foreground; }
     ResolveScreen #sides { width: 1fr; height: 1fr; border-left: solid $border-blurred; padding: 0 1; }
     ResolveScreen.-narrow #sides {
@@ -224,8 +225,9 @@ class ResolveScreen(StepScreen):
                 )
                 self._redraw()
 
-        text = f"Up to {alike} conflicts of {row.table} ({KINDS[row.kind]}), save those decided one by one: {choice}."
-        self.app.push_screen(Question("For all alike", text, choice.replace("-", " ").capitalize()), answered)
+        what = choice.replace("-", " ").capitalize()
+        text = f"{what} in up to {alike:,} conflicts of {row.table} ({KINDS[row.kind]}), save those decided one by one."
+        self.app.push_screen(Question("For all alike", text, what), answered)
 
     def action_undo(self) -> None:
         """Take the last decision back."""
@@ -280,7 +282,7 @@ def side_by_side(row: ConflictRow, choice: ConflictChoice | None = None, *, stac
     Args:
         stacked: The two values of a field below each other, for narrow terminals.
     """
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, title=Text(f"{row.table}: {KINDS[row.kind]}"))
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, title=Text(f"{row.table}: {KINDS[row.kind]}", "bold"))
     table.title_justify, table.title_style, table.header_style = "left", "bold", "bold"
     heads = [
         f"{side} ✓ kept" if choice is kept else side

@@ -88,8 +88,8 @@ class ResultScreen(StepScreen):
                 self.run_worker(lambda: self._roll_back(outcome.run), thread=True, exit_on_error=False)
 
         text = (
-            f"The {len(outcome.tables)} tables of this run leave {label}, and rows that it wrote into live tables are "
-            "restored. What was changed since is kept and listed."
+            f"What this run published leaves {label}: its new tables, and the rows that it added to live ones; rows "
+            "that it changed there are restored. What was changed since is kept and listed."
         )
         question = Question("Undo this run?", text, "Undo the run", typed=None if local else label, grave=True)
         self.app.push_screen(question, answered)
@@ -153,14 +153,20 @@ def verification(outcome: RunOutcome) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
     table.add_column("table", no_wrap=True)
     merged = any(t.kept_target or t.updated or t.unchanged for t in outcome.tables)
-    for name in ("source", "staged", "quarantined", "published", *(("updated", "target kept") if merged else ())):
+    for name in ("source", *(() if merged else ("staged",)), "quarantined", "published"):
         table.add_column(name, justify="right")
-    table.add_column("verified")
+    if merged:
+        table.add_column("updated", justify="right")
+        table.add_column("kept", justify="right")
+        table.caption = Text("kept: rows of the source where the target's own row stays as it is", "dim")
+        table.caption_justify = "left"
+    table.add_column("verified", no_wrap=True)
     for t in outcome.tables[:SHOWN_TABLES]:
-        numbers = [t.source_rows, t.staged_rows, t.quarantined_rows, t.published_rows]
+        numbers = [t.source_rows, *(() if merged else (t.staged_rows,)), t.quarantined_rows, t.published_rows]
         numbers += [t.updated, t.kept_target] if merged else []
         label = Text(t.source if t.target.endswith(f".{t.source}") else f"{t.source} → {t.target}")
-        table.add_row(label, *(f"{n:,}" for n in numbers), _verified(outcome, t))
+        said = "✗ no" if not t.verified else "✓ yes" if merged else "✓ every cell"
+        table.add_row(label, *(f"{n:,}" for n in numbers), said)
     if len(outcome.tables) > SHOWN_TABLES:
         table.add_row(f"… {len(outcome.tables) - SHOWN_TABLES} more in the report")
     return table
