@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ class Control:
             interrupts = list(self._interrupts)
         for interrupt in interrupts:
             # On a thread of its own: the server that is asked may not answer, and nobody is to wait for it here.
-            threading.Thread(target=interrupt, daemon=True).start()
+            threading.Thread(target=_quietly, args=(interrupt,), daemon=True).start()
 
     @contextmanager
     def interruptible(self, interrupt: Callable[[], object]) -> Iterator[None]:
@@ -124,3 +125,9 @@ class Control:
 def cancelled() -> Interrupted:
     """The error of work that the person cancelled."""
     return Interrupted("CANCELLED", "Cancelled.", "`migrator-tui resume RUN` goes on where it stopped.")
+
+
+def _quietly(interrupt: Callable[[], object]) -> None:
+    """An interrupt that fails finds a connection that is lost, and the run ends without it."""
+    with contextlib.suppress(Exception):
+        interrupt()

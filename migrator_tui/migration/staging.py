@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
 from migrator_tui.migration.quarantine import RowSets
 from migrator_tui.migration.workers import Workers
-from migrator_tui.model.errors import SourceError, UsageError
+from migrator_tui.model.errors import SourceError, TargetError, UsageError
 from migrator_tui.model.plan import ColumnPlan, Plan, RowRule, TablePlan
 from migrator_tui.model.profile import Chunk, SourceProfile
 from migrator_tui.model.progress import TableState
@@ -231,8 +232,8 @@ def stage(
 
 
 def terminate(target: Target, pids: list[int]) -> None:
-    """End backends of this program's own workers that do not react."""
-    with connect(target) as connection:
+    """End backends of this program's own workers that do not react; where the server does not either, nobody waits."""
+    with contextlib.suppress(psycopg.Error, TargetError), connect(target) as connection:
         connection.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (pids,))
 
 
