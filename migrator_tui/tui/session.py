@@ -10,12 +10,14 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from migrator_tui import locations
+from migrator_tui.config import EMBEDDED
 from migrator_tui.migration.guide import Bench, Ends
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.secret import Secret
+from migrator_tui.postgres.connect import Target
 from migrator_tui.tui.steps import Step
 
 _SCOPE = TypeAdapter(Scope)
@@ -48,6 +50,15 @@ class Session:
     outcome: RunOutcome | None = None
     reached: Step = Step.HOME
     offered: Path | None = None
+
+    @property
+    def target_label(self) -> str:
+        """The target's short name, which a person types to confirm; also of a run that was resumed from Home."""
+        if self.bench is not None:
+            return self.bench.facts.target_label
+        if self.ends is None:
+            return "the target"
+        return self.ends.target if self.ends.target == EMBEDDED else Target.parse(self.ends.target).label
 
     def begin(self, ends: Ends) -> None:
         """Start over with other ends; what was saved for them comes back."""

@@ -79,8 +79,7 @@ class ResultScreen(StepScreen):
         if outcome is None or outcome.status is not RunStatus.SUCCEEDED:
             return
         local = self.session.ends is not None and self.session.ends.target == "embedded"
-        facts = self.session.bench.facts if self.session.bench else None
-        label = facts.target_label if facts else outcome.target
+        label = self.session.target_label
 
         def answered(yes: bool | None) -> None:
             if yes:

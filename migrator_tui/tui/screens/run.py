@@ -198,15 +198,13 @@ class RunScreen(StepScreen):
         handle = self.session.handle
         if handle is None or handle.progress().waiting_for != "confirmation":
             return
-        facts = self.session.bench.facts if self.session.bench else None
-        label = facts.target_label if facts else (self.session.ends.target if self.session.ends else "the target")
         local = self.session.ends is not None and self.session.ends.target == "embedded"
 
         def answered(yes: bool | None) -> None:
             if yes and self.session.handle is not None:
                 self.session.handle.confirm()
 
-        self.app.push_screen(Publish(handle.plan(), label, typed=not local), answered)
+        self.app.push_screen(Publish(handle.plan(), self.session.target_label, typed=not local), answered)
 
     def action_resume(self) -> None:
         """Go on with the interrupted run."""
