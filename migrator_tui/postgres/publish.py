@@ -300,9 +300,13 @@ def _created(plan: Plan) -> list[TablePlan]:
 
 
 def _to_step(connection: psycopg.Connection[Any], plan: Plan, published: Published) -> dict[str, Any]:
+    # A snapshot lists the running transactions only below its xmax, the first that no completed one had passed; from
+    # there on to this one they may all be running.
     row = connection.execute(
-        "SELECT pg_current_xact_id()::xid::text, "
-        "ARRAY(SELECT x::xid::text FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x <> pg_current_xact_id())"
+        "SELECT pg_current_xact_id()::xid::text, ARRAY("
+        "SELECT x::xid::text FROM pg_snapshot_xip(pg_current_snapshot()) AS x WHERE x <> pg_current_xact_id() UNION "
+        "SELECT (x % 4294967296)::text FROM generate_series(pg_snapshot_xmax(pg_current_snapshot())::text::bigint, "
+        "pg_current_xact_id()::text::bigint - 1) AS x)"
     ).fetchone()
     return {
         "xid": row[0] if row else "",
