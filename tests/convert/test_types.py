@@ -219,7 +219,7 @@ COUNTS = st.integers(0, 3)
 
 
 @given(
-    st.sampled_from(["INTEGER", "TEXT", "", "DATETIME", "DATE", "BOOLEAN", "DECIMAL(9,2)", "NUMERIC", "REAL", "CHAR(3)"]),
+    st.sampled_from(["INTEGER", "TEXT", "", "DATETIME", "DATE", "BOOLEAN", "DECIMAL(9,2)", "NUMERIC", "CHAR(3)"]),
     st.tuples(COUNTS, COUNTS, COUNTS, COUNTS),
     st.integers(-(2**63), 0), st.integers(0, 2**63 - 1),
     st.none() | st.integers(0, 15), st.booleans(), st.booleans(),

@@ -1,0 +1,212 @@
+"""The statements of a merge, apart from a run: whole runs are in tests/migration/test_merge_into_live.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, OnConflict
+from migrator_tui.model.plan import Action, ColumnPlan, TablePlan
+from migrator_tui.model.schema import TableName
+from migrator_tui.postgres import ddl, ledger
+from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.merge import Merge, MergeCounts, live_uniques, texts_of
+
+Connection = psycopg.Connection[Any]
+TABLE = TablePlan(
+    "mine",
+    TableName("public", "live"),
+    Action.MERGE,
+    tuple(ColumnPlan(name, name, "text", "text") for name in ("k", "u", "100%")),
+    match_key=("k",),
+)
+
+
+def execute(connection: Connection, text: str) -> list[Any]:
+    cursor = connection.execute(text.encode())
+    return cursor.fetchall() if cursor.description else []
+
+
+@pytest.fixture
+def fence(db: Connection) -> Fence:
+    ledger.install(db)
+    execute(db, 'CREATE SCHEMA stage; CREATE TABLE live (k text PRIMARY KEY, u text UNIQUE, "100%" text, own int)')
+    execute(db, "INSERT INTO live VALUES ('a', 'ua', 'x', 1), ('b', 'ub', 'x', 2), ('z', 'uz', NULL, 3)")
+    return ledger.create_run(db, "r1", "0" * 64, "here")
+
+
+@pytest.fixture
+def merge(db: Connection, fence: Fence) -> Merge:
+    execute(db, ddl.create_staging_table(TABLE, "stage", ()))
+    execute(
+        db,
+        f"INSERT INTO stage.{ddl.staged_name(TABLE)} VALUES (1, 'a', 'ua', 'x'), (2, 'b', 'ub', 'y'), "
+        "(3, 'c', 'uz', 'x'), (4, 'd', 'ud', NULL), (5, 'e', 'ud', 'twice'), (6, 'z', 'uz', NULL)",
+    )
+    return Merge(TABLE, "stage", live_uniques(db, TABLE.target))
+
+
+def met(db: Connection, merge: Merge) -> dict[int, tuple[str, str | None]]:
+    return {src: (what, choice) for src, what, choice in execute(db, f"SELECT src, met, choice FROM {merge.state}")}
+
+
+def test_each_row_is_told_what_it_meets(db: Connection, merge: Merge) -> None:
+    assert merge.detected(db) is False
+
+    counts = merge.detect(db)
+
+    assert merge.detected(db) is True
+    assert counts == MergeCounts(new=1, same=2, different=1, clashing=2, undecided=3)
+    assert {src: what for src, (what, _) in met(db, merge).items()} == {
+        1: "same",
+        2: "different",
+        3: "clashing",
+        4: "new",
+        5: "clashing",
+        6: "same",
+    }
+
+
+def test_keys_go_before_rules_and_rules_before_the_policy(db: Connection, merge: Merge) -> None:
+    merge.detect(db)
+    decisions = Decisions(
+        conflicts=(ConflictDecision("public.live", {"k": "c"}, ConflictChoice.QUARANTINE),),
+        rules=(ConflictRule("mine", ConflictChoice.KEEP_TARGET, "unique"),),
+    )
+
+    counts = merge.decide(db, decisions, OnConflict.KEEP_SOURCE)
+
+    assert counts.undecided == 0
+    assert {src: choice for src, (_, choice) in met(db, merge).items() if choice} == {
+        2: "keep-source",
+        3: "quarantine",
+        5: "keep-target",
+    }
+    assert set(merge.left_behind(db)) == {3}
+    assert merge.left_behind(db)[3][0] == "TARGET-UNIQUE"
+
+
+@pytest.mark.parametrize("table", ["other", "public.other", "stage.live"])
+def test_a_decision_for_another_table_is_not_taken(db: Connection, merge: Merge, table: str) -> None:
+    merge.detect(db)
+
+    counts = merge.decide(db, Decisions(rules=(ConflictRule(table, ConflictChoice.KEEP_TARGET),)), OnConflict.ASK)
+
+    assert counts.undecided == 3
+
+
+def test_a_choice_holds_while_the_live_row_stays_as_it_was(db: Connection, merge: Merge) -> None:
+    merge.detect(db)
+    merge.decide(db, Decisions(), OnConflict.KEEP_SOURCE)
+
+    merge.detect(db)
+    assert met(db, merge)[2] == ("different", "keep-source")
+    assert merge.changed_since(db) == 0
+    execute(db, "UPDATE live SET own = 9 WHERE k = 'b'")
+    assert merge.changed_since(db) == 1
+    merge.detect(db)
+
+    assert met(db, merge)[2] == ("different", None)
+    assert merge.changed_since(db) == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM live WHERE k = 'a'",
+        "INSERT INTO live VALUES ('d', 'x', 'x')",
+        "UPDATE live SET u = 'ud' WHERE k = 'b'",
+    ],
+)
+def test_rows_that_meet_something_else_by_now_are_noticed(db: Connection, merge: Merge, change: str) -> None:
+    merge.detect(db)
+
+    execute(db, change)
+
+    assert merge.changed_since(db) >= 1
+
+
+def test_a_page_shows_both_rows_as_texts(db: Connection, merge: Merge) -> None:
+    merge.detect(db)
+
+    first, second, third = merge.page(db, 0, 9)
+
+    assert first == (
+        {"k": "b"}, "same-key", {"k": "b", "u": "ub", "100%": "y"}, {"k": "b", "u": "ub", "100%": "x"}, None
+    )  # fmt: skip
+    assert second == ({"k": "c"}, "unique", {"k": "c", "u": "uz", "100%": "x"}, None, None)
+    assert third[0] == {"k": "e"}
+    assert [page[0] for page in merge.page(db, 1, 1)] == [{"k": "c"}]
+    assert [conflict.key for conflict in merge.sample(db, 2)] == ['{"k": "b"}', '{"k": "c"}']
+
+
+def test_writing_counts_every_row_and_keeps_what_it_replaces(db: Connection, merge: Merge, fence: Fence) -> None:
+    merge.detect(db)
+    decisions = Decisions(rules=(ConflictRule("*", ConflictChoice.KEEP_TARGET, "unique"),))
+    merge.decide(db, decisions, OnConflict.KEEP_SOURCE)
+
+    merged = merge.write(db, fence)
+
+    assert (merged.inserted, merged.updated, merged.unchanged, merged.kept_target, merged.quarantined) == (
+        1,
+        1,
+        2,
+        2,
+        0,
+    )
+    assert merge.unexpected(db) == 0
+    assert execute(db, "SELECT * FROM live ORDER BY k") == [
+        ("a", "ua", "x", 1),
+        ("b", "ub", "y", 2),
+        ("d", "ud", None, None),
+        ("z", "uz", None, 3),
+    ]
+    assert execute(db, "SELECT op, key, before FROM migrator.undo ORDER BY op") == [
+        ("insert", {"k": "d"}, None),
+        ("update", {"k": "b"}, {"k": "b", "u": "ub", "100%": "x", "own": "2"}),
+    ]
+    assert execute(db, "SELECT side, key FROM migrator.archive ORDER BY seq") == [
+        ("target", {"k": "b"}),
+        ("source", {"k": "c"}),
+        ("source", {"k": "e"}),
+    ]
+
+
+def test_a_row_that_a_trigger_keeps_from_being_written_is_unexpected(
+    db: Connection, merge: Merge, fence: Fence
+) -> None:
+    execute(
+        db,
+        "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+        "CREATE TRIGGER no BEFORE INSERT ON live FOR EACH ROW EXECUTE FUNCTION no()",
+    )
+    merge.detect(db)
+    merge.decide(db, Decisions(), OnConflict.KEEP_SOURCE)
+
+    merge.write(db, fence)
+
+    assert merge.unexpected(db) == 1
+
+
+def test_only_whole_unconditional_unique_keys_count(db: Connection) -> None:
+    execute(
+        db,
+        "CREATE TABLE live (a int PRIMARY KEY, b int, c int, UNIQUE (b, c));"
+        "CREATE UNIQUE INDEX ON live (c) INCLUDE (a);"
+        "CREATE UNIQUE INDEX ON live (b) WHERE c > 0; CREATE UNIQUE INDEX ON live ((b + c)); CREATE INDEX ON live (b)",
+    )
+
+    assert sorted(live_uniques(db, TABLE.target)) == [("a",), ("b", "c"), ("c",)]
+
+
+def test_rows_of_hundreds_of_columns_become_texts(db: Connection) -> None:
+    names = [f"c{n}" for n in range(400)]
+    execute(db, f"CREATE TABLE wide ({', '.join(f'{name} int' for name in names)}); INSERT INTO wide (c7) VALUES (7)")
+
+    ((found,),) = execute(db, f"SELECT {texts_of('w', names)} FROM wide w")
+
+    assert len(found) == 400
+    assert (found["c7"], found["c8"]) == ("7", None)
+    assert execute(db, f"SELECT {texts_of('w', [])} FROM wide w") == [({},)]
