@@ -76,12 +76,18 @@ def _undo(connection: psycopg.Connection[Any], fence: Fence) -> dict[str, Any]:
         kept = [f"{s}.{n} is not there any more; it was left alone." for s, n, r in tables if (s, n, r) not in here]
         for schema, name, _ in sorted(here):
             connection.execute(sql(f"LOCK TABLE {quote(schema)}.{quote(name)} IN ACCESS EXCLUSIVE MODE"))
-        for schema, name in sorted(tuple(table) for table in published["merged_into"]):
+        merged_into = [(s, n) for s, n in published["merged_into"] if _exists(connection, s, n)]
+        kept += [
+            f"{s}.{n} is not there any more, nor are the rows that the run wrote there."
+            for s, n in published["merged_into"]
+            if (s, n) not in merged_into
+        ]
+        for schema, name in sorted(merged_into):
             # This mode also keeps out the foreign key checks of new children: a row that is taken back has none then.
             connection.execute(sql(f"LOCK TABLE {quote(schema)}.{quote(name)} IN EXCLUSIVE MODE"))
         edits = _edits(connection, here, int(published["xid"]), [int(x) for x in published["under_way"]])
         _detach(connection, here)
-        deleted, restored, kept_rows = _replay(connection, fence, published["merged_into"])
+        deleted, restored, kept_rows = _replay(connection, fence, merged_into)
         _move(connection, fence.run, published, here)
         detail = {
             "tables": [[schema, name] for schema, name, _ in here],
