@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import pytest
+
+from migrator_tui.migration.audit import AuditTrail
+from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.model.decisions import OnConflict
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.postgres import ledger
+from migrator_tui.postgres.connect import Target
+from tests.migration.conftest import MakeSource
+from tests.migration.running import Connection, Engine, fingerprint, leftovers, rows, session, succeeded, text, value
+
+SOURCE = """
+CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT UNIQUE);
+CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a);
+CREATE VIEW both AS SELECT v FROM a JOIN b ON b.a_id = a.id;
+INSERT INTO a VALUES (1, 'one'), (2, 'two'); INSERT INTO b VALUES (1, 1), (2, 2);
+"""
+
+
+def test_the_rolled_back_run_s_report_keeps_what_had_moved(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    done = succeeded(engine.migrate(make_source(SOURCE), target))
+
+    undone = engine.rollback(done.run, target)
+
+    assert (undone.command, undone.status) == ("rollback", RunStatus.ROLLED_BACK)
+    assert {t.source: (t.source_rows, t.staged_rows, t.published_rows, t.verified) for t in undone.tables} == {
+        "a": (2, 2, 0, False),
+        "b": (2, 2, 0, False),
+    }
+    run = ledger.read_run(db, done.run)
+    assert run is not None
+    assert run.state == "rolled_back"
+    assert RunFolder.open(done.run).record().status is RunStatus.ROLLED_BACK
+
+
+def test_a_run_that_never_came_to_the_target_is_rolled_back_without_a_ledger(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    run = engine.cut(make_source(SOURCE), target, "snapshot")
+
+    assert engine.rollback(run, target).status is RunStatus.ROLLED_BACK
+    assert value(db, "SELECT to_regnamespace('migrator')") is None
+
+
+def test_two_runs_into_one_table_are_taken_back_in_any_order(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    first = make_source("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a');", "1.db")
+    second = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'b'), (2, 'b');", "2.db"
+    )
+    before = fingerprint(db)
+    one = succeeded(engine.migrate(first, target))
+    two = succeeded(engine.migrate(second, target, on_conflict=OnConflict.KEEP_SOURCE))
+
+    undone = engine.rollback(one.run, target)
+    assert leftovers(db) == {f"migrator_undone_{one.run}"}, "the second run's rows are somebody's edits"
+    assert "1 rows were added" in undone.kept_edits[0] or "2 rows were added" in undone.kept_edits[0]
+    assert fingerprint(db) == before
+    again = engine.rollback(two.run, target)
+
+    assert again.status is RunStatus.ROLLED_BACK, again.error
+    assert fingerprint(db) == before
+
+
+def test_a_merge_is_taken_back_after_the_run_that_made_the_table(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    first = make_source("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'a');", "1.db")
+    second = make_source("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (2, 'b');", "2.db")
+    before = fingerprint(db)
+    one = succeeded(engine.migrate(first, target))
+    two = succeeded(engine.migrate(second, target))
+
+    assert engine.rollback(two.run, target).kept_edits == ()
+    assert rows(db, "SELECT * FROM t") == [(1, "a")]
+    assert engine.rollback(one.run, target).kept_edits == ()
+    assert fingerprint(db) == before
+
+
+@pytest.mark.parametrize("locked", ["a", "b"])
+def test_a_rollback_waits_for_a_lock_and_goes_on(
+    make_source: MakeSource,
+    target: Target,
+    engine: Engine,
+    db: Connection,
+    locked: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = fingerprint(db)
+    done = succeeded(engine.migrate(make_source(SOURCE), target))
+    monkeypatch.setattr("migrator_tui.postgres.undo.LOCK_TIMEOUT_MS", 50)
+    other = session(target)
+    other.execute("BEGIN")
+    other.execute(text(f"LOCK TABLE {locked} IN ACCESS SHARE MODE"))
+    waited: list[str | None] = []
+
+    def wait(board: object, why: str | None) -> None:
+        waited.append(why)
+        if why is not None and not other.closed:
+            other.close()
+
+    monkeypatch.setattr("migrator_tui.migration.board.Board.set_retry", wait)
+    undone = engine.rollback(done.run, target)
+
+    assert undone.status is RunStatus.ROLLED_BACK, undone.error
+    assert any("Trying again" in why for why in waited if why)
+    assert fingerprint(db) == before
+
+
+def test_the_audit_trail_tells_the_whole_story(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    done = succeeded(engine.migrate(make_source(SOURCE), target))
+    undone = engine.rollback(done.run, target)
+
+    trail = AuditTrail(RunFolder.open(done.run).file("audit.jsonl"), done.run, actor="a test")
+
+    run = ledger.read_run(db, done.run)
+    assert run is not None
+    assert trail.anchor == undone.audit_anchor
+    assert run.audit_count is not None
+    assert undone.audit_anchor is not None
+    assert run.audit_count <= undone.audit_anchor[0]
