@@ -215,7 +215,7 @@ def comparable(cell: Cell, codec_name: str) -> Any:
 
 @given(TABLES, CHOICES)
 @settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking would take minutes, and examples are small
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
