@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
@@ -17,7 +20,7 @@ from migrator_tui.postgres.target import Target
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
-__all__ = ["SESSION", "Target", "connect", "connect_adbc", "explain", "retrying", "wants_password"]
+__all__ = ["SESSION", "HangUp", "Target", "connect", "connect_adbc", "explain", "retrying", "wants_password"]
 
 T = TypeVar("T")
 
@@ -84,6 +87,43 @@ def _set_up(connection: dbapi.Connection) -> dbapi.Connection:
         connection.close()
         raise
     return connection
+
+
+class HangUp:
+    """Ends a session from another thread where a request to cancel gets no answer. Use as a context around the work.
+
+    A thread that waits for a server on a dead link wakes only when its socket ends.
+    """
+
+    PATIENCE = 0.4
+    """Seconds that the server has to answer the request to cancel."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+        self._done = threading.Event()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> HangUp:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._done.set()
+
+    def unless_done(self) -> None:
+        """Shut the session's socket, if the work has not ended soon."""
+        if self._done.wait(self.PATIENCE):
+            return
+        # Under the lock, because the number of a socket that was closed meanwhile may be another's.
+        with self._lock, suppress(OSError, psycopg.Error):
+            if not self._done.is_set():
+                end = socket.socket(fileno=self._connection.fileno())
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                finally:
+                    end.detach()  # libpq closes it
 
 
 def wants_password(target: Target) -> bool:
@@ -230,13 +270,14 @@ def _state_of_refusal(text: str) -> str | None:
 
 
 def _first_line(error: BaseException, target: Target) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Before anything is cut from the text: what would be left of a password could not be found any more.
+    whole = _without_password(str(error), target)
+    lines = [line.strip() for line in whole.splitlines() if line.strip()]
     text = next((line for line in reversed(lines) if "failed:" in line), lines[0] if lines else type(error).__name__)
     text = re.sub(r"^.*?(ERROR|FATAL):\s+", "", text)
     text = re.sub(r"^.* failed: ", "", text)
     text = re.sub(r"^[A-Z_]+: (\[libpq\] )?", "", text)
-    text = re.sub(r"\.? ?SQLSTATE: \w{5}$", "", text).rstrip(".")
-    return _without_password(text, target)
+    return re.sub(r"\.? ?SQLSTATE: \w{5}$", "", text).rstrip(".")
 
 
 def _without_password(text: str, target: Target) -> str:

@@ -311,7 +311,8 @@ def test_fields_survive_the_way_to_a_url_and_back(database: str, user: str, port
     assert fields_of(url_of(fields)) == fields
 
 
-@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="%"), min_size=1, max_size=12))
+# No white space: libpq itself leaves it out at the end of a part of a URL.
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"], exclude_characters="%"), min_size=1, max_size=12))
 def test_whatever_was_pasted_as_a_password_is_taken_out_whole(password: str) -> None:
     bare, found = without_password(f"postgresql://app:{password}@db.example.com:5432/shop")
     assert found == Secret(password)
