@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -66,17 +67,18 @@ def without_password(url: str) -> tuple[str, Secret | None]:
     pasted with a bare ``@``, ``/`` or ``#`` in it is everything between the first colon and the last ``@``.
     """
     url = url.strip()
-    try:
-        target = Target.parse(url)
-        if target.password:
-            return target.display, target.password
-    except UsageError:
-        pass  # such as a bare @ in the password: taken apart below
     found = _USER_AND_PASSWORD.fullmatch(url)
     if found is None:
-        return url, None
+        try:
+            target = Target.parse(url)
+        except UsageError:
+            return url, None
+        return (target.display, target.password) if target.password else (url, None)  # one among the parameters
+    # Not as libpq reads it, which takes blanks off a password's end.
     scheme, user, password, place = found.groups()
     bare = f"{scheme}{user}@{place}"
+    with suppress(UsageError):  # told where the URL is used
+        bare = Target.parse(bare).display
     if password == PLACEHOLDER or not password:
         return bare, None
     whole = re.fullmatch(r"(?:[^%]|%[0-9A-Fa-f]{2})*", password, re.DOTALL)
