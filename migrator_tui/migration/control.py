@@ -64,7 +64,7 @@ class Control:
     def abandonable(self, work: Callable[[], T]) -> T:
         """Do something that cannot be interrupted; a cancel leaves it behind on a thread of its own.
 
-        Only for work on files of this run that nobody else reads until it is done.
+        Only for work that nobody else sees until it is done: on files of this run, or to open a session.
 
         Raises:
             Interrupted: Cancelled.

@@ -42,7 +42,7 @@ from migrator_tui.model.outcome import ErrorReport, RunOutcome, TableOutcome, no
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.progress import RunStatus, Stage, TableState
 from migrator_tui.postgres import ledger, publish
-from migrator_tui.postgres.connect import Target, connect, explain, retrying
+from migrator_tui.postgres.connect import HangUp, Target, connect, explain, retrying
 from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import QuarantinedRow
@@ -214,6 +214,7 @@ class Migration:
             source,
             plan,
             self._sets,
+            self._with_target(lambda connection: ledger.chunks(connection, fence.run)),
             self._target,
             fence,
             self._board,
@@ -435,16 +436,25 @@ class Migration:
     def _with_target(self, work: Callable[[psycopg.Connection[Any]], T], *, established: bool = True) -> T:
         """Work on a connection of its own, again where the connection was lost. ``work`` must bear repetition."""
 
+        control = self._runner.control
+
+        def open_session() -> psycopg.Connection[Any]:
+            connection = connect(self._target, application_name=f"migrator-tui {self._folder.run}")
+            if control.stopped.is_set():  # nobody waits for it any more
+                connection.close()
+            return connection
+
         def attempt() -> T:
-            with connect(self._target, application_name=f"migrator-tui {self._folder.run}") as connection:
-                self._board.set_retry(None)
+            with control.abandonable(open_session) as connection, HangUp(connection) as hang_up:
                 try:
-                    if self._fence is not None:
-                        ledger.record_backend(connection, self._fence)
-                    with self._runner.control.interruptible(connection.cancel_safe):
+                    with control.interruptible(connection.cancel_safe), control.interruptible(hang_up.unless_done):
+                        control.check()  # a cancel that came before there was anything to interrupt
+                        self._board.set_retry(None)
+                        if self._fence is not None:
+                            ledger.record_backend(connection, self._fence)
                         return work(connection)
                 except psycopg.Error as error:
-                    self._runner.control.check()  # a statement that was cancelled because the run was
+                    control.check()  # a statement that was cancelled because the run was
                     raise explain(error, self._target, established=True) from error
 
         return retrying(

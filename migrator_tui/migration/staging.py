@@ -175,6 +175,7 @@ def stage(
     source: Source,
     plan: Plan,
     sets: RowSets,
+    committed: Mapping[str, Mapping[int, ledger.ChunkRow]],
     target: Target,
     fence: Fence,
     board: Board,
@@ -184,11 +185,12 @@ def stage(
 ) -> None:
     """Load every chunk that the ledger does not have yet.
 
+    Args:
+        committed: What the ledger has, by table and number.
+
     Raises:
         Interrupted, FenceLost, SourceError, TargetError: As the words say; what is committed stays for ``resume``.
     """
-    with connect(target) as connection:
-        committed = ledger.chunks(connection, fence.run)
     left: dict[str, int] = {}
     tasks: list[tuple[TablePlan, Chunk]] = []
     encoders: dict[str, Encoder] = {}
