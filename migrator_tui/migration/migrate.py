@@ -86,6 +86,7 @@ class Migration:
         self._fence: Fence | None = None
         self._published: Published | None = None
         self._conflicts = (0, 0)
+        self._shut_out = False
         self._notes: list[str] = list(request.plan_notes)
 
     def __call__(self, runner: Runner) -> RunOutcome:
@@ -100,6 +101,8 @@ class Migration:
             status = RunStatus.SUCCEEDED
         except MigratorError as raised:
             error, status = raised, _status(raised)
+            # A password that was refused once is not tried again, not even to tidy: servers block after a few.
+            self._shut_out = raised.id == "TARGET-PASSWORD"
         # What this process makes of it may be the other's doing, such as a staging schema that is gone.
         if status is not RunStatus.INTERRUPTED and self._taken_over():
             error, status = ledger.fence_lost(self._folder.run), RunStatus.INTERRUPTED
@@ -357,7 +360,7 @@ class Migration:
             publish.drop_staging(connection, self._folder.run)
 
     def _taken_over(self) -> bool:
-        if self._fence is None:
+        if self._fence is None or self._shut_out:
             return False
         try:
             with connect(self._target) as connection:
@@ -367,6 +370,8 @@ class Migration:
         return row is not None and row.fence != self._fence.number
 
     def _best_effort(self, work: Callable[[psycopg.Connection[Any]], object]) -> None:
+        if self._shut_out:
+            return
         try:
             with connect(self._target) as connection:
                 work(connection)
