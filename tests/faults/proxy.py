@@ -22,6 +22,7 @@ class Proxy:
         accepted: Connections that were made to it.
         swallowed: Replies to COMMIT that it has kept to itself.
         cuts: Connections that :meth:`cut_after` ended.
+        turned_away: Connections that :meth:`turn_away` ended.
         holding: Set while it forwards nothing.
     """
 
@@ -39,6 +40,8 @@ class Proxy:
         self.accepted = 0
         self.swallowed = 0
         self.cuts = 0
+        self.turned_away = 0
+        self._turn_away: int | None = None
         self.port = 0
         self._listen()
 
@@ -75,6 +78,10 @@ class Proxy:
         """Forward nothing in either direction any more, once so many bytes were sent; connections stay open."""
         with self._lock:
             self._hold_in = sent
+
+    def turn_away(self, number: int) -> None:
+        """End the connection of that number from now on, as soon as it is made."""
+        self._turn_away = self.accepted + number
 
     def let_go(self) -> None:
         """Forward again."""
@@ -118,8 +125,13 @@ class Proxy:
                 client.close()
                 server.close()
                 continue
+            self.accepted += 1
+            if self.accepted == self._turn_away:
+                self.turned_away += 1
+                client.close()
+                server.close()
+                continue
             with self._lock:
-                self.accepted += 1
                 self._open |= {client, server}
             pair = _Pair(client, server)
             for pump in (self._to_server, self._to_client):
