@@ -13,6 +13,7 @@ from types import TracebackType
 from migrator_tui.postgres.connect import Target
 
 PIECE = 65_536
+DRIP_SECONDS = 0.01
 
 
 class Proxy:
@@ -34,6 +35,8 @@ class Proxy:
         self._swallow_after = b""
         self._cut_in: int | None = None
         self._hold_in: int | None = None
+        self._drip: int | None = None
+        self._clock = threading.Event()
         self._forwarding = threading.Event()
         self._forwarding.set()
         self.holding = threading.Event()
@@ -83,8 +86,13 @@ class Proxy:
         """End the connection of that number from now on, as soon as it is made."""
         self._turn_away = self.accepted + number
 
+    def drip(self, size: int) -> None:
+        """Forward what is sent to the server in pieces of this size from now on, a little apart."""
+        self._drip = size
+
     def let_go(self) -> None:
-        """Forward again."""
+        """Forward again, at full speed."""
+        self._drip = None
         self.holding.clear()
         self._forwarding.set()
 
@@ -165,7 +173,14 @@ class Proxy:
                 pair.server.sendall(piece[:cut_at])
                 return
             self._forwarding.wait()
-            pair.server.sendall(piece)
+            self._send(pair.server, piece)
+
+    def _send(self, server: socket.socket, piece: bytes) -> None:
+        while (size := self._drip) is not None and piece:
+            server.sendall(piece[:size])
+            piece = piece[size:]
+            self._clock.wait(DRIP_SECONDS)
+        server.sendall(piece)
 
     def _to_client(self, pair: _Pair) -> None:
         waiting = b""
