@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import psycopg
 
+from migrator_tui.model.errors import TargetError
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.ddl import staging_schema, undone_schema
 from migrator_tui.postgres.publish import drop_schema
+from migrator_tui.postgres.undo import dependents
 
 
 def clean_target(target: Target, run: str) -> list[str]:
@@ -22,6 +24,13 @@ def clean_target(target: Target, run: str) -> list[str]:
     removed = []
     with connect(target) as connection:
         try:
+            if theirs := dependents(connection, undone_schema(run)):
+                raise TargetError(
+                    "CLEAN-DEPENDENTS",
+                    f"{theirs[0]} depends on a table that was taken back, and would go with it."
+                    + (f" So would {len(theirs) - 1} more." if len(theirs) > 1 else ""),
+                    f"Drop or change what depends on the schema {undone_schema(run)}, then clean again.",
+                )
             for schema, what in ((staging_schema(run), "staged tables"), (undone_schema(run), "tables taken back")):
                 row = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,)).fetchone()
                 if row:

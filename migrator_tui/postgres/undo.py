@@ -170,26 +170,39 @@ def _move(
 
 def _drop(connection: psycopg.Connection[Any], schema: str, tables: Sequence[tuple[str, ...]]) -> list[str]:
     """Drop the unedited tables, views and types; what something else depends on stays and is named."""
-    outside = connection.execute(
-        "SELECT DISTINCT d.classid::regclass::text, pg_describe_object(d.classid, d.objid, d.objsubid) "
-        "FROM pg_depend d JOIN pg_class r ON d.refclassid = 'pg_class'::regclass AND r.oid = d.refobjid "
-        "JOIN pg_namespace n ON n.oid = r.relnamespace AND n.nspname = %(schema)s "
-        "LEFT JOIN pg_rewrite w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid "
-        "LEFT JOIN pg_class wc ON wc.oid = w.ev_class LEFT JOIN pg_namespace wn ON wn.oid = wc.relnamespace "
-        "LEFT JOIN pg_constraint k ON d.classid = 'pg_constraint'::regclass AND k.oid = d.objid "
-        "LEFT JOIN pg_class kc ON kc.oid = k.conrelid LEFT JOIN pg_namespace kn ON kn.oid = kc.relnamespace "
-        "WHERE (w.oid IS NOT NULL AND wn.nspname <> %(schema)s) OR (k.oid IS NOT NULL AND kn.nspname <> %(schema)s)",
-        {"schema": schema},
-    ).fetchall()
+    outside = dependents(connection, schema)
     if outside:
         return [
-            f"{what} depends on a table of the run; the tables are kept in the schema {schema}." for _, what in outside
+            f"{what} depends on a table of the run; the tables are kept in the schema {schema}." for what in outside
         ]
     try:
         drop_schema(connection, schema)
     except errors.DependentObjectsStillExist as error:
         return [f"{str(error).splitlines()[0]}; kept in the schema {schema}."]
     return []
+
+
+def dependents(connection: psycopg.Connection[Any], schema: str) -> list[str]:
+    """What somebody else built on a schema's tables, sequences and types, and ``CASCADE`` would drop with them.
+
+    Views, functions, policies, foreign keys, defaults, and columns of such a type.
+    """
+    rows = connection.execute(
+        "WITH tables AS (SELECT oid FROM pg_class WHERE relnamespace = to_regnamespace(%(schema)s)), own AS ("
+        "SELECT 'pg_class'::regclass AS class, oid FROM tables "
+        "UNION ALL SELECT 'pg_type'::regclass, oid FROM pg_type WHERE typnamespace = to_regnamespace(%(schema)s) "
+        "UNION ALL SELECT 'pg_constraint'::regclass, oid FROM pg_constraint "
+        "WHERE connamespace = to_regnamespace(%(schema)s) "
+        "UNION ALL SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef d JOIN tables t ON t.oid = d.adrelid "
+        "UNION ALL SELECT 'pg_rewrite'::regclass, w.oid FROM pg_rewrite w JOIN tables t ON t.oid = w.ev_class "
+        "UNION ALL SELECT 'pg_trigger'::regclass, g.oid FROM pg_trigger g JOIN tables t ON t.oid = g.tgrelid "
+        "UNION ALL SELECT 'pg_policy'::regclass, p.oid FROM pg_policy p JOIN tables t ON t.oid = p.polrelid) "
+        "SELECT DISTINCT pg_describe_object(d.classid, d.objid, d.objsubid) FROM pg_depend d "
+        "JOIN own ON own.class = d.refclassid AND own.oid = d.refobjid WHERE d.deptype = 'n' "
+        "AND NOT EXISTS (SELECT FROM own o WHERE o.class = d.classid AND o.oid = d.objid) ORDER BY 1",
+        {"schema": quote(schema)},
+    ).fetchall()
+    return [what for (what,) in rows]
 
 
 def _replay(
