@@ -135,12 +135,13 @@ class Merge:
             f"AND u.ctid IS DISTINCT FROM {live}.ctid)"
             for key in self.uniques
         ]
-        found += [
+        return " OR ".join([*found, *(self._doubled(left, key) for key in (self.table.match_key, *self.uniques))])
+
+    def _doubled(self, left: str, key: Sequence[str]) -> str:
+        return (
             f"EXISTS (SELECT 1 FROM {self.staged} e WHERE {_equal('e', left, key)} "
             f"AND e.{self.locator} < {left}.{self.locator})"
-            for key in (self.table.match_key, *self.uniques)
-        ]
-        return " OR ".join(found)
+        )
 
     def _key_json(self, alias: str) -> str:
         pairs = ", ".join(f"{quote_literal(c)}, {alias}.{quote(c)}" for c in self.table.match_key)
@@ -149,7 +150,9 @@ class Merge:
     def _detection(self) -> str:
         return (
             f"SELECT s.{self.locator} AS src, CASE "
-            f"WHEN l.ctid IS NOT NULL AND NOT ({self._differs('s', 'l')}) THEN 'same' "
+            # Of two staged rows that are one to the live key, only the first can be the live row.
+            f"WHEN l.ctid IS NOT NULL AND NOT ({self._differs('s', 'l')}) "
+            f"AND NOT {self._doubled('s', self.table.match_key)} THEN 'same' "
             f"WHEN {self._clashes('s', 'l')} THEN 'clashing' "
             "WHEN l.ctid IS NULL THEN 'new' ELSE 'different' END AS met, "
             f"CASE WHEN l.ctid IS NULL THEN NULL ELSE {row_hash('l')} END AS live_hash, {self._key_json('s')} AS key "

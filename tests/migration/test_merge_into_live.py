@@ -7,7 +7,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from migrator_tui.migration.cleaning import clean_target
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, FindingDecision, OnConflict
+from migrator_tui.model.errors import TargetError
 from migrator_tui.model.outcome import RunOutcome, TableOutcome
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres.connect import Target
@@ -181,6 +183,28 @@ def test_an_update_that_another_row_s_unique_value_forbids_is_a_clash(
     done = succeeded(engine.resume(stopped.run, target, on_conflict=OnConflict.KEEP_TARGET))
     assert counts(done) == {"inserted": 1, "kept_target": 2}
     assert value(live, "SELECT name FROM users WHERE email = 'twice@x'") == "a"
+
+
+@pytest.mark.parametrize(
+    ("kind", "source"),
+    [
+        ("int", "CREATE TABLE t (id INTEGER, v TEXT); INSERT INTO t VALUES (1, 'x'), (1, 'x');"),
+        ("citext", "CREATE TABLE t (id TEXT PRIMARY KEY, v TEXT); INSERT INTO t VALUES ('1a', 'x'), ('1A', 'x');"),
+    ],
+)
+def test_two_rows_that_are_one_to_the_target_s_key_are_not_both_called_unchanged(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection, kind: str, source: str
+) -> None:
+    db.execute("CREATE EXTENSION citext")
+    db.execute(text(f"CREATE TABLE t (id {kind} PRIMARY KEY, v text)"))
+    db.execute(text(f"INSERT INTO t VALUES ('1{'a' if kind == 'citext' else ''}', 'x')"))
+
+    waiting = engine.migrate(make_source(source), target)
+    assert waiting.status is RunStatus.NEEDS_DECISIONS
+    decisions = decided(rules=[ConflictRule("t", ConflictChoice.QUARANTINE)])
+    done = succeeded(engine.resume(waiting.run, target, decisions=decisions))
+
+    assert counts(done, "t") == {"unchanged": 1, "quarantined_rows": 1}
 
 
 @pytest.mark.parametrize("change", ["UPDATE users SET name = 'Bobby' WHERE id = 2", "DELETE FROM users WHERE id = 1"])
@@ -514,6 +538,42 @@ def test_what_somebody_else_built_on_a_new_table_is_not_dropped(
     assert value(db, "SELECT count(*) FROM theirs") == 2
     assert value(db, "SELECT to_regclass('child')") is None
     assert any("theirs" in line for line in undone.kept_edits)
+
+
+@pytest.mark.parametrize(
+    ("made", "still_there"),
+    [
+        (
+            "CREATE POLICY theirs ON parent USING (id IN (SELECT id FROM child))",
+            "SELECT count(*) FROM pg_policy WHERE polname = 'theirs'",
+        ),
+        (
+            "CREATE FUNCTION theirs() RETURNS SETOF child LANGUAGE sql AS 'SELECT * FROM child'",
+            "SELECT count(*) FROM pg_proc WHERE proname = 'theirs'",
+        ),
+        ("CREATE TABLE theirs AS SELECT child AS theirs FROM child LIMIT 1", "SELECT count(theirs.theirs) FROM theirs"),
+        (
+            "DO $$ BEGIN EXECUTE format('CREATE TABLE theirs (id bigint DEFAULT nextval(%L::regclass))', "
+            "pg_get_serial_sequence('child', 'id')); END $$",
+            "SELECT count(*) FROM pg_attrdef WHERE adrelid = 'theirs'::regclass",
+        ),
+    ],
+    ids=["policy", "function", "column of the row type", "default"],
+)
+def test_what_somebody_else_made_of_a_new_table_is_not_dropped_nor_cleaned_away(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection, made: str, still_there: str
+) -> None:
+    db.execute(LIVE_PARENT)
+    done = succeeded(engine.migrate(make_source(MIXED), target))
+    db.execute(text(made))
+
+    undone = engine.rollback(done.run, target)
+
+    assert value(db, still_there) == 1
+    assert undone.kept_edits
+    with pytest.raises(TargetError, match="depends on"):
+        clean_target(target, done.run)
+    assert value(db, still_there) == 1
 
 
 def test_a_new_table_that_somebody_dropped_is_left_alone(
