@@ -21,9 +21,10 @@ from migrator_tui.migration import checking, plan_file, quarantine, report, stag
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.request import Request
-from migrator_tui.migration.resolving import resolve
+from migrator_tui.migration.resolving import refuse_fields, resolve
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord
+from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
 from migrator_tui.migration.staging import Source
 from migrator_tui.migration.target_plan import draft_plan, require_privileges, undecided
@@ -110,7 +111,8 @@ class Migration:
 
     def _run(self) -> None:
         control = self._runner.control
-        self._with_target(lambda connection: connection.execute("SELECT 1"), established=False)
+        refuse_fields(self._request.decisions)
+        self._with_target(lambda connection: require_run_target(connection, self._folder), established=False)
         with self._board.stage(Stage.SNAPSHOT):
             self._freeze()
         control.between_chunks()
@@ -202,7 +204,9 @@ class Migration:
 
         def begin(connection: psycopg.Connection[Any]) -> Fence:
             ledger.install(connection)
-            return ledger.create_run(connection, self._folder.run, plan.source_sha256, server_identity(connection))
+            identity = server_identity(connection)
+            self._folder.set_server(identity)
+            return ledger.create_run(connection, self._folder.run, plan.source_sha256, identity)
 
         fence = self._fence = self._with_target(begin)
         if self._with_target(lambda connection: ledger.read_step(connection, fence.run, publish.STEP)) is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.model.decisions import Decisions, OnConflict
-from migrator_tui.model.errors import DecisionsNeeded, MigratorError
+from migrator_tui.model.errors import DecisionsNeeded, MigratorError, UsageError
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.ledger import Fence
@@ -46,6 +46,21 @@ class Resolved:
             "Staging is kept. `migrator-tui resume RUN --decisions FILE`, or --on-conflict keep-target or keep-source, "
             "goes on.",
         )
+
+
+def refuse_fields(decisions: Decisions) -> None:
+    """Choices per field are not applied yet; taking the whole row for them would change values that were to stay.
+
+    Raises:
+        UsageError: ``DECISION-FIELDS``, naming the first decision that has some.
+    """
+    for decision in decisions.conflicts:
+        if decision.fields:
+            raise UsageError(
+                "DECISION-FIELDS",
+                f"The decision about {decision.table} {dict(decision.key)} chooses per field: not possible yet.",
+                "Take out `fields` and choose keep-source or keep-target for the whole row.",
+            )
 
 
 def resolve(

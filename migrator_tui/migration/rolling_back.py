@@ -13,6 +13,7 @@ from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.migrate import actor
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_outcome, read_plan, write_outcome
 from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
@@ -70,8 +71,8 @@ class Rollback:
             audit_anchor=self._audit.anchor,
             report=str(self._folder.file("report.html")),
         )
-        report.write_all(self._folder.path, outcome, plan)
-        if outcome.status is RunStatus.ROLLED_BACK:
+        if outcome.status is RunStatus.ROLLED_BACK:  # one that failed leaves the run's own report standing
+            report.write_all(self._folder.path, outcome, plan)
             write_outcome(self._folder, outcome)
         return outcome
 
@@ -84,6 +85,7 @@ class Rollback:
 
     def _undo_on(self, connection: psycopg.Connection[Any]) -> undoing.Undone:
         run = self._folder.run
+        require_run_target(connection, self._folder)
         if ledger.read_run(connection, run) is None:
             # It never came to staging: there is nothing of it on the target.
             return undoing.Undone(0, 0, 0, (), None)

@@ -30,6 +30,7 @@ class RunRecord:
         target: Connection string without password; ``embedded`` for the embedded server.
         embedded_folder: Data folder of the embedded server, where it is the target.
         database: Its database there.
+        server: Identity of the server and database that staging was begun on, None before.
         started: ISO 8601, UTC.
         options: What the person chose that resuming must repeat (scope, decisions, policies), as JSON.
     """
@@ -44,6 +45,7 @@ class RunRecord:
     pid: int | None = None
     embedded_folder: str | None = None
     database: str | None = None
+    server: str | None = None
 
 
 class RunFolder:
@@ -115,6 +117,10 @@ class RunFolder:
             raise UsageError(
                 "RUN-RECORD", f"The run {self.run} has no record that can be read: {error}.", "It cannot be resumed."
             ) from error
+
+    def set_server(self, identity: str) -> None:
+        """Note which server and database the run is about to write to."""
+        self.write_record(replace(self.record(), server=identity))
 
     def set_status(self, status: RunStatus, pid: int | None = None) -> None:
         """Change the record's status and the process that works on it."""

@@ -619,3 +619,18 @@ def test_a_finished_publish_is_reported_the_same_after_a_crash(
     done = succeeded(engine.resume(run, target))
 
     assert counts(done) == {"inserted": 2, "unchanged": 1, "quarantined_rows": 1}
+
+
+def test_a_choice_per_field_is_refused_before_anything_is_moved(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'la', 'lb')")
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t VALUES (1, 'sa', 'sb');"
+    )
+    per_field = ConflictDecision("t", {"id": 1}, ConflictChoice.KEEP_SOURCE, None, {"a": "target"})
+    refused = engine.migrate(source, target, decisions=decided(conflicts=[per_field]))
+    assert refused.error is not None
+    assert refused.error.id == "DECISION-FIELDS"
+    assert rows(db, "SELECT * FROM t") == [(1, "la", "lb")]
+    assert value(db, "SELECT to_regnamespace('migrator') IS NULL")
