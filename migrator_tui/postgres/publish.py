@@ -299,6 +299,12 @@ def _created(plan: Plan) -> list[TablePlan]:
     return [table for table in plan.moved if table.action is Action.CREATE]
 
 
+def _writers(connection: psycopg.Connection[Any], table: TableName) -> list[str]:
+    """The transactions that wrote a table's rows: about one a chunk."""
+    rows = connection.execute(sql(f"SELECT DISTINCT xmin::text FROM {quote_name(table)}")).fetchall()
+    return [row[0] for row in rows]
+
+
 def _to_step(connection: psycopg.Connection[Any], plan: Plan, published: Published) -> dict[str, Any]:
     # A snapshot lists the running transactions only below its xmax, the first that no completed one had passed; from
     # there on to this one they may all be running.
@@ -313,7 +319,13 @@ def _to_step(connection: psycopg.Connection[Any], plan: Plan, published: Publish
         # Transactions that had begun and may still write into a table that has just become visible to them.
         "under_way": row[1] if row else [],
         "created": [
-            {"source": t.source, "schema": t.target.schema, "name": t.target.name, "rows": published.created[t.source]}
+            {
+                "source": t.source,
+                "schema": t.target.schema,
+                "name": t.target.name,
+                "rows": published.created[t.source],
+                "writers": _writers(connection, t.target),
+            }
             for t in _created(plan)
         ],
         "enums": [[enum.name.schema, enum.name.name] for enum in plan.enums],

@@ -58,7 +58,7 @@ def undo(connection: psycopg.Connection[Any], fence: Fence) -> Undone:
     if done["edited"]:
         kept.append(f"The run's tables, with what was edited, are kept in the schema {schema}.")
     else:
-        dependents = _drop(connection, undone_schema(fence.run), [tuple(name) for name in done["tables"]])
+        dependents = _drop(connection, undone_schema(fence.run))
         kept += dependents
         schema = undone_schema(fence.run) if dependents else None
     return Undone(len(done["tables"]), done["deleted"], done["restored"], tuple(kept), schema)
@@ -72,6 +72,7 @@ def _undo(connection: psycopg.Connection[Any], fence: Fence) -> dict[str, Any]:
         connection.execute(sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
         set_state(connection, fence, "rolled_back")
         tables = [(t["schema"], t["name"], t["rows"]) for t in published["created"]]
+        writers = {(t["schema"], t["name"]): t["writers"] for t in published["created"]}
         here = [(schema, name, rows) for schema, name, rows in tables if _exists(connection, schema, name)]
         kept = [f"{s}.{n} is not there any more; it was left alone." for s, n, r in tables if (s, n, r) not in here]
         for schema, name, _ in sorted(here):
@@ -85,7 +86,7 @@ def _undo(connection: psycopg.Connection[Any], fence: Fence) -> dict[str, Any]:
         for schema, name in sorted(merged_into):
             # This mode also keeps out the foreign key checks of new children: a row that is taken back has none then.
             connection.execute(sql(f"LOCK TABLE {quote(schema)}.{quote(name)} IN EXCLUSIVE MODE"))
-        edits = _edits(connection, here, int(published["xid"]), [int(x) for x in published["under_way"]])
+        edits = _edits(connection, here, writers, int(published["xid"]), [int(x) for x in published["under_way"]])
         _detach(connection, here)
         deleted, restored, kept_rows = _replay(connection, fence, merged_into)
         _move(connection, fence.run, published, here)
@@ -106,20 +107,30 @@ def _exists(connection: psycopg.Connection[Any], schema: str, name: str) -> bool
 
 
 def _edits(
-    connection: psycopg.Connection[Any], tables: Sequence[tuple[str, str, int]], xid: int, under_way: Sequence[int]
+    connection: psycopg.Connection[Any],
+    tables: Sequence[tuple[str, str, int]],
+    writers: Mapping[tuple[str, str], Sequence[str]],
+    xid: int,
+    under_way: Sequence[int],
 ) -> list[str]:
     """What was changed in the run's tables since they were published.
 
-    A row's ``xmin`` names the transaction that wrote it; staged rows are older than the publishing transaction, and
-    none of those that were under way then. So is the catalogue's row of a table that nobody altered, granted, or hung
-    a trigger or policy on since.
+    A row's ``xmin`` names the transaction that wrote it, and publishing noted every one that had written the table's
+    rows: any other is a later one, whatever its number (a savepoint has one of its own). A row of the catalogue is
+    newer where it came after the publishing transaction or from one that was under way then.
+
+    Args:
+        writers: Table → transactions that wrote its published rows.
+        xid, under_way: The publishing transaction, and those that were under way.
     """
     running = ", ".join(f"'{int(x)}'" for x in under_way)
     newer_than = f"(age(xmin) < age('{xid}'::xid) OR xmin::text = ANY(ARRAY[{running}]::text[]))"
     found = []
     for schema, name, rows in tables:
         table = f"{quote(schema)}.{quote(name)}"
-        row = connection.execute(sql(f"SELECT count(*), count(*) FILTER (WHERE {newer_than}) FROM {table}")).fetchone()
+        ours = ", ".join(f"'{int(x)}'" for x in writers[schema, name])
+        theirs = f"NOT xmin::text = ANY(ARRAY[{ours}]::text[])"
+        row = connection.execute(sql(f"SELECT count(*), count(*) FILTER (WHERE {theirs}) FROM {table}")).fetchone()
         now, newer = (int(row[0]), int(row[1])) if row else (0, 0)
         gone = rows - (now - newer)
         if newer or gone:
@@ -168,7 +179,7 @@ def _move(
             connection.execute(sql(f"ALTER TYPE {quote(type_schema)}.{quote(name)} SET SCHEMA {schema}"))
 
 
-def _drop(connection: psycopg.Connection[Any], schema: str, tables: Sequence[tuple[str, ...]]) -> list[str]:
+def _drop(connection: psycopg.Connection[Any], schema: str) -> list[str]:
     """Drop the unedited tables, views and types; what something else depends on stays and is named."""
     outside = dependents(connection, schema)
     if outside:
@@ -224,12 +235,12 @@ def _replay(
     return deleted, restored, kept
 
 
-def _pair(connection: psycopg.Connection[Any], table: TableName) -> str:
-    """SQL that pairs live row ``t`` with journal row ``u`` by the key that the journal recorded."""
+def _pair(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> str:
+    """SQL that pairs live row ``t`` with journal row ``u`` by the key that this run's journal recorded."""
     row = connection.execute(
         "SELECT array_agg(k) FROM (SELECT jsonb_object_keys(key) AS k FROM (SELECT key FROM migrator.undo "
-        "WHERE tbl = %s LIMIT 1) one) keys",
-        (str(table),),
+        "WHERE run = %s AND tbl = %s LIMIT 1) one) keys",
+        (fence.run, str(table)),
     ).fetchone()
     names: list[str] = row[0] if row and row[0] else []
     record = f"jsonb_populate_record(NULL::{quote_name(table)}, u.key)"
@@ -249,7 +260,7 @@ def _delete_inserted(connection: psycopg.Connection[Any], fence: Fence, table: T
         quote_literal(fence.run),
         quote_literal(str(table)),
     )  # beside parameters, % in a name would be read as one
-    written = f"{_pair(connection, table)} AND {row_hash('t')} = u.after_hash"
+    written = f"{_pair(connection, fence, table)} AND {row_hash('t')} = u.after_hash"
     free = "".join(f" AND NOT EXISTS ({child})" for child in _references(connection, table))
     return connection.execute(
         sql(
@@ -271,8 +282,9 @@ def _restore_updated(connection: psycopg.Connection[Any], fence: Fence, table: T
     return connection.execute(
         sql(
             f"WITH back AS (UPDATE {quote_name(table)} t SET {assignments} FROM migrator.undo u WHERE u.run = {run} "
-            f"AND u.tbl = {tbl} AND u.op = 'update' AND {_pair(connection, table)} AND {row_hash('t')} = u.after_hash "
-            f"RETURNING u.seq) DELETE FROM migrator.undo u USING back WHERE u.run = {run} AND u.seq = back.seq"
+            f"AND u.tbl = {tbl} AND u.op = 'update' AND {_pair(connection, fence, table)} "
+            f"AND {row_hash('t')} = u.after_hash RETURNING u.seq) "
+            f"DELETE FROM migrator.undo u USING back WHERE u.run = {run} AND u.seq = back.seq"
         )
     ).rowcount
 
@@ -290,13 +302,13 @@ def _references(connection: psycopg.Connection[Any], table: TableName) -> list[s
         "(SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(conkey) WITH ORDINALITY k(num, n) "
         "JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.num), "
         "(SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(confkey) WITH ORDINALITY k(num, n) "
-        "JOIN pg_attribute a ON a.attrelid = confrelid AND a.attnum = k.num) "
+        "JOIN pg_attribute a ON a.attrelid = confrelid AND a.attnum = k.num), conrelid = confrelid "
         "FROM pg_constraint WHERE contype = 'f' AND confrelid = %s::regclass",
         (quote_name(table),),
     ).fetchall()
     return [
         f"SELECT 1 FROM {child} c WHERE "
         + " AND ".join(f"c.{quote(a)} = t.{quote(b)}" for a, b in zip(columns, parents, strict=True))
-        + (" AND c.ctid <> t.ctid" if child in (quote_name(table), table.name) else "")
-        for child, columns, parents in rows
+        + (" AND c.ctid <> t.ctid" if itself else "")
+        for child, columns, parents, itself in rows
     ]
