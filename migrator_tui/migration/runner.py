@@ -132,3 +132,5 @@ class Runner:
             self._outcome = self._work(self)
         except BaseException as error:
             self._crash = error
+            self.board.say(f"The engine stopped by a fault of the program: {type(error).__name__}.")
+            self.board.set_status(RunStatus.FAILED)

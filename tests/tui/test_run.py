@@ -14,6 +14,7 @@ from textual.widgets import Input, Static
 
 from migrator_tui.migration.conflicts import ConflictRow
 from migrator_tui.migration.guide import Ends
+from migrator_tui.migration.runner import Runner
 from migrator_tui.model.decisions import ConflictChoice
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.progress import RunStatus, TableState
@@ -225,3 +226,15 @@ def test_a_bar_has_its_width_whatever_the_part(part: float, filled: str) -> None
 def test_a_name_of_any_width_fits_its_column() -> None:
     assert fitted("名前の長いテーブル", 7).endswith("…")
     assert "\x1b" not in fitted("\x1b[31mred", 12)
+
+
+def test_a_fault_of_the_engine_ends_the_run_instead_of_running_for_ever() -> None:
+    def fault(runner: Runner) -> RunOutcome:
+        raise ZeroDivisionError
+
+    runner = Runner(RUN, fault)
+    runner.start()
+    with pytest.raises(ZeroDivisionError):
+        runner.wait()
+    assert runner.progress().status is RunStatus.FAILED
+    assert "ZeroDivisionError" in runner.progress().message
