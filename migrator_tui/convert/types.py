@@ -12,14 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from migrator_tui.convert import shapes
-from migrator_tui.convert.codecs import MAX_PRECISION
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
 
 EXACT_IN_DOUBLE = 2**53
-INT4 = (-(2**31), 2**31 - 1)
-INT2 = (-(2**15), 2**15 - 1)
 MAX_NUMERIC_PRECISION = 38
 
 Decide = Callable[[Finding], str]
@@ -69,118 +66,11 @@ def propose(table: str, column: Column, profile: ColumnProfile, decide: Decide) 
     if set(classes) == {"integer", "real"} and affinity(column.type) in ("NUMERIC", "INTEGER"):
         return _numbers(table, column, profile)
     if len(classes) > 1:
-        return _mixed(table, column, profile, decide)
+        return mixed(table, column, profile, decide)
     return _single(classes[0], table, column, profile, decide)
 
 
-def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decide: Decide) -> Typed:
-    """The codec by which a column's values go into a column that the target has already."""
-    kind = live.type
-    classes = profile.classes
-    typed = Typed(kind, "text")
-    if len(classes) > 1 and set(classes) != {"integer", "real"}:
-        mixed = _mixed(table, column, profile, decide)
-        typed = replace(typed, findings=mixed.findings, quarantine=mixed.quarantine)
-        if mixed.codec.startswith("text:any"):
-            if _is_textual(live):
-                return replace(typed, codec=mixed.codec)
-            return replace(typed, misfit=f"{table}.{column.name} holds several kinds of values and goes into {kind}")
-        classes = classes[:1]
-    found = _codec_onto(set(classes), column, profile, live)
-    if found is None:
-        holds = " and ".join(classes) or "nothing"
-        return replace(
-            typed, misfit=f"{table}.{column.name} holds {holds} values, which {kind} cannot take as they are"
-        )
-    typed = replace(typed, codec=found)
-    if classes == ("text",) and (profile.nul_texts or profile.invalid_utf8):
-        text = _text_trouble(table, column, profile, decide, bytea=False)
-        if text.codec != "text" and not _is_textual(live):
-            return replace(typed, misfit=f"{table}.{column.name} holds texts that {kind} cannot take")
-        typed = replace(
-            typed,
-            findings=typed.findings + text.findings,
-            quarantine=typed.quarantine + text.quarantine,
-            codec=text.codec if text.codec != "text" else typed.codec,
-        )
-    return _range_onto(table, column, profile, live, typed)
-
-
-def _is_textual(live: Column) -> bool:
-    # Whole: text[] is no text. An extension's type may be written with its schema.
-    textual = r"(text|character varying|varchar|character|bpchar|(.*\.)?citext)(\(\d+\))?"
-    return live.enum is None and bool(re.fullmatch(textual, live.type))
-
-
-def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live: Column) -> str | None:
-    kind = live.type
-    integers = {"bigint": "integer", "integer": "integer4", "smallint": "integer2"}
-    numeric = re.fullmatch(r"numeric(?:\((\d+),(\d+)\))?", kind)
-    if live.enum is not None or _is_textual(live):
-        return "text" if classes <= {"text"} else None
-    if kind in integers:
-        return integers[kind] if classes <= {"integer"} else None
-    if kind == "boolean":
-        if classes <= {"integer"} and (profile.integer_min or 0) >= 0 and (profile.integer_max or 0) <= 1:
-            return "boolean"
-        return _boolean_text(profile)
-    if kind in ("double precision", "real"):
-        if classes <= {"integer", "real"} and _exact_in_double(profile):
-            wide = "real" if classes <= {"real"} else "real-numeric"
-            return wide if kind == "double precision" else None
-        return None
-    if numeric:
-        if classes <= {"integer"} and (not numeric[2] or numeric[2] == "0"):
-            return "integer-numeric"
-        if (
-            classes <= {"integer", "real"}
-            and _exact_in_double(profile)
-            and (profile.decimals is not None or not profile.reals)
-        ):
-            precision, scale = (int(numeric[1]), int(numeric[2])) if numeric[1] else (38, profile.decimals or 0)
-            fits = (profile.decimals or 0) <= scale <= precision <= MAX_PRECISION
-            return f"decimal({precision},{scale})" if fits else None
-        return None
-    moments = {"timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz", "date": "date"}
-    if kind in moments:
-        if not classes:
-            return f"{moments[kind]}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
-        if classes <= {"text"} and len(profile.shapes) == 1:
-            shape = next(iter(profile.shapes))
-            if shapes.is_moment(shape) and (kind != "date" or shapes.is_date(shape)):
-                return f"{moments[kind]}:{shape}"
-        return None
-    plain = {"bytea": ("blob", "blob"), "uuid": ("text", "uuid"), "json": ("text", "json"), "jsonb": ("text", "jsonb")}
-    if kind in plain and classes <= {plain[kind][0]}:
-        return plain[kind][1]
-    return None
-
-
-def _range_onto(table: str, column: Column, profile: ColumnProfile, live: Column, typed: Typed) -> Typed:
-    bounds = {"integer": INT4, "smallint": INT2}.get(live.type)
-    length = re.search(r"\((\d+)\)$", live.type) if live.type.startswith("character") else None
-    outside = ""
-    argument = ""
-    if bounds and profile.integer_min is not None and profile.integer_max is not None:
-        if profile.integer_min < bounds[0] or profile.integer_max > bounds[1]:
-            outside = f"its integers reach from {profile.integer_min} to {profile.integer_max}"
-            argument = f"NOT BETWEEN {bounds[0]} AND {bounds[1]}"
-    elif length and profile.text_max_characters > int(length[1]):
-        outside = f"its longest text has {profile.text_max_characters} characters"
-        argument = f"longer {length[1]}"
-    if not outside:
-        return typed
-    finding = Finding(
-        "VALUE-RANGE",
-        f"{table}.{column.name} goes into {live.type}, but {outside}.",
-        table=table,
-        column=column.name,
-        choices=("quarantine",),
-    )
-    return replace(typed.with_finding(finding), quarantine=(*typed.quarantine, ("VALUE-RANGE", "outside", argument)))
-
-
-def _exact_in_double(profile: ColumnProfile) -> bool:
+def exact_in_double(profile: ColumnProfile) -> bool:
     return abs(profile.integer_min or 0) <= EXACT_IN_DOUBLE and abs(profile.integer_max or 0) <= EXACT_IN_DOUBLE
 
 
@@ -201,7 +91,7 @@ def _is_moment(declared: str) -> bool:
     return bool(re.search(r"DATE|TIME", declared, re.IGNORECASE))
 
 
-def _boolean_text(profile: ColumnProfile) -> str | None:
+def boolean_text(profile: ColumnProfile) -> str | None:
     if set(profile.classes) == {"text"}:
         for spelling in ("tf", "truefalse"):
             if set(profile.shapes) == {f"bool-{spelling}"}:
@@ -255,7 +145,7 @@ def _numeric_type(precision: int, scale: int) -> Typed:
 
 def _numbers(table: str, column: Column, profile: ColumnProfile) -> Typed:
     """Reals, or integers and reals of a column that turns whole reals into integers by itself."""
-    exact = _exact_in_double(profile)
+    exact = exact_in_double(profile)
     if not exact:
         return Typed(
             "text",
@@ -294,7 +184,7 @@ def _numbers(table: str, column: Column, profile: ColumnProfile) -> Typed:
     return Typed("numeric", f"decimal({MAX_NUMERIC_PRECISION},{decimals})")
 
 
-def _mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
+def mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
     counts = {"integer": profile.integers, "real": profile.reals, "text": profile.texts, "blob": profile.blobs}
     main, *others = profile.classes
     said = ", ".join(f"{counts[name]} {name}" for name in profile.classes)
@@ -315,7 +205,7 @@ def _mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide) -
             findings=(finding, *typed.findings),
             quarantine=(*typed.quarantine, ("TYPE-MIXED", "class-not", main)),
         )
-    trouble = _text_trouble(table, column, profile, decide, bytea=False)
+    trouble = text_trouble(table, column, profile, decide, bytea=False)
     how = "+".join(["any", *(trouble.codec.partition(":")[2] or "").split("+")]).rstrip("+")
     return Typed("text", f"text:{how}", (finding, *trouble.findings), trouble.quarantine)
 
@@ -334,7 +224,7 @@ def _integers(table: str, column: Column, profile: ColumnProfile) -> Typed:
     low, high = profile.integer_min or 0, profile.integer_max or 0
     if _is_boolean(column.type) and low >= 0 and high <= 1:
         return Typed("boolean", "boolean")
-    if _is_decimal(column.type) and affinity(column.type) == "NUMERIC" and _exact_in_double(profile):
+    if _is_decimal(column.type) and affinity(column.type) == "NUMERIC" and exact_in_double(profile):
         precision = _precision(column.type)
         if precision and max(abs(low), abs(high)) < 10 ** (precision[0] - precision[1]):
             return _numeric_type(*precision)
@@ -359,8 +249,8 @@ def _untyped(table: str, column: Column, became: str, holds: str) -> Finding:
 
 def _texts(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
     if profile.nul_texts or profile.invalid_utf8:
-        return _text_trouble(table, column, profile, decide, bytea=True)
-    if _is_boolean(column.type) and (codec := _boolean_text(profile)):
+        return text_trouble(table, column, profile, decide, bytea=True)
+    if _is_boolean(column.type) and (codec := boolean_text(profile)):
         return Typed("boolean", codec)
     if _is_moment(column.type) and profile.shapes:
         return _moments(table, column, profile, decide)
@@ -406,7 +296,7 @@ def _moments(table: str, column: Column, profile: ColumnProfile, decide: Decide)
     return text.with_finding(finding)
 
 
-def _text_trouble(table: str, column: Column, profile: ColumnProfile, decide: Decide, *, bytea: bool) -> Typed:
+def text_trouble(table: str, column: Column, profile: ColumnProfile, decide: Decide, *, bytea: bool) -> Typed:
     findings: list[Finding] = []
     quarantine: list[tuple[str, str, str]] = []
     how: list[str] = []
@@ -444,32 +334,3 @@ def _text_trouble(table: str, column: Column, profile: ColumnProfile, decide: De
     if "bytea" in how:
         return Typed("bytea", "blob-of-text", tuple(findings), tuple(quarantine))
     return Typed("text", f"text:{'+'.join(sorted(how))}" if how else "text", tuple(findings), tuple(quarantine))
-
-
-def codec_for(kind: str, proposed: str) -> str:
-    """The codec for a type that a person wrote into the plan over the proposed one.
-
-    The proposed codec where only its type was changed to a wider one; it is proved value by value in any case.
-    """
-    plain = re.sub(r"\s*\(.*", "", kind.strip().lower())
-    base = proposed.partition(":")[0].partition("(")[0]
-    if plain in ("text", "character varying", "varchar", "citext", "character"):
-        return proposed if base == "text" else "text:any"
-    integers = {"bigint": "integer", "int8": "integer", "integer": "integer4", "int4": "integer4", "int": "integer4",
-                "smallint": "integer2", "int2": "integer2"}  # fmt: skip
-    if plain in integers:
-        return integers[plain]
-    if plain == "numeric":
-        sizes = re.search(r"\((\d+)\s*,\s*(\d+)\)", kind)
-        return (
-            f"decimal({sizes[1]},{sizes[2]})"
-            if sizes and int(sizes[2]) <= int(sizes[1]) <= MAX_PRECISION
-            else ("integer-numeric" if base == "integer" else "decimal(38,10)")
-        )
-    moments = {"timestamp": "timestamp", "timestamp without time zone": "timestamp", "timestamptz": "timestamptz",
-               "timestamp with time zone": "timestamptz", "date": "date"}  # fmt: skip
-    if plain in moments and base in moments.values():
-        return f"{moments[plain]}:{proposed.partition(':')[2]}"
-    fixed = {"double precision": "real-numeric", "float8": "real-numeric", "boolean": "boolean", "uuid": "uuid",
-             "json": "json", "jsonb": "jsonb", "bytea": "blob-of-text" if base == "text" else "blob"}  # fmt: skip
-    return fixed.get(plain, proposed)

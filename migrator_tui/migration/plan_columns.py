@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from migrator_tui.convert import codecs, expressions, types
+from migrator_tui.convert import codecs, expressions, given_types, types
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
 from migrator_tui.migration.plan_draft import Drafting
@@ -106,7 +106,7 @@ def _codec(wanted_type: str | None, wanted: str | None, typed: types.Typed) -> s
     if wanted and codecs.exists(wanted):
         return wanted
     if wanted_type and wanted_type != typed.type:
-        return types.codec_for(wanted_type, typed.codec)
+        return given_types.codec_for(wanted_type, typed.codec)
     return typed.codec
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migrator_tui.convert import codecs, types
+from migrator_tui.convert import codecs, given_types
 from migrator_tui.migration.plan_columns import row_rules
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
@@ -32,7 +32,7 @@ def merged_table(
             misfits.append(f"its column {column.name} has no counterpart")
             continue
         found = next((c for c in profile.columns if c.name == column.name), ColumnProfile(column.name))
-        typed = types.onto(name, column, found, other, draft.chooser.choice)
+        typed = given_types.onto(name, column, found, other, draft.chooser.choice)
         if typed.misfit:
             misfits.append(typed.misfit)
             continue

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator_tui.convert import codecs
-from migrator_tui.convert.types import Typed, affinity, codec_for, onto, propose
+from migrator_tui.convert.given_types import codec_for, onto
+from migrator_tui.convert.types import Typed, affinity, propose
 from migrator_tui.model.findings import CATALOGUE, Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column, TableName
