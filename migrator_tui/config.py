@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from migrator_tui import yaml_lines
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import UsageError
-from migrator_tui.model.plan import Scope, TableOverride
+from migrator_tui.model.plan import NamePolicy, Scope, TableOverride
 from migrator_tui.model.schema import TableName
 
 FILE_NAME = "config.yaml"
@@ -139,7 +139,7 @@ class Profile(_Keys):
     files: list[FilesKeys] = Field(default_factory=list)
     exposure: dict[str, ExposureKeys] = Field(default_factory=dict)
     target_schema: Text = Field(default="public", alias="schema")
-    names: Literal["keep", "snake_case"] = "keep"
+    names: NamePolicy = "keep"
     workers: int | None = Field(default=None, ge=1, le=4)
     chunk_mb: int | None = Field(default=None, ge=1, le=1024)
     policies: PoliciesKeys = Field(default_factory=PoliciesKeys)
@@ -261,6 +261,7 @@ class Flags:
     tables: tuple[str, ...] = ()
     on_conflict: OnConflict | None = None
     workers: int | None = None
+    names: NamePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +281,6 @@ class Settings:
     scope: Scope = field(default_factory=Scope)
     uploads: Path | None = None
     api: str | None = None
-    names: Literal["keep", "snake_case"] = "keep"
     workers: int | None = None
     chunk_mb: int | None = None
     on_conflict: OnConflict = OnConflict.ASK
@@ -337,7 +337,7 @@ def resolve(flags: Flags, environ: Mapping[str, str], profile: Profile | None) -
         return Settings(
             source=given_source,
             target=given_target,
-            scope=Scope(include=flags.tables or ("*",)),
+            scope=Scope(include=flags.tables or ("*",), names=flags.names or "keep"),
             uploads=flags.uploads,
             api=flags.api,
             workers=flags.workers,
@@ -346,10 +346,9 @@ def resolve(flags: Flags, environ: Mapping[str, str], profile: Profile | None) -
     return Settings(
         source=given_source or profile.source.sqlite,
         target=given_target or profile.target.database,
-        scope=scope_of(profile, flags.tables),
+        scope=scope_of(profile, flags.tables, flags.names),
         uploads=flags.uploads or (None if given_source else profile.source.uploads),
         api=flags.api or (None if given_target else profile.target.api),
-        names=profile.names,
         workers=flags.workers or profile.workers,
         chunk_mb=profile.chunk_mb,
         on_conflict=flags.on_conflict or OnConflict(profile.policies.on_conflict),
@@ -367,12 +366,11 @@ def unused(settings: Settings) -> tuple[str, ...]:
         "users": settings.users,
         "files": settings.files,
         "exposure": settings.exposure,
-        "names": settings.names != "keep",
     }
     return tuple(key for key, value in given.items() if value)
 
 
-def scope_of(profile: Profile, tables: tuple[str, ...] = ()) -> Scope:
+def scope_of(profile: Profile, tables: tuple[str, ...] = (), names: NamePolicy | None = None) -> Scope:
     """The profile's tables and columns in the plan's words; ``tables`` replaces its include and exclude."""
     overrides: dict[str, TableOverride] = {}
     for source in dict.fromkeys((*profile.tables.rename, *profile.columns)):
@@ -388,4 +386,5 @@ def scope_of(profile: Profile, tables: tuple[str, ...] = ()) -> Scope:
         exclude=() if tables else tuple(profile.tables.exclude),
         schema=profile.target_schema,
         tables=overrides,
+        names=names or profile.names,
     )

@@ -116,7 +116,9 @@ def plan(shared: Shared, out: Path | None, sql: bool, **options: Any) -> int:
     from migrator_tui.postgres.connect import connect
 
     tables = tuple(options["tables"].split(",")) if options["tables"] else ()
-    settings = shared.settings(tables=tables, on_conflict=options["on_conflict"], workers=options["workers"])
+    settings = shared.settings(
+        tables=tables, on_conflict=options["on_conflict"], workers=options["workers"], names=options["names"]
+    )
     request = request_of(settings, "plan", options, confirm=False)
     with (
         frozen(request.source) as (snapshot, source),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from migrator_tui.postgres.connect import Target
 
 CONFLICTS = click.Choice(["ask", "keep-target", "keep-source", "fail"])
+NAMES = click.Choice(["keep", "snake_case"])
 EXISTING = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -31,6 +32,7 @@ def run_options(command: Any) -> Any:
     options = [
         click.option("--plan", "plan_file", type=EXISTING, help="Replay a plan that `plan --out` wrote."),
         click.option("--tables", help="Only these tables, separated by commas; shell-style patterns."),
+        click.option("--names", type=NAMES, help="Keep the source's names, or write them in snake_case."),
         click.option("--decisions", type=EXISTING, help="A decisions file."),
         click.option("--on-conflict", type=CONFLICTS, help="What a staged row does that meets a different live row."),
         click.option("--yes", is_flag=True, help="Take the recommended choice of each finding where it is lossless."),
@@ -52,7 +54,10 @@ def migrate(shared: Shared, **options: Any) -> int:
     publishing is confirmed by typing the target's name.
     """
     settings = shared.settings(
-        tables=_split(options["tables"]), on_conflict=options["on_conflict"], workers=options["workers"]
+        tables=_split(options["tables"]),
+        on_conflict=options["on_conflict"],
+        workers=options["workers"],
+        names=options["names"],
     )
     request = request_of(settings, "migrate", options, confirm=not options["yes"] and sys.stdin.isatty())
     embedded_folder = locations.embedded_server_folder() if settings.target == EMBEDDED else None
@@ -68,7 +73,9 @@ def rehearse(shared: Shared, **options: Any) -> int:
     """The same run against an embedded server, in a database of its own that is left for you to look at."""
     from migrator_tui.postgres.server import fresh_database
 
-    settings = shared.settings(tables=_split(options["tables"]), on_conflict=options["on_conflict"])
+    settings = shared.settings(
+        tables=_split(options["tables"]), on_conflict=options["on_conflict"], names=options["names"]
+    )
     request = request_of(settings, "rehearse", options, confirm=False)
     with target_of(EMBEDDED) as server:
         target = fresh_database(server, "rehearsal")

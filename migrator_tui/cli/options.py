@@ -15,6 +15,7 @@ from migrator_tui import locations
 from migrator_tui.config import EMBEDDED, Flags, Settings, choose_profile, resolve
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import UsageError
+from migrator_tui.model.plan import NamePolicy
 
 if TYPE_CHECKING:
     from migrator_tui.postgres.connect import Target
@@ -34,7 +35,12 @@ class Shared:
     plain: bool
 
     def settings(
-        self, *, tables: tuple[str, ...] = (), on_conflict: str | None = None, workers: int | None = None
+        self,
+        *,
+        tables: tuple[str, ...] = (),
+        on_conflict: str | None = None,
+        workers: int | None = None,
+        names: NamePolicy | None = None,
     ) -> Settings:
         """The settings: a flag wins over the environment over the file."""
         flags = Flags(
@@ -45,6 +51,7 @@ class Shared:
             tables=tables,
             on_conflict=OnConflict(on_conflict) if on_conflict else None,
             workers=workers,
+            names=names,
         )
         return resolve(flags, os.environ, choose_profile(flags, os.environ, Path.cwd()))
 

@@ -130,14 +130,18 @@ class Names:
         """Say that relations or types of these names exist on the target, or are fixed by the plan."""
         self._relations.setdefault(schema, set()).update(names)
 
-    def relation(self, schema: str, name: str, kind: str = "table") -> TableName:
-        """A name for a table, view, index, sequence or type."""
-        taken = self._relations.setdefault(schema, set())
-        return TableName(schema, self._give(name, kind, None, taken))
+    def wanted(self, name: str) -> str:
+        """The name that the policy makes of one of the source's, wherever it is free and fits."""
+        return snake_case(name) or UNNAMED if self._policy == "snake_case" else name
 
-    def column(self, table: TableName, name: str) -> str:
+    def relation(self, schema: str, name: str, kind: str = "table", *, fixed: bool = False) -> TableName:
+        """A name for a table, view, index, sequence or type; ``fixed`` ones are written by a person, and kept."""
+        taken = self._relations.setdefault(schema, set())
+        return TableName(schema, self._give(name, kind, None, taken, fixed=fixed))
+
+    def column(self, table: TableName, name: str, *, fixed: bool = False) -> str:
         """A name for a column of a target table."""
-        return self._give(name, "column", table, self._columns.setdefault(table, set()))
+        return self._give(name, "column", table, self._columns.setdefault(table, set()), fixed=fixed)
 
     def constraint(self, table: TableName, name: str) -> str:
         """A name for a check or foreign key of a target table."""
@@ -153,8 +157,8 @@ class Names:
         """Every name that had to change, in the order in which they were given."""
         return tuple(self._changes)
 
-    def _give(self, name: str, kind: str, table: TableName | None, *namespaces: set[str]) -> str:
-        wanted = snake_case(name) if self._policy == "snake_case" else name
+    def _give(self, name: str, kind: str, table: TableName | None, *namespaces: set[str], fixed: bool = False) -> str:
+        wanted = name if fixed else self.wanted(name)
         given = shorten(wanted, set().union(*namespaces) if len(namespaces) > 1 else namespaces[0])
         for namespace in namespaces:
             namespace.add(given)

@@ -38,6 +38,7 @@ def new_table(
     rules: list[RowRule] = []
     columns = []
     left_behind = []
+    named = _column_names(draft, table, target, override)
     for column in table.columns:
         fixed = override.columns.get(column.name, (None, None, None))
         if fixed is None:
@@ -48,11 +49,11 @@ def new_table(
         for finding in typed.findings:
             draft.find(finding)
         rules += row_rules(column, typed)
-        wanted_name, wanted_type, wanted_codec = fixed
+        _, wanted_type, wanted_codec = fixed
         columns.append(
             ColumnPlan(
                 source=column.name,
-                target=draft.names.column(target, wanted_name or column.name),
+                target=named[column.name],
                 type=wanted_type or typed.type,
                 codec=_codec(wanted_type, wanted_codec, typed),
                 not_null=column.not_null,
@@ -79,6 +80,14 @@ def new_table(
     plan = _keys(draft, table, plan)
     plan = replace(plan, checks=plan.checks + _checks(draft, table, plan))
     return replace(plan, indexes=_indexes(draft, table, plan))
+
+
+def _column_names(draft: Drafting, table: Table, target: TableName, override: TableOverride) -> dict[str, str]:
+    """Source column → name: first those that a person gave, then those that stay, then those that are made."""
+    moved = {c.name: override.columns.get(c.name, (None, None, None)) for c in table.columns}
+    fixed = {name: entry[0] for name, entry in moved.items() if entry is not None}
+    order = sorted(fixed, key=lambda name: (fixed[name] is None, draft.names.wanted(name) != name))
+    return {name: draft.names.column(target, fixed[name] or name, fixed=fixed[name] is not None) for name in order}
 
 
 def row_rules(column: Column, typed: types.Typed) -> list[RowRule]:
@@ -190,7 +199,9 @@ def _keys(draft: Drafting, table: Table, plan: TablePlan) -> TablePlan:
             continue
         if primary and set(unique.columns) == set(table.primary_key.columns if table.primary_key else ()):
             continue
-        name = draft.names.key(plan.target, unique.name or f"{plan.target.name}_{'_'.join(unique.columns)}_key")
+        name = draft.names.key(
+            plan.target, unique.name or f"{plan.target.name}_{'_'.join(renamed[c] for c in unique.columns)}_key"
+        )
         taken.append(Key(tuple(renamed[c] for c in unique.columns), name))
     for column in renamed:
         rows = draft.profile.case_groups.get((plan.source, column), 0)

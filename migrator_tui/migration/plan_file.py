@@ -17,7 +17,7 @@ from migrator_tui.convert import codecs
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import CATALOGUE, Finding
-from migrator_tui.model.plan import Action, Plan, Scope, TableOverride
+from migrator_tui.model.plan import Action, NamePolicy, Plan, Scope, TableOverride
 from migrator_tui.model.schema import TableName
 
 HEADER = """\
@@ -60,6 +60,7 @@ class _Finding(BaseModel):
 class _File(_Strict):
     source: _Source
     target: str
+    names: NamePolicy = "keep"
     tables: dict[str, _Table]
     findings: list[_Finding] = Field(default_factory=list)
     ddl: Any = None
@@ -82,6 +83,7 @@ def render(plan: Plan) -> str:
     document: dict[str, Any] = {
         "source": {"path": plan.source_path, "sha256": plan.source_sha256},
         "target": plan.target_identity,
+        "names": plan.names,
         "tables": {
             table.source: {
                 "target": table.target.written(),
@@ -142,7 +144,7 @@ def read(path: Path) -> Replay:
                 f"{path}: {decision.id} has no choice {decision.choice!r}.",
                 f"Its choices are {', '.join(c.name for c in kind.choices)}." if kind else "There is no such finding.",
             )
-    scope = Scope(include=tuple(_literal(source) for source in tables), tables=tables)
+    scope = Scope(include=tuple(_literal(source) for source in tables), tables=tables, names=file.names)
     return Replay(scope, Decisions(findings=decisions), file.source.sha256, file.target)
 
 

@@ -9,6 +9,7 @@ import fnmatch
 from dataclasses import replace
 
 from migrator_tui.convert import expressions
+from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration import plan_columns, plan_keys, plan_onto
 from migrator_tui.migration.plan_draft import Chooser, Drafting, Target
 from migrator_tui.model.errors import UsageError
@@ -36,11 +37,14 @@ def make_plan(
     chooser: Chooser,
 ) -> Plan:
     """The whole plan, findings and their decisions included."""
-    draft = Drafting(source, profile, target, scope, chooser)
+    draft = Drafting(source, profile, target, scope, chooser, Names(scope.names))
     for schema in {scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)}:
         draft.names.reserve(schema, _taken(target.database, schema))
     chosen = [table for table in source.tables if _included(table, scope)]
-    drafts = [_table(draft, table) for table in chosen]
+    # First the names that a person gave, then those that stay as they are, then those that are made.
+    order = sorted(chosen, key=lambda t: (not _named(scope, t), draft.names.wanted(t.name.name) != t.name.name))
+    by_source = {table.name.name: _table(draft, table) for table in order}
+    drafts = [by_source[table.name.name] for table in chosen]
     _distinct(drafts)
     tables = plan_keys.foreign_keys(draft, drafts)
     views = _views(draft, tables)
@@ -61,6 +65,7 @@ def make_plan(
         enums=tuple(draft.enums),
         views=views,
         findings=tuple(draft.findings),
+        names=scope.names,
     )
     return finished(plan)
 
@@ -160,6 +165,11 @@ def _included(table: Table, scope: Scope) -> bool:
     return wanted and not any(fnmatch.fnmatchcase(name, pattern) for pattern in scope.exclude)
 
 
+def _named(scope: Scope, table: Table) -> bool:
+    override = scope.tables.get(table.name.name)
+    return override is not None and override.target is not None
+
+
 def _taken(database: Database, schema: str) -> list[str]:
     """Relation and type names that exist in a schema of the target."""
     names = [name.name for name in database.taken if name.schema == schema]
@@ -177,7 +187,7 @@ def _table(draft: Drafting, table: Table) -> TablePlan:
     name = table.name.name
     profile = draft.profile.tables.get(name) or TableProfile(name, 0, 0, (), ())
     override = draft.scope.tables.get(name, TableOverride())
-    wanted = override.target or TableName(draft.scope.schema, name)
+    wanted = override.target or TableName(draft.scope.schema, draft.names.wanted(name))
     skipped = TablePlan(name, wanted, Action.SKIP, (), rows=profile.rows, bytes=profile.bytes)
     if table.virtual or table.shadow_of:
         why = f"a virtual table of {table.virtual}" if table.virtual else f"part of the virtual table {table.shadow_of}"
@@ -187,7 +197,8 @@ def _table(draft: Drafting, table: Table) -> TablePlan:
     if override.action is Action.SKIP:
         return skipped
     if live is None:
-        target = draft.names.relation(wanted.schema, wanted.name, "table")
+        given = wanted.name if override.target else name
+        target = draft.names.relation(wanted.schema, given, "table", fixed=override.target is not None)
         return plan_columns.new_table(draft, table, profile, target, override)
     rows = draft.target.counts.get(wanted, 0)
     if override.action is not Action.MERGE:
@@ -209,10 +220,10 @@ def _views(draft: Drafting, tables: list[TablePlan]) -> tuple[ViewPlan, ...]:
         known[source] = plan_columns.known_columns(described, table)
     taken = set(_taken(draft.target.database, draft.scope.schema))
     for view in draft.source.views:
-        if view.name.name in taken:  # beside which another name would be a second view of the same
+        if draft.names.wanted(view.name.name) in taken:  # beside which another name would be a second view of the same
             message = f"The view {view.name.name} is not carried: the target has something of that name."
             draft.find(Finding("VIEW-NOT-CARRIED", message, object=view.name.name, samples=(view.sql,)))
-    wanted = [view for view in draft.source.views if view.name.name not in taken]
+    wanted = [view for view in draft.source.views if draft.names.wanted(view.name.name) not in taken]
     names = {view.name.name: draft.names.relation(draft.scope.schema, view.name.name, "view") for view in wanted}
     translated = expressions.views(
         {view.name.name: view.sql for view in wanted},

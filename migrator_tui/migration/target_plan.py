@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration import planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
@@ -28,7 +29,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     wanted = {
         override.target
         if (override := scope.tables.get(table.name.name)) and override.target
-        else TableName(scope.schema, table.name.name)
+        else TableName(scope.schema, Names(scope.names).wanted(table.name.name))
         for table in source.database.tables
     }
     there = [table.name for table in database.tables if table.name in wanted]

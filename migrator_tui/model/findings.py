@@ -314,8 +314,9 @@ _KINDS = (
         "NAME-CHANGED",
         Severity.INFO,
         "A name that had to change",
-        "PostgreSQL's names have at most 63 bytes and may not be empty; the report has the map.",
-        "an index name of 80 bytes is shortened with a hash",
+        "PostgreSQL's names have at most 63 bytes, may not be empty, and are each given once in a schema; and "
+        "snake_case can be asked for. The report has the map.",
+        "an index name of 80 bytes is shortened with a hash; UserName becomes user_name",
     ),
     Kind(
         "TARGET-HAS-ROWS",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.schema import Check, EnumType, ForeignKey, Generated, Index, Key, TableName
+
+NamePolicy = Literal["keep", "snake_case"]
 
 
 class Action(StrEnum):
@@ -129,12 +132,14 @@ class Scope:
     Attributes:
         include, exclude: Shell-style patterns of source table names.
         schema: Target schema of tables that say nothing else.
+        names: What becomes of the source's names: kept as they are, or written in snake_case.
     """
 
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     schema: str = "public"
     tables: Mapping[str, TableOverride] = field(default_factory=dict)
+    names: NamePolicy = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,7 @@ class Plan:
         load_order: Source names, parents before children where there is an order.
         enums: Types that publishing creates.
         findings: All of them, decisions filled in.
+        names: What became of the source's names.
     """
 
     source_path: str
@@ -171,6 +177,7 @@ class Plan:
     ddl: tuple[str, ...] = ()
     estimate: Estimate = Estimate(0, 0, 0, 0.0)
     notes: tuple[str, ...] = ()
+    names: NamePolicy = "keep"
 
     @property
     def moved(self) -> tuple[TablePlan, ...]:

@@ -129,3 +129,28 @@ def test_names_that_differ_in_case_stay_apart_under_both_policies() -> None:
 )
 def test_snake_case_splits_where_a_reader_would(name: str, expected: str) -> None:
     assert snake_case(name) == expected
+
+
+@given(names)
+def test_snake_case_of_snake_case_is_itself_and_has_neither_spaces_nor_ascii_capitals(name: str) -> None:
+    made = snake_case(name)
+    assert snake_case(made) == made
+    assert not any(c.isspace() or "A" <= c <= "Z" for c in made)
+
+
+@given(
+    st.lists(st.sampled_from(["UserName", "user_name", "User Name", "USER_NAME", "userName", "!!!", ""]), min_size=1)
+)
+def test_names_that_become_one_in_snake_case_are_still_given_once(wanted: list[str]) -> None:
+    giver = Names("snake_case")
+    given_names = [giver.column(PEOPLE, name) for name in wanted]
+    assert len(set(given_names)) == len(wanted)
+    changed = [change.old for change in giver.changes]
+    assert all(name in changed for name, made in zip(wanted, given_names, strict=True) if made != name)
+
+
+@given(names.filter(lambda name: 0 < len(name.encode()) <= MAX_BYTES))
+def test_a_name_that_a_person_gave_is_kept_under_every_policy(name: str) -> None:
+    giver = Names("snake_case")
+    assert giver.column(PEOPLE, name, fixed=True) == name
+    assert giver.changes == ()
