@@ -1,193 +1,220 @@
 """Comparing two schemas object by object: equal, equal by conversion, missing, extra or changed, and why.
 
-The plan says how the two are paired: a column that the plan turns from DATETIME into ``timestamptz`` is equal by
+The measure is what the source would become if it were migrated afresh under the same decisions
+(:mod:`migrator_tui.migration.reference`): a column that the plan turns from DATETIME into ``timestamptz`` is equal by
 conversion, not different.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
 
-from migrator_tui.convert.expressions import enum_values
-from migrator_tui.convert.identifiers import quote
-from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
-from migrator_tui.model.schema import Column, Database, Table, TableName
+from migrator_tui.migration.comparing_checks import checks, indexes
+from migrator_tui.migration.comparing_columns import columns, sequences
+from migrator_tui.migration.comparing_keys import foreign_keys, primary_key, uniques
+from migrator_tui.migration.pairs import Pair, Standing
+from migrator_tui.migration.reference import Reference, unasked
+from migrator_tui.migration.renames import with_renames
+from migrator_tui.migration.table_sides import Measure, TableSides
+from migrator_tui.model.plan import Action, Plan, TablePlan
+from migrator_tui.model.schema import Database, EnumType, Table, TableName, Trigger, View
 
+__all__ = ["Pair", "Standing", "compare", "differences"]
 
-class Standing(StrEnum):
-    """How the two sides of an object stand to one another."""
-
-    SAME = "same"
-    CONVERTED = "converted"
-    MISSING = "missing"
-    EXTRA = "extra"
-    CHANGED = "changed"
-
-    @property
-    def differs(self) -> bool:
-        """Neither equal nor equal by conversion."""
-        return self not in (Standing.SAME, Standing.CONVERTED)
+UNCOMPARABLE = "what it does cannot be compared with SQLite's"
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One object on both sides.
+def compare(source: Database, target: Database, plan: Plan, reference: Reference | None = None) -> tuple[Pair, ...]:
+    """All objects of the plan's tables, and what the target has beyond them in the same schemas.
 
-    Attributes:
-        object: ``table``, ``column``, ``primary key``, ``unique``, ``foreign key``, ``check``, ``index`` or ``view``.
-        name: ``users.email``; the table alone for a table.
-        table: Source table it belongs to (the target's for an extra one); empty for a view.
-        source, target: How each side declares it, None where it is not there.
-        why: One line that says what the standing means here.
-        planned: How the target will declare it after the run, None where the plan does not create it.
+    Args:
+        plan: Made against the target as it is: it says what would happen to each table.
+        reference: What the target is held to; by the plan's own texts where none is given.
     """
-
-    object: str
-    name: str
-    table: str
-    standing: Standing
-    source: str | None
-    target: str | None
-    why: str = ""
-    planned: str | None = None
+    measure = reference or unasked(plan, target)
+    return tuple(with_renames(list(_Comparison(source, measure.target, plan, measure).pairs()), measure))
 
 
-def compare(source: Database, target: Database, plan: Plan) -> tuple[Pair, ...]:
-    """All objects of the plan's tables, and what the target has beyond them in the same schemas."""
-    pairs: list[Pair] = []
-    enums = frozenset(quote(enum.name.name) for enum in plan.enums)
-    sources = {table.name: table for table in source.tables}  # a search for each is slow with thousands
-    there = {table.name: table for table in target.tables}
-    for table in plan.tables:
-        described = sources.get(TableName("", table.source))
-        if described is not None:
-            pairs += _table(table, described, there.get(table.target), enums)
-    planned = {table.target for table in plan.tables}
-    for live in target.tables:
-        if live.name not in planned:
-            why = "only on the target"
-            pairs.append(Pair("table", str(live.name), str(live.name), Standing.EXTRA, None, _summary(live), why))
-    views = {view.name for view in target.views}
-    carried = {view.source: view.target for view in plan.views}
-    for view in source.views:
-        name = carried.get(view.name.name)
-        found = name in views if name else False
-        standing = Standing.SAME if found else Standing.MISSING
-        why = "" if found else ("will be created" if name else "is not carried; see the findings")
-        shown, coming = (str(name), None) if found else (None, str(name) if name else None)
-        pairs.append(Pair("view", view.name.name, "", standing, view.sql, shown, why, coming))
-    known = set(carried.values())
-    for other in target.views:
-        if other.name not in known:
-            pairs.append(Pair("view", str(other.name), "", Standing.EXTRA, None, other.sql, "only on the target"))
-    return tuple(pairs)
+def differences(pairs: Iterable[Pair]) -> list[Pair]:
+    """What differs, once: of a table that one side lacks the table alone, not each of its columns."""
+    listed = [pair for pair in pairs if pair.standing.differs]
+    whole = {pair.table for pair in listed if pair.object == "table"}
+    return [pair for pair in listed if pair.object == "table" or pair.table not in whole or not pair.implied]
 
 
-def _table(plan: TablePlan, source: Table, live: Table | None, enums: frozenset[str]) -> Iterator[Pair]:
-    name = plan.source
-    if plan.action is Action.SKIP:
-        yield Pair("table", name, name, Standing.MISSING, _summary(source), None, "is left out")
-        return
-    if live is None:
-        why = f"will be created as {plan.target}"
-        yield Pair("table", name, name, Standing.MISSING, _summary(source), None, why, str(plan.target))
-    else:
-        yield Pair(
-            "table", name, name, Standing.SAME, _summary(source), _summary(live), f"rows are merged into {live.name}"
-        )
-    planned = {column.source: column for column in plan.columns}
-    for column in source.columns:
-        yield _column(name, column, planned.get(column.name), live)
-    if live is not None:
-        yield from _extra_columns(plan, live)
-    yield from _keys(plan, source, live, enums)
-    there = {index.name for index in live.indexes} if live else set()
-    carried = {index.name for index in plan.indexes}
-    for index in source.indexes:
-        found = index.name in there
-        why = "" if found else ("will be created" if index.name in carried else "is not carried; see the findings")
-        standing = Standing.SAME if found else Standing.MISSING
-        shown, coming = (index.name, None) if found else (None, index.name if index.name in carried else None)
-        yield Pair("index", f"{name}.{index.name}", name, standing, index.sql, shown, why, coming)
+class _Comparison:
+    """One comparison of two databases."""
 
+    def __init__(self, source: Database, target: Database, plan: Plan, reference: Reference) -> None:
+        self._source, self._target, self._plan, self._reference = source, target, plan, reference
+        self._sources = {table.name: table for table in source.tables}  # a search for each is slow with thousands
+        self._there = {table.name: table for table in target.tables}
+        self._planned = {table.source: table for table in plan.tables}
+        self._afresh = {table.source: table for table in reference.plan.tables}
+        self._measure = Measure(reference)
+        self._not_carried = self._measure.not_carried
 
-def _column(table: str, column: Column, planned: ColumnPlan | None, live: Table | None) -> Pair:
-    name = f"{table}.{column.name}"
-    ours = _declared(column)
-    if planned is None:
-        return Pair("column", name, table, Standing.MISSING, ours, None, "is left behind")
-    there = next((c for c in live.columns if c.name == planned.target), None) if live else None
-    if there is None:
-        coming = planned.type + (" NOT NULL" if planned.not_null else "")
-        coming = coming if planned.target == column.name else f"{planned.target} {coming}"
-        return Pair("column", name, table, Standing.MISSING, ours, None, f"becomes {planned.type}", coming)
-    theirs = _declared(there)
-    if there.type != planned.type:
-        why = f"the plan makes it {planned.type}, the target has {there.type}"
-        return Pair("column", name, table, Standing.CHANGED, ours, theirs, why)
-    if there.not_null and not (column.not_null or column.identity):
-        return Pair("column", name, table, Standing.CHANGED, ours, theirs, "the target does not allow NULL")
-    why = f"{column.type or 'no type'} is carried as {there.type} ({planned.codec})"
-    return Pair("column", name, table, Standing.CONVERTED, ours, theirs, why)
+    def pairs(self) -> Iterator[Pair]:
+        """Tables with what belongs to them, then views and enum types, then what only the target has."""
+        of_table: dict[TableName, list[Trigger]] = {}
+        for trigger in self._target.triggers:
+            of_table.setdefault(trigger.table, []).append(trigger)
+        ours: dict[TableName, list[Trigger]] = {}
+        for trigger in self._source.triggers:
+            ours.setdefault(trigger.table, []).append(trigger)
+        met: set[TableName] = set()
+        for name, afresh in self._afresh.items():
+            described = self._sources.get(TableName("", name))
+            if described is None:
+                continue
+            live = self._live(name, afresh)
+            yield from self._table(described, afresh, live)
+            found = of_table.get(live.name, []) if live else []
+            if live:
+                met.add(live.name)
+            yield from self._triggers(name, ours.get(described.name, []), found)
+        for trigger in self._source.triggers:
+            if trigger.table.name not in self._afresh:
+                yield from self._triggers("", [trigger], [])
+        yield from self._views()
+        yield from self._enums()
+        for other in self._target.tables:
+            if other.name not in met:
+                name = str(other.name)
+                yield Pair("table", name, name, Standing.EXTRA, None, _summary(other), "only on the target")
 
+    def _live(self, name: str, afresh: TablePlan) -> Table | None:
+        planned = self._planned.get(name)
+        if planned is not None and planned.action is Action.MERGE:
+            return self._there.get(planned.target)
+        return self._there.get(afresh.target)
 
-def _extra_columns(plan: TablePlan, live: Table) -> Iterator[Pair]:
-    planned = {column.target for column in plan.columns}
-    for column in live.columns:
-        if column.name not in planned:
-            name = f"{plan.source}.{column.name}"
-            yield Pair("column", name, plan.source, Standing.EXTRA, None, _declared(column), "only on the target")
-
-
-def _keys(plan: TablePlan, source: Table, live: Table | None, enums: frozenset[str]) -> Iterator[Pair]:
-    renamed = {column.source: column.target for column in plan.columns}
-
-    def target_names(columns: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(renamed.get(column, column) for column in columns)
-
-    def pair(object: str, text: str, found: bool, planned: bool) -> Pair:
-        why = "" if found else ("will be created" if planned else "is not carried; see the findings")
-        standing = Standing.SAME if found else Standing.MISSING
-        shown, coming = (text, None) if found else (None, text if planned else None)
-        return Pair(object, f"{plan.source}.{text}", plan.source, standing, text, shown, why, coming)
-
-    if source.primary_key:
-        wanted = target_names(source.primary_key.columns)
-        found = bool(live and live.primary_key and live.primary_key.columns == wanted)
-        yield pair("primary key", f"({', '.join(source.primary_key.columns)})", found, plan.primary_key is not None)
-    for unique in source.uniques:
-        wanted = target_names(unique.columns)
-        found = bool(live and any(sorted(k.columns) == sorted(wanted) for k in live.uniques))
-        yield pair("unique", f"({', '.join(unique.columns)})", found, True)
-    for key in source.foreign_keys:
-        wanted = target_names(key.columns)
-        found = bool(live and any(k.columns == wanted for k in live.foreign_keys))
-        planned = any(k.columns == wanted for k in plan.foreign_keys)
-        yield pair("foreign key", f"({', '.join(key.columns)}) → {key.parent.name}", found, planned)
-    for check in source.checks:
-        text = f"({check.expression})"
-        listed = [c for c in plan.columns if c.type in enums and enum_values(check.expression, c.source)]
-        if listed:
-            name, why = f"{plan.source}.{text}", f"the enum type {listed[0].type} says it"
-            yield Pair("check", name, plan.source, Standing.MISSING, text, None, why, listed[0].type)
+    def _table(self, described: Table, afresh: TablePlan, live: Table | None) -> Iterator[Pair]:
+        name = described.name.name
+        if afresh.action is Action.SKIP:
+            why = self._not_carried.table(name)
+            standing = Standing.MISSING if why else Standing.LEFT_OUT
+            shown = _summary(live) if live else None
+            if why and live:
+                standing, why = Standing.CHANGED, f"{why} The target has a table of that name, which is not compared."
+            yield Pair("table", name, name, standing, _summary(described), shown, why or "the plan leaves it out")
+            return
+        planned = self._planned.get(name)
+        if live is None:
+            made = planned.target if planned and planned.action is Action.CREATE else afresh.target
+            yield Pair(
+                "table",
+                name,
+                name,
+                Standing.MISSING,
+                _summary(described),
+                None,
+                f"the target does not have it; a migration creates it as {made}",
+                str(made),
+            )
         else:
-            yield pair("check", text, bool(live and live.checks), bool(plan.checks))
+            yield Pair("table", name, name, Standing.SAME, _summary(described), _summary(live), self._why(name, live))
+        sides = TableSides(described, afresh, planned, live, self._measure)
+        for compared in (columns, primary_key, uniques, foreign_keys, checks, indexes, sequences):
+            yield from compared(sides)
+
+    def _why(self, name: str, live: Table) -> str:
+        planned = self._planned.get(name)
+        if planned is not None and planned.action is Action.MERGE:
+            return f"it is {live.name}; a migration merges rows into it"
+        misfit = next((f for f in self._plan.findings if f.id == "TARGET-MISFIT" and f.table == name), None)
+        return f"it is {live.name}" + (f"; a migration leaves it as it is: {misfit.message}" if misfit else "")
+
+    def _triggers(self, table: str, ours: list[Trigger], theirs: list[Trigger]) -> Iterator[Pair]:
+        by_name = {trigger.name.lower(): trigger for trigger in theirs}
+        for trigger in ours:
+            name = f"{trigger.table.name}.{trigger.name}"
+            found = by_name.pop(trigger.name.lower(), None)
+            if found is not None:
+                why = f"the target has a trigger of that name; {UNCOMPARABLE}"
+                yield Pair("trigger", name, table, Standing.CHANGED, trigger.sql, found.sql, why)
+                continue
+            why = self._not_carried.object("TRIGGER", table, trigger.name) or "triggers are not carried"
+            yield Pair("trigger", name, table, Standing.MISSING, trigger.sql, None, why)
+        for other in by_name.values():
+            name = f"{table}.{other.name}"
+            yield Pair("trigger", name, table, Standing.EXTRA, None, other.sql, "only on the target")
+
+    def _views(self) -> Iterator[Pair]:
+        there = {view.name: view for view in self._target.views}
+        afresh = {view.source: view for view in self._reference.plan.views}
+        now = {view.source: view for view in self._plan.views}
+        schema = next((view.target.schema for view in (*self._plan.views, *afresh.values())), None)
+        for view in self._source.views:
+            name = view.name.name
+            made = afresh.get(name)
+            if made is None:
+                why = self._not_carried.object("VIEW", None, name) or "the view is not carried"
+                there_too = next(
+                    (v for v in there.values() if v.name.name == name and schema in (None, v.name.schema)), None
+                )
+                if there_too is not None:
+                    del there[there_too.name]
+                    why = f"{why} The target has a view of that name; {UNCOMPARABLE}."
+                    yield Pair("view", name, "", Standing.CHANGED, view.sql, there_too.sql, why)
+                else:
+                    yield Pair("view", name, "", Standing.MISSING, view.sql, None, why)
+                continue
+            found = there.pop(made.target, None)
+            if found is None:
+                coming = now[name].target if name in now else made.target
+                why = f"the target does not have it; a migration creates it as {coming}"
+                yield Pair("view", name, "", Standing.MISSING, view.sql, None, why, str(coming))
+            elif _same_query(self._reference.views.get(name, made.query), found):
+                yield Pair(
+                    "view", name, "", Standing.CONVERTED, view.sql, found.sql, "the translated query is the same"
+                )
+            else:
+                why = "the target's query is another one than the plan's"
+                yield Pair(
+                    "view", name, "", Standing.CHANGED, view.sql, found.sql, why, self._reference.views.get(name)
+                )
+        for other in there.values():
+            yield Pair("view", str(other.name), "", Standing.EXTRA, None, other.sql, "only on the target")
+
+    def _enums(self) -> Iterator[Pair]:
+        there = {enum.name: enum for enum in self._target.enums}
+        for enum in self._reference.plan.enums:
+            found = there.pop(enum.name, None)
+            ours, name = _labels(enum), str(enum.name)
+            if found is None:
+                coming = any(other.name == enum.name for other in self._plan.enums)
+                why = "a migration creates it" if coming else "the target does not have it"
+                yield Pair("enum", name, "", Standing.MISSING, ours, None, why, ours if coming else None)
+            elif found.labels == enum.labels:
+                yield Pair("enum", name, "", Standing.SAME, ours, ours, "the same labels in the same order")
+            else:
+                why = "its labels are other ones, or in another order"
+                yield Pair("enum", name, "", Standing.CHANGED, ours, _labels(found), why)
+        for other in there.values():
+            yield Pair("enum", str(other.name), "", Standing.EXTRA, None, _labels(other), "only on the target")
 
 
-def _declared(column: Column) -> str:
-    text = column.type or "(no type)"
-    if column.not_null:
-        text += " NOT NULL"
-    if column.identity:
-        text += " identity"
-    elif column.default is not None:
-        text += f" DEFAULT {column.default}"
-    if column.generated:
-        text += f" AS ({column.generated.expression})"
-    return text
+def _same_query(planned: str, found: View) -> bool:
+    return _one_line(planned) == _one_line(found.sql)
+
+
+def _one_line(sql: str) -> str:
+    return " ".join(sql.split()).rstrip(";")
+
+
+def _labels(enum: EnumType) -> str:
+    return ", ".join(enum.labels)
 
 
 def _summary(table: Table) -> str:
-    return f"{len(table.columns)} columns, {len(table.indexes)} indexes, {len(table.foreign_keys)} foreign keys"
+    def counted(number: int, one: str, many: str) -> str:
+        return f"{number} {one if number == 1 else many}"
+
+    return ", ".join(
+        (
+            counted(len(table.columns), "column", "columns"),
+            counted(len(table.indexes), "index", "indexes"),
+            counted(len(table.foreign_keys), "foreign key", "foreign keys"),
+        )
+    )

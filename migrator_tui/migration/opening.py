@@ -11,6 +11,7 @@ from pathlib import Path
 from migrator_tui import locations
 from migrator_tui.migration.comparing import Pair, compare
 from migrator_tui.migration.ends import Ends, Facts, Step
+from migrator_tui.migration.reference import reference
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.staging import Source
 from migrator_tui.migration.target_plan import draft_plan, needs_of
@@ -28,6 +29,8 @@ from migrator_tui.sqlite.snapshot import freeze
 
 ROUND_TRIPS = 5
 FOLDER_PREFIX = "look-"
+KEPT_DRAFTS = 3
+"""Drafts whose requests are remembered: the one on screen, and those that a person only tries."""
 
 
 class LiveBench:
@@ -40,6 +43,7 @@ class LiveBench:
         self._sha256 = sha256
         self._facts = facts
         self.connected = target
+        self._drafted: list[tuple[Plan, Request]] = []
         with connect(target) as connection:
             self._target = inspect_target(connection, [ends.scope.schema])
 
@@ -67,11 +71,17 @@ class LiveBench:
         """The plan for a scope and decisions."""
         request = Request(self._ends.source, scope, decisions)
         with connect(self.connected) as connection:
-            return draft_plan(connection, self._opened, self._sha256, request)
+            plan = draft_plan(connection, self._opened, self._sha256, request)
+        self._drafted = [*self._drafted[-KEPT_DRAFTS:], (plan, request)]
+        return plan
 
     def pairs(self, plan: Plan) -> Sequence[Pair]:
         """Both schemas side by side."""
-        return compare(self.source, self._target, plan)
+        asked = Request(self._ends.source, self._ends.scope, self._ends.decisions)
+        request = next((request for made, request in self._drafted if made is plan), asked)
+        with connect(self.connected) as connection:
+            measure = reference(connection, self._opened, plan, request)
+        return compare(self.source, self._target, plan, measure)
 
     def close(self) -> None:
         """Remove the snapshot that was looked at; the run makes its own."""
