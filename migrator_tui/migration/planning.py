@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from migrator_tui.convert import expressions
 from migrator_tui.convert.identifiers import Names
-from migrator_tui.migration import plan_columns, plan_keys, plan_onto
+from migrator_tui.migration import plan_columns, plan_keys, plan_onto, plan_virtual
 from migrator_tui.migration.plan_draft import Chooser, Drafting, Target
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
@@ -189,17 +189,19 @@ def _table(draft: Drafting, table: Table) -> TablePlan:
     override = draft.scope.tables.get(name, TableOverride())
     wanted = override.target or TableName(draft.scope.schema, draft.names.wanted(name))
     skipped = TablePlan(name, wanted, Action.SKIP, (), rows=profile.rows, bytes=profile.bytes)
-    if table.virtual or table.shadow_of:
-        why = f"a virtual table of {table.virtual}" if table.virtual else f"part of the virtual table {table.shadow_of}"
-        draft.find(Finding("TABLE-NOT-CARRIED", f"{name} is {why} and is not carried.", table=name, rows=profile.rows))
+    if not table.holds_rows:
+        plan_virtual.left_out(draft, table, profile.rows)
         return skipped
     live = draft.target.database.table(wanted)
     if override.action is Action.SKIP:
         return skipped
+    if table.virtual is not None and plan_virtual.choice(draft, table, profile) == "skip":
+        return skipped
     if live is None:
         given = wanted.name if override.target else name
         target = draft.names.relation(wanted.schema, given, "table", fixed=override.target is not None)
-        return plan_columns.new_table(draft, table, profile, target, override)
+        plan = plan_columns.new_table(draft, table, profile, target, override)
+        return plan_virtual.with_search(draft, table, plan) if table.virtual is not None else plan
     rows = draft.target.counts.get(wanted, 0)
     if override.action is not Action.MERGE:
         id, state = ("TARGET-HAS-ROWS", f"holds {rows} rows") if rows else ("TARGET-EXISTS", "is empty")

@@ -304,11 +304,42 @@ _KINDS = (
         "CREATE TRIGGER touch AFTER UPDATE ON posts …",
     ),
     Kind(
+        "TABLE-VIRTUAL",
+        Severity.WARNING,
+        "A virtual table that becomes a plain one",
+        "PostgreSQL searches texts and places with types and indexes of ordinary tables, so the rows are moved "
+        "into one. What asked the virtual table (MATCH, or a range of coordinates) asks that one in its own words.",
+        "CREATE VIRTUAL TABLE docs USING fts5(title, body)",
+        (
+            Choice("plain", "Its columns become a plain table, with the rowid as its key.", lossy=False),
+            Choice(
+                "search",
+                "The same, and a GIN index over to_tsvector of its texts, asked with @@ to_tsquery(…).",
+                lossy=False,
+            ),
+            Choice(
+                "gist",
+                "The same, and a GiST index over the box of its coordinates, asked with && box(point(…), point(…)).",
+                lossy=False,
+            ),
+            Choice("skip", "The table is left out; its rows stay behind.", lossy=True),
+        ),
+    ),
+    Kind(
+        "TABLE-SHADOW",
+        Severity.INFO,
+        "A shadow table that is left out",
+        "A virtual table keeps its index in ordinary tables, in a form that only its module reads. PostgreSQL builds "
+        "its own index of what is moved.",
+        "docs_idx, which belongs to the full-text table docs",
+    ),
+    Kind(
         "TABLE-NOT-CARRIED",
         Severity.WARNING,
         "A virtual table that is not carried",
-        "Full-text and spatial tables are built from modules that PostgreSQL does not have.",
-        "CREATE VIRTUAL TABLE docs USING fts5(body)",
+        "It holds no rows of its own (an index over another table's texts, a computed view of the file), or the module "
+        "that reads it is not at hand.",
+        "CREATE VIRTUAL TABLE docs USING fts5(body, content='posts')",
     ),
     Kind(
         "NAME-CHANGED",

@@ -202,6 +202,7 @@ class Table:
         sequence_high: SQLite only: AUTOINCREMENT's high-water mark from ``sqlite_sequence``, else None.
         virtual: Module of a virtual table (``fts5``, ``rtree`` …), else None.
         shadow_of: Name of the virtual table that owns this shadow table, else None.
+        left_out: SQLite only: why the rows of a virtual table cannot or need not be read, else None.
         row_security: Postgres only: RLS is on.
         rules: Postgres only: names of rewrite rules.
         estimated_rows: Postgres only: the planner's estimate, for a first impression, never for a check.
@@ -221,6 +222,7 @@ class Table:
     sequence_high: int | None = None
     virtual: str | None = None
     shadow_of: str | None = None
+    left_out: str | None = None
     row_security: bool = False
     rules: tuple[str, ...] = ()
     estimated_rows: int | None = None
@@ -237,6 +239,11 @@ class Table:
             if column.name == name:
                 return column
         raise KeyError(f"{self.name} has no column {name}")
+
+    @property
+    def holds_rows(self) -> bool:
+        """Its rows are its own to move: all but shadow tables and virtual tables that say why not."""
+        return self.shadow_of is None and self.left_out is None
 
     @property
     def keys(self) -> tuple[tuple[str, ...], ...]:

@@ -95,7 +95,8 @@ def create_index(index: Index, table: str) -> str:
         parts.append(text + (" DESC" if part.descending else ""))
     unique = "UNIQUE " if index.unique else ""
     where = f" WHERE {index.where}" if index.where else ""
-    return f"CREATE {unique}INDEX {quote(index.name)} ON {table} ({', '.join(parts)}){where}"
+    method = f" USING {index.method}" if index.method != "btree" else ""
+    return f"CREATE {unique}INDEX {quote(index.name)} ON {table}{method} ({', '.join(parts)}){where}"
 
 
 def add_foreign_key(table: str, key: ForeignKey, parent: str, *, validated: bool | None = None) -> str:

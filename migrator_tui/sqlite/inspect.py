@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,11 @@ from migrator_tui.model.schema import (
 )
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.sqlite.statements import ForeignKeyText, TableText, folded, index_text, table_text
+from migrator_tui.sqlite.virtual_tables import FULL_TEXT, SPATIAL, VirtualTable, option
 
 ROWID_NAMES = ("rowid", "_rowid_", "oid")
 DEFAULT_COLLATION = "BINARY"
 
-# What the modules that come with SQLite call the tables that they keep their data in.
-_SHADOWS = {
-    "fts3": ("content", "segments", "segdir", "docsize", "stat"),
-    "fts4": ("content", "segments", "segdir", "docsize", "stat"),
-    "fts5": ("data", "idx", "content", "docsize", "config"),
-    "rtree": ("node", "rowid", "parent"),
-    "rtree_i32": ("node", "rowid", "parent"),
-    "geopoly": ("node", "rowid", "parent"),
-}
 _HIDDEN_OF_VIRTUAL, _GENERATED_VIRTUAL, _GENERATED_STORED = 1, 2, 3
 
 _Row = tuple[Any, ...]
@@ -105,6 +97,16 @@ class _Reader:
         self._spelling = {folded(entry.name): entry.name for entry in tables}
         self._columns = {entry.name: self._table_info(entry.name) for entry in tables}
         self._high = self._high_water_marks()
+        self._virtual = {
+            name: VirtualTable(folded(text.virtual), text.arguments, bool(self._columns[name]))
+            for name, text in self._texts.items()
+            if text.virtual is not None
+        }
+        self._shadows = {
+            shadow: owner
+            for owner, virtual in self._virtual.items()
+            for shadow in virtual.shadows(folded(owner), self._spelling)
+        }
 
     def spelled(self, name: str) -> str:
         """A table's name as its own statement writes it; SQLite takes it in any case."""
@@ -123,6 +125,9 @@ class _Reader:
         alias = _rowid_alias(rows, key, text, listed)
         columns = tuple(_column(row, text, alias) for row in rows)
         uniques, indexes = self._indexes(listed, columns, text)
+        virtual = self._virtual.get(name)
+        if virtual is not None:
+            return _virtual_table(entry, virtual, columns)
         return Table(
             TableName("", name),
             columns,
@@ -135,8 +140,7 @@ class _Reader:
             without_rowid=text.without_rowid,
             strict=text.strict,
             sequence_high=self._high.get(folded(name)),
-            virtual=text.virtual,
-            shadow_of=self._shadow_of(name),
+            shadow_of=self._shadows.get(folded(name)),
             sql=entry.sql,
         )
 
@@ -230,12 +234,26 @@ class _Reader:
         spelling = {folded(str(row[1])): str(row[1]) for row in rows}
         return tuple(spelling.get(folded(str(name)), str(name)) for name in given)
 
-    def _shadow_of(self, name: str) -> str | None:
-        for owner, text in self._texts.items():
-            suffixes = _SHADOWS.get(folded(text.virtual or ""), ())
-            if any(folded(name) == f"{folded(owner)}_{suffix}" for suffix in suffixes):
-                return owner
-        return None
+
+def _virtual_table(entry: _Entry, virtual: VirtualTable, columns: tuple[Column, ...]) -> Table:
+    """A virtual table with the number that names its rows as its key, where SQLite shows it only when asked."""
+    key: Key | None = None
+    if virtual.module in SPATIAL and columns:
+        key = Key((columns[0].name,))
+        columns = (replace(columns[0], identity=True), *columns[1:])
+    elif virtual.module in FULL_TEXT and columns and not any(folded(c.name) == ROWID_NAMES[0] for c in columns):
+        key = Key((ROWID_NAMES[0],))
+        columns = (Column(ROWID_NAMES[0], "INTEGER", identity=True), *columns)
+        if language := option(virtual.arguments, "languageid"):
+            columns = (*columns, Column(language, "INTEGER"))
+    return Table(
+        TableName("", entry.name),
+        columns,
+        primary_key=key,
+        virtual=virtual.module,
+        left_out=virtual.why_left_out,
+        sql=entry.sql,
+    )
 
 
 def _rowid_alias(rows: Sequence[_Row], key: tuple[str, ...], text: TableText, listed: Iterable[_Row]) -> str | None:

@@ -1,8 +1,8 @@
 """How a row of a snapshot is named by one number: its rowid, or its place in the table where no rowid can be had.
 
 Rows without a rowid are numbered from 1: those of WITHOUT ROWID in order of the primary key, byte by byte, so that no
-two are equal; others, whose columns hide all names of the rowid, in the order in which they are stored. So every query
-and every library numbers them alike.
+two are equal; those of virtual tables in order of their key; others, whose columns hide all names of the rowid, in the
+order in which they are stored. So every query and every library numbers them alike.
 
 ``NOT INDEXED`` stands wherever no key is looked up: SQLite likes to walk a covering index in that index's order, and
 refuses a query as soon as it considers an index whose collation only the application has.
@@ -45,9 +45,13 @@ def located_rows(table: Table, *, by_key: bool = False) -> str:
 def _numbered(table: Table, lo: int | None, hi: int | None) -> str:
     rows = f"{quote_sqlite(table.name.name)} NOT INDEXED"
     order = ""
-    if table.without_rowid and table.primary_key is not None:  # where NOT INDEXED has no effect
-        columns = (f"{quote_sqlite(name)} COLLATE BINARY" for name in table.primary_key.columns)
-        order = f"ORDER BY {', '.join(columns)}"
+    if table.virtual is not None:  # whose rows come in the module's order, and some columns only when asked for
+        order = f"ORDER BY {quote_sqlite(table.primary_key.columns[0])}" if table.primary_key else ""
+        columns = ", ".join(quote_sqlite(column.name) for column in table.columns)
+        rows = f"(SELECT {columns} FROM {quote_sqlite(table.name.name)})"
+    elif table.without_rowid and table.primary_key is not None:  # where NOT INDEXED has no effect
+        key = (f"{quote_sqlite(name)} COLLATE BINARY" for name in table.primary_key.columns)
+        order = f"ORDER BY {', '.join(key)}"
     number = f"row_number() OVER ({order})"
     if lo is None or hi is None:
         return f"(SELECT {number} AS {LOCATOR}, * FROM {rows})"

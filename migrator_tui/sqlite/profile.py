@@ -30,7 +30,7 @@ def profile(
     on_table: Callable[[str, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> SourceProfile:
-    """Profile every table. Of virtual tables and the tables that they keep their data in, only rows are counted.
+    """Profile every table. Of tables whose rows are not their own to move, they are only counted.
 
     Args:
         chunk_bytes: Bytes of values after which a chunk ends.
@@ -113,7 +113,7 @@ def _profile_table(
 ) -> _Found:
     reader = opened.reader
     name = table.name.name
-    if table.virtual is not None or table.shadow_of is not None:
+    if not table.holds_rows:
         return _Found(TableProfile(name, _rows_if_readable(reader, table), 0, (), ()))
     rows = _rows(reader, table)
     counted = count_classes(reader, table, rows)

@@ -75,6 +75,7 @@ class TableText:
     Attributes:
         foreign_keys: In order of declaration, those of columns and those of the table in one sequence.
         virtual: Module of a virtual table, else None.
+        arguments: What a virtual table's module is told, part by part.
     """
 
     checks: tuple[Check, ...] = ()
@@ -86,6 +87,7 @@ class TableText:
     without_rowid: bool = False
     strict: bool = False
     virtual: str | None = None
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,13 @@ def table_text(sql: str) -> TableText:
     """Read a CREATE TABLE or CREATE VIRTUAL TABLE statement; what is not understood is left out."""
     nodes = _tree(sql)
     if len(nodes) > 1 and nodes[1].is_word("VIRTUAL"):
-        module = next((nodes[i + 1] for i, n in enumerate(nodes[:-1]) if n.is_word("USING")), None)
-        return TableText(virtual=module.as_name if module else "")
+        at = next((i for i, node in enumerate(nodes[:-1]) if node.is_word("USING")), None)
+        if at is None:
+            return TableText(virtual="")
+        told = nodes[at + 2].inner if len(nodes) > at + 2 else ()
+        return TableText(
+            virtual=nodes[at + 1].as_name, arguments=tuple(_text(sql, [*item]) for item in _split(told) if item)
+        )
     body = next((i for i, node in enumerate(nodes) if node.kind == "group"), None)
     if body is None:
         return TableText()

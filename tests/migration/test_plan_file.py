@@ -19,7 +19,7 @@ from tests.migration.running import Connection, Engine, decided, rows, succeeded
 SOURCE = """
 CREATE TABLE "odd [name]*" (id INTEGER PRIMARY KEY, v TEXT, "a.b" TEXT);
 CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, legacy TEXT, role TEXT CHECK (role IN ('a', 'b')), m);
-CREATE VIRTUAL TABLE docs USING fts5(body);
+CREATE VIRTUAL TABLE docs USING fts5(body, content='');
 INSERT INTO "odd [name]*" VALUES (1, 'x', 'y');
 INSERT INTO users VALUES (1, 'a@x', 'old', 'a', 1), (2, 'b@x', NULL, 'b', 'two');
 """

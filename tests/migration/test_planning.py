@@ -188,14 +188,14 @@ def test_two_tables_cannot_become_one(planned: MakePlan) -> None:
     assert caught.value.id == "PLAN-SAME-NAME"
 
 
-def test_virtual_tables_and_triggers_are_reported_and_left(planned: MakePlan) -> None:
+def test_shadow_tables_and_triggers_are_reported_and_left(planned: MakePlan) -> None:
     plan = planned(
         "CREATE VIRTUAL TABLE docs USING fts5(body); CREATE TABLE t (id INTEGER PRIMARY KEY);"
         "CREATE TRIGGER touch AFTER INSERT ON t BEGIN SELECT 1; END;"
     )
 
-    assert [t.source for t in plan.moved] == ["t"]
-    assert {f.table for f in of(plan, "TABLE-NOT-CARRIED")} >= {"docs"}
+    assert [t.source for t in plan.moved] == ["docs", "t"]
+    assert {f.table for f in of(plan, "TABLE-SHADOW")} >= {"docs_data", "docs_content"}
     assert [f.object for f in of(plan, "TRIGGER-NOT-CARRIED")] == ["touch"]
 
 

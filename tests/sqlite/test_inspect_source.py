@@ -233,7 +233,7 @@ def test_virtual_tables_and_what_they_keep_are_told_apart(make: Make, read_schem
         make("CREATE VIRTUAL TABLE docs USING fts5(title, body); CREATE TABLE docs_data2 (a); CREATE TABLE docs_x (a);")
     )
     assert table("docs").virtual == "fts5"
-    assert [column.name for column in table("docs").columns] == ["title", "body"]
+    assert [column.name for column in table("docs").columns] == ["rowid", "title", "body"]
     shadows = {found.name.name for found in database.tables if found.shadow_of == "docs"}
     assert shadows == {"docs_data", "docs_idx", "docs_content", "docs_docsize", "docs_config"}
 
