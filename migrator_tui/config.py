@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from migrator_tui import yaml_lines
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import UsageError
-from migrator_tui.model.plan import NamePolicy, Scope, TableOverride
+from migrator_tui.model.plan import FillText, NamePolicy, Scope, TableOverride, fill_of
 from migrator_tui.model.schema import TableName
 
 FILE_NAME = "config.yaml"
@@ -72,6 +72,16 @@ FilePath = Annotated[Path, BeforeValidator(_path)]
 
 class _Keys(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+def _fill(value: object) -> object:
+    try:
+        return fill_of(value)
+    except ValueError as error:
+        raise ValueError(f"{error}.") from error
+
+
+Fill = Annotated[str | FillText, BeforeValidator(_fill)]
 
 
 class SourceKeys(_Keys):
@@ -135,6 +145,7 @@ class Profile(_Keys):
     target: TargetKeys
     tables: TablesKeys = Field(default_factory=TablesKeys)
     columns: dict[str, dict[str, Text | None]] = Field(default_factory=dict)
+    fill: dict[str, dict[str, Fill]] = Field(default_factory=dict)
     users: UsersKeys | None = None
     files: list[FilesKeys] = Field(default_factory=list)
     exposure: dict[str, ExposureKeys] = Field(default_factory=dict)
@@ -373,14 +384,14 @@ def unused(settings: Settings) -> tuple[str, ...]:
 def scope_of(profile: Profile, tables: tuple[str, ...] = (), names: NamePolicy | None = None) -> Scope:
     """The profile's tables and columns in the plan's words; ``tables`` replaces its include and exclude."""
     overrides: dict[str, TableOverride] = {}
-    for source in dict.fromkeys((*profile.tables.rename, *profile.columns)):
+    for source in dict.fromkeys((*profile.tables.rename, *profile.columns, *profile.fill)):
         renamed = profile.tables.rename.get(source)
         columns: dict[str, tuple[str | None, str | None, str | None] | None] = {
             column: None if name is None else (name, None, None)
             for column, name in profile.columns.get(source, {}).items()
         }
         target = TableName.parse(renamed, profile.target_schema) if renamed else None
-        overrides[source] = TableOverride(target=target, columns=columns)
+        overrides[source] = TableOverride(target=target, columns=columns, fill=profile.fill.get(source, {}))
     return Scope(
         include=tables or tuple(profile.tables.include),
         exclude=() if tables else tuple(profile.tables.exclude),

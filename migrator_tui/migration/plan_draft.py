@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from migrator_tui.convert.identifiers import Names
+from migrator_tui.migration.plan_matching import Match
 from migrator_tui.model.decisions import Decisions, decide
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Scope
@@ -40,11 +41,13 @@ class Target:
 
     Attributes:
         counts: Rows of tables that exist, exact.
+        alike: Source table without a namesake → the table that looks like it.
     """
 
     identity: str
     database: Database
     counts: Mapping[TableName, int] = field(default_factory=dict)
+    alike: Mapping[str, Match] = field(default_factory=dict)
 
 
 @dataclass

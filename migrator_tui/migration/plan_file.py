@@ -17,11 +17,12 @@ from migrator_tui.convert import codecs
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import CATALOGUE, Finding
-from migrator_tui.model.plan import Action, NamePolicy, Plan, Scope, TableOverride
+from migrator_tui.model.plan import Action, NamePolicy, Plan, Scope, TableOverride, fill_of
 from migrator_tui.model.schema import TableName
 
 HEADER = """\
 # A plan of migrator-tui. Names, types, codecs and actions may be edited; a column set to null is left behind.
+# `fill` of a table that is merged gives the target's own columns a value: `fill: {tenant: "'acme'"}`, a SQL expression.
 # `migrator-tui migrate --plan FILE` replays it. `ddl` and `estimate` are for reading and follow from the rest.
 """
 
@@ -41,6 +42,7 @@ class _Table(_Strict):
     action: Action = Action.CREATE
     rows: int | None = None
     columns: dict[str, _Column | None] = Field(default_factory=dict)
+    fill: dict[str, Any] = Field(default_factory=dict)
 
 
 class _Source(_Strict):
@@ -92,6 +94,7 @@ def render(plan: Plan) -> str:
                 "columns": {c.source: {"target": c.target, "type": c.type, "codec": c.codec} for c in table.columns}
                 | dict.fromkeys(table.left_behind),
             }
+            | ({"fill": {fill.target: fill.expression for fill in table.fills}} if table.fills else {})
             for table in plan.tables
         },
         "findings": [_finding(finding) for finding in plan.findings],
@@ -169,7 +172,15 @@ def _override(path: Path, source: str, table: _Table) -> TableOverride:
                 "See docs/architecture.md.",
             )
         columns[name] = (column.target, column.type, column.codec) if column else None
-    return TableOverride(TableName.parse(table.target), table.action, columns)
+    fill = {}
+    for name, value in table.fill.items():
+        try:
+            fill[name] = fill_of(value)
+        except ValueError as error:
+            raise UsageError(
+                "PLAN-FILE", f"{path}: {source}.fill.{name}: {error}.", "Write a text as {value: text}."
+            ) from error
+    return TableOverride(TableName.parse(table.target), table.action, columns, fill)
 
 
 def _literal(name: str) -> str:

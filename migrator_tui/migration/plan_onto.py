@@ -2,66 +2,70 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from migrator_tui.convert import codecs, given_types
+from migrator_tui.convert.fills import as_sql
 from migrator_tui.migration.plan_columns import row_rules
 from migrator_tui.migration.plan_draft import Drafting
+from migrator_tui.migration.plan_matching import column_match
+from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
-from migrator_tui.model.plan import Action, ColumnPlan, RowRule, TableOverride, TablePlan
+from migrator_tui.model.plan import Action, ColumnPlan, Fill, RowRule, TableOverride, TablePlan
 from migrator_tui.model.profile import ColumnProfile, TableProfile
-from migrator_tui.model.schema import Table
+from migrator_tui.model.schema import Column, Table
+
+
+@dataclass
+class _Columns:
+    """What becomes of the source's columns.
+
+    Attributes:
+        unplaced: Column → why the live table has no place for it.
+    """
+
+    planned: list[ColumnPlan] = field(default_factory=list)
+    left_behind: list[str] = field(default_factory=list)
+    rules: list[RowRule] = field(default_factory=list)
+    unplaced: dict[str, str] = field(default_factory=dict)
 
 
 def merged_table(
     draft: Drafting, table: Table, profile: TableProfile, live: Table, override: TableOverride
 ) -> TablePlan | None:
-    """The plan of a merge, or None where the live table cannot take the rows and the table is left out."""
+    """The plan of a merge, or None where the live table cannot take the rows and the table is left out.
+
+    Raises:
+        UsageError: What a person wrote of the table's columns does not fit the live table.
+    """
     name = table.name.name
-    columns: list[ColumnPlan] = []
-    left_behind: list[str] = []
-    rules: list[RowRule] = []
-    misfits: list[str] = []
-    for column in table.columns:
-        fixed = override.columns.get(column.name, (None, None, None))
-        if fixed is None or (column.generated and column.name not in override.columns):
-            left_behind.append(column.name)
-            continue
-        wanted = fixed[0] or column.name
-        other = next((c for c in live.columns if c.name == wanted), None)
-        other = other or next((c for c in live.columns if c.name.lower() == wanted.lower()), None)
-        if other is None or other.generated:
-            misfits.append(f"its column {column.name} has no counterpart")
-            continue
-        found = next((c for c in profile.columns if c.name == column.name), ColumnProfile(column.name))
-        typed = given_types.onto(name, column, found, other, draft.chooser.choice)
-        if typed.misfit:
-            misfits.append(typed.misfit)
-            continue
-        for finding in typed.findings:
-            draft.find(finding)
-        rules += row_rules(column, typed)
-        codec = fixed[2] if fixed[2] and codecs.exists(fixed[2]) else typed.codec
-        columns.append(ColumnPlan(column.name, other.name, other.type, codec, not_null=other.not_null))
-    given = {c.target for c in columns}
+    columns = _columns(draft, table, profile, live, override)
+    given = {c.target for c in columns.planned}
+    fills = _fills(name, live, override, given)
+    given |= {fill.target for fill in fills}
     filled_by_itself = {c.name for c in live.columns if c.default is not None or c.identity or c.generated}
-    misfits += [
-        f"the target's column {other.name} is NOT NULL, has no default and gets no value"
-        for other in live.columns
-        if other.not_null and other.name not in given | filled_by_itself
-    ]
-    key = _match_key(live, given)
+    missing = [c.name for c in live.columns if c.not_null and c.name not in given | filled_by_itself]
+    misfits = [f"the target's column {c} is NOT NULL, has no default and gets no value" for c in missing]
+    key = next((key for key in live.keys if set(key) <= given), ())
     if not key:
         misfits.append("no primary or unique key of the target is filled by the source, so rows cannot be paired")
-    if misfits:
-        message = f"{live.name} cannot take the rows of {name}: {'; '.join(misfits)}."
-        draft.find(Finding("TARGET-MISFIT", message, table=name, rows=profile.rows, choices=("skip",)))
-        return None
+    if misfits or columns.unplaced:
+        said = "; ".join((*columns.unplaced.values(), *misfits))
+        message = f"{live.name} cannot take the rows of {name}: {said}."
+        if missing:
+            message += f" A value for {missing[0]} is given under `fill` of {name} in the plan or the configuration."
+        choices = ("skip",) if misfits else ("skip", "leave")
+        finding = Finding("TARGET-MISFIT", message, table=name, rows=profile.rows, choices=choices)
+        if draft.find(finding) != "leave":
+            return None
+        columns.left_behind += columns.unplaced
     _effects(draft, name, live)
     return TablePlan(
         source=name,
         target=live.name,
         action=Action.MERGE,
-        columns=tuple(columns),
-        left_behind=tuple(left_behind),
+        columns=tuple(columns.planned),
+        left_behind=tuple(columns.left_behind),
         match_key=key,
         locator=table.locator,
         order_by=table.primary_key.columns if table.primary_key else (),
@@ -69,12 +73,115 @@ def merged_table(
         bytes=profile.bytes,
         primary_key=live.primary_key,
         uniques=live.uniques,
-        row_rules=tuple(rules),
+        row_rules=tuple(columns.rules),
+        fills=fills,
     )
 
 
-def _match_key(live: Table, given: set[str]) -> tuple[str, ...]:
-    return next((key for key in live.keys if set(key) <= given), ())
+def _columns(draft: Drafting, table: Table, profile: TableProfile, live: Table, override: TableOverride) -> _Columns:
+    name = table.name.name
+    made = _Columns()
+    counterparts = _counterparts(draft, table, live, override, made.unplaced)
+    for column in table.columns:
+        other = counterparts.get(column.name)
+        if column.name in made.unplaced:
+            continue
+        if other is None:
+            made.left_behind.append(column.name)
+            continue
+        fixed = override.columns.get(column.name) or (None, None, None)
+        found = next((c for c in profile.columns if c.name == column.name), ColumnProfile(column.name))
+        typed = given_types.onto(name, column, found, other, draft.chooser.choice)
+        if typed.misfit:
+            made.unplaced[column.name] = typed.misfit
+            continue
+        for finding in typed.findings:
+            draft.find(finding)
+        made.rules += row_rules(column, typed)
+        codec = fixed[2] if fixed[2] and codecs.exists(fixed[2]) else typed.codec
+        made.planned.append(ColumnPlan(column.name, other.name, other.type, codec, not_null=other.not_null))
+    return made
+
+
+def _counterparts(
+    draft: Drafting, table: Table, live: Table, override: TableOverride, unplaced: dict[str, str]
+) -> dict[str, Column]:
+    """Source column → live column: by what a person wrote, by name, by name in another case, else as proposed.
+
+    Raises:
+        UsageError: ``PLAN-SAME-COLUMN``: a person sends two columns into one.
+    """
+    name = table.name.name
+    there = {column.name: column for column in live.columns}
+    found: dict[str, Column] = {}
+    waiting: list[str] = []
+    for column in table.columns:
+        fixed = override.columns.get(column.name, (None, None, None))
+        if fixed is None or (column.generated and column.name not in override.columns):
+            continue
+        if fixed[0] is None:
+            waiting.append(column.name)
+            continue
+        other = there.get(fixed[0]) or next((c for c in live.columns if c.name.lower() == fixed[0].lower()), None)
+        if other is None or other.generated:
+            unplaced[column.name] = f"its column {column.name} has no counterpart named {fixed[0]}"
+        elif other in found.values():
+            first = next(source for source, taken in found.items() if taken is other)
+            raise UsageError(
+                "PLAN-SAME-COLUMN",
+                f"{name}: {first} and {column.name} are both to become {live.name}.{other.name}.",
+                "Give one of them another name in the plan or the configuration, or leave it behind with null.",
+            )
+        else:
+            found[column.name] = other
+
+    def free() -> list[Column]:
+        return [column for column in live.columns if column not in found.values() and not column.generated]
+
+    for fold in (str, str.lower):
+        for column_name in list(waiting):
+            if other := next((c for c in free() if fold(c.name) == fold(column_name)), None):
+                found[column_name] = other
+                waiting.remove(column_name)
+    left = [column.name for column in free()]
+    for column_name in waiting:
+        proposed = column_match(column_name, left)
+        # Where two columns look like one, nothing says which of them it is.
+        if proposed is None or column_match(proposed, waiting) is None:
+            unplaced[column_name] = f"its column {column_name} has no counterpart"
+            continue
+        message = f"{name}.{column_name} has no namesake in {live.name}, where {proposed} is named alike."
+        finding = Finding("COLUMN-MATCH", message, table=name, column=column_name, choices=("map", "leave"))
+        if draft.find(finding) == "map":
+            found[column_name] = there[proposed]
+    return found
+
+
+def _fills(name: str, live: Table, override: TableOverride, given: set[str]) -> tuple[Fill, ...]:
+    """What a person gave for columns that only the target has.
+
+    Raises:
+        UsageError: ``PLAN-FILL``: there is no such column, it is filled otherwise, or the value is no expression.
+    """
+    fills = []
+    for wanted, value in override.fill.items():
+        column = next((c for c in live.columns if c.name == wanted), None)
+        column = column or next((c for c in live.columns if c.name.lower() == wanted.lower()), None)
+        problem = ""
+        if column is None:
+            problem = f"{live.name} has no column {wanted}"
+        elif column.generated:
+            problem = f"{live.name}.{column.name} is computed by the target"
+        elif column.name in given:
+            problem = f"{live.name}.{column.name} is filled by a column of the source"
+        else:
+            try:
+                fills.append(Fill(column.name, as_sql(value), column.type, column.not_null))
+            except ValueError as error:
+                problem = str(error)
+        if problem:
+            raise UsageError("PLAN-FILL", f"{name}: fill.{wanted}: {problem}.", f"Correct it under `fill` of {name}.")
+    return tuple(fills)
 
 
 def _effects(draft: Drafting, name: str, live: Table) -> None:

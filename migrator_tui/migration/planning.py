@@ -192,18 +192,35 @@ def _table(draft: Drafting, table: Table) -> TablePlan:
     if not table.holds_rows:
         plan_virtual.left_out(draft, table, profile.rows)
         return skipped
-    live = draft.target.database.table(wanted)
     if override.action is Action.SKIP:
         return skipped
     if table.virtual is not None and plan_virtual.choice(draft, table, profile) == "skip":
         return skipped
+    live = draft.target.database.table(wanted)
+    asked = override.action is Action.MERGE
+    if live is None and override.target is None and not asked and (alike := draft.target.alike.get(name)):
+        rows = draft.target.counts.get(alike.table, 0)
+        message = f"{name} has no namesake on the target, but {alike.table} ({rows:,} rows) looks like it: {alike.why}."
+        if alike.others:
+            message += f" So do {', '.join(map(str, alike.others))}."
+        finding = Finding("TARGET-MATCH", message, table=name, choices=("create", "merge"))
+        if draft.find(finding) == "merge":
+            wanted, asked = alike.table, True
+            live = draft.target.database.table(wanted)
+            skipped = replace(skipped, target=wanted)
     if live is None:
+        if override.fill:
+            raise UsageError(
+                "PLAN-FILL",
+                f"{name}: fill.{next(iter(override.fill))}: {wanted} is made anew and has the source's columns alone.",
+                f"Give {name} the name of a table that is there, or leave `fill` out.",
+            )
         given = wanted.name if override.target else name
         target = draft.names.relation(wanted.schema, given, "table", fixed=override.target is not None)
         plan = plan_columns.new_table(draft, table, profile, target, override)
         return plan_virtual.with_search(draft, table, plan) if table.virtual is not None else plan
     rows = draft.target.counts.get(wanted, 0)
-    if override.action is not Action.MERGE:
+    if not asked:
         id, state = ("TARGET-HAS-ROWS", f"holds {rows} rows") if rows else ("TARGET-EXISTS", "is empty")
         message = f"{wanted} exists on the target and {state}."
         finding = Finding(id, message, table=name, rows=rows, choices=("merge", "skip"))

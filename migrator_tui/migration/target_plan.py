@@ -10,6 +10,7 @@ from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration import planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
+from migrator_tui.migration.plan_matching import match
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.errors import DecisionsNeeded, TargetError, UsageError
@@ -19,6 +20,7 @@ from migrator_tui.postgres.inspect import exact_counts, server_identity
 from migrator_tui.postgres.inspect import inspect as inspect_target
 from migrator_tui.postgres.privileges import Needs, probe
 from migrator_tui.postgres.prove import prove
+from migrator_tui.postgres.prove_fills import prove_fills
 
 
 def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str, request: Request) -> Plan:
@@ -33,9 +35,16 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
         for table in source.database.tables
     }
     there = [table.name for table in database.tables if table.name in wanted]
-    target = Target(server_identity(connection), database, exact_counts(connection, there))
+    alike = {
+        table.name.name: found
+        for table in source.database.tables
+        if (found := match(table, scope.schema, database, there)) is not None and not (table.virtual or table.shadow_of)
+    }
+    counted = dict.fromkeys([*there, *(found.table for found in alike.values())])
+    target = Target(server_identity(connection), database, exact_counts(connection, counted), alike)
     chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
     plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
+    prove_fills(connection, plan)
     created = [table for table in plan.moved if table.action is Action.CREATE]
     refused = prove(connection, created, plan.views, plan.enums)
     bad_types = [item for item in refused if item.object == "type"]

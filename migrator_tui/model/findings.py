@@ -383,7 +383,33 @@ _KINDS = (
         "A column has no counterpart, a required column of the target gets no value, or there is no key to pair "
         "rows by.",
         "public.users has a NOT NULL column tenant without default",
-        (Choice("skip", "The table is left out; its rows stay behind.", lossy=True),),
+        (
+            Choice("skip", "The table is left out; its rows stay behind.", lossy=True),
+            Choice("leave", "The columns that have no place are left behind; the rows are moved.", lossy=True),
+        ),
+    ),
+    Kind(
+        "TARGET-MATCH",
+        Severity.WARNING,
+        "A table of the target under another name looks like this one",
+        "Names that differ in case, separators or plural, or the same columns, may mean the same table. Nothing is "
+        "taken on a guess.",
+        "UserAccounts in SQLite, and public.user_account on the target",
+        (
+            Choice("create", "A new table is made; the other one is left alone.", lossy=False),
+            Choice("merge", "The rows are added to the table that is there; conflicts are resolved.", lossy=False),
+        ),
+    ),
+    Kind(
+        "COLUMN-MATCH",
+        Severity.WARNING,
+        "A column of the target under another name looks like this one",
+        "The names differ only in case and separators. Each value is proved to survive in the target's type.",
+        "users.userName in SQLite, and user_name in the table that is there",
+        (
+            Choice("map", "The values go into the target's column.", lossy=False),
+            Choice("leave", "The column is left behind.", lossy=True),
+        ),
     ),
     Kind(
         "TARGET-TRIGGERS",

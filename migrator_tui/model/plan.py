@@ -68,6 +68,45 @@ class RowRule:
 
 
 @dataclass(frozen=True, slots=True)
+class FillText:
+    """A text as it is, where a text alone would be a SQL expression."""
+
+    value: str
+
+
+def fill_of(value: object) -> str | FillText:
+    """What a file says of a column that only the target has: a SQL expression, a number or truth value, a text.
+
+    Raises:
+        ValueError: It is none of these; says what was expected.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    if isinstance(value, FillText):
+        return value
+    if isinstance(value, Mapping) and set(value) == {"value"} and isinstance(value["value"], str):
+        return FillText(value["value"])
+    raise ValueError("expected a SQL expression, a number, true or false, or {value: text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A value for a column that only the target has, given to every row that is added.
+
+    Attributes:
+        expression: SQL as a person wrote it; it may read the target names of moved columns.
+        type: The column's type.
+    """
+
+    target: str
+    expression: str
+    type: str
+    not_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TablePlan:
     """One table on its way. Keys, checks and indexes carry target names and Postgres expressions.
 
@@ -77,6 +116,7 @@ class TablePlan:
         locator: How the source's rows are numbered (:attr:`Table.locator`).
         order_by: Source key columns, for tables whose rows are numbered in key order.
         rows, bytes: From the profile.
+        fills: Values for columns that only the target has; only for ``merge``.
     """
 
     source: str
@@ -95,6 +135,7 @@ class TablePlan:
     checks: tuple[Check, ...] = ()
     indexes: tuple[Index, ...] = ()
     row_rules: tuple[RowRule, ...] = ()
+    fills: tuple[Fill, ...] = ()
 
     @property
     def moved_columns(self) -> tuple[ColumnPlan, ...]:
@@ -118,11 +159,13 @@ class TableOverride:
     Attributes:
         columns: Source column → (target name, type, codec), each None where it is left to the program; the whole
             entry None where the column is left behind.
+        fill: Column that only the target has → SQL expression, or a text, for the rows that are added.
     """
 
     target: TableName | None = None
     action: Action | None = None
     columns: Mapping[str, tuple[str | None, str | None, str | None] | None] = field(default_factory=dict)
+    fill: Mapping[str, str | FillText] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ staging schema: what it met, and the hash of the live row that was met, so that 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, LiteralString
@@ -15,7 +16,7 @@ import psycopg
 
 from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.decisions import ConflictChoice, Decisions, OnConflict
-from migrator_tui.model.plan import TablePlan
+from migrator_tui.model.plan import Fill, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import locator_name, staged_name
 from migrator_tui.postgres.ledger import Fence
@@ -79,6 +80,22 @@ def texts_of(alias: str, columns: Sequence[str]) -> str:
     return f"jsonb_object(ARRAY[{names}]::text[], ARRAY[{values}]::text[])"
 
 
+def filled_rows(staged: str, fills: Sequence[Fill]) -> str:
+    """Staged rows with the values of columns that only the target has, as what FROM takes.
+
+    Length and precision are left out of the cast, which would cut silently; writing the row is held to them.
+    """
+    if not fills:
+        return staged
+    listed = ", ".join(f"({fill.expression}\n)::{_unbounded(fill.type)} AS {quote(fill.target)}" for fill in fills)
+    return f"(SELECT x.*, {listed} FROM {staged} x)"
+
+
+def _unbounded(kind: str) -> str:
+    plain = re.sub(r"\([\d, ]+\)", "", kind)
+    return {"character": "bpchar", "bit": '"bit"'}.get(plain, plain)
+
+
 def sql(text: str) -> LiteralString:
     """SQL that was put together from quoted identifiers; psycopg asks for a literal."""
     return text
@@ -99,7 +116,7 @@ class Merge:
     def __init__(self, table: TablePlan, schema: str, uniques: Sequence[tuple[str, ...]]) -> None:
         """``uniques``: the live table's unique keys, the match key left out."""
         self.table = table
-        self.staged = f"{quote(schema)}.{quote(staged_name(table))}"
+        self.staged = filled_rows(f"{quote(schema)}.{quote(staged_name(table))}", table.fills)
         self.locator = quote(locator_name(table))
         digest = hashlib.sha256(table.source.encode()).hexdigest()[:10]
         self.state = f"{quote(schema)}.{quote(f'_mt_state_{digest}')}"
@@ -107,7 +124,9 @@ class Merge:
         self.columns = tuple(column.target for column in table.moved_columns)
         self.values = tuple(column for column in self.columns if column not in table.match_key)
         self.uniques = tuple(
-            key for key in uniques if set(key) != set(table.match_key) and set(key) <= set(self.columns)
+            key
+            for key in uniques
+            if set(key) != set(table.match_key) and set(key) <= {*self.columns, *(f.target for f in table.fills)}
         )
 
     def _paired(self, left: str, right: str) -> str:
@@ -294,8 +313,9 @@ class Merge:
         Args:
             left_behind: The rows of :meth:`left_behind`, whole.
         """
-        columns = ", ".join(map(quote, self.columns))
-        chosen = ", ".join(f"s.{quote(c)}" for c in self.columns)
+        written = (*self.columns, *(fill.target for fill in self.table.fills))
+        columns = ", ".join(map(quote, written))
+        chosen = ", ".join(f"s.{quote(c)}" for c in written)
         journal = "INSERT INTO migrator.undo (run, tbl, key, op, before, after_hash)"
         # As literals: beside parameters, a percent sign in a name would be read as one.
         run, tbl = quote_literal(fence.run), quote_literal(str(self.table.target))

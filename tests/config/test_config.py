@@ -13,7 +13,7 @@ from migrator_tui import config, yaml_lines
 from migrator_tui.config import Flags, choose_profile, find, load, resolve, url_problem
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import ExitCode, UsageError
-from migrator_tui.model.plan import TableOverride
+from migrator_tui.model.plan import FillText, TableOverride
 from migrator_tui.model.schema import TableName
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -398,3 +398,25 @@ def test_what_is_written_is_read_back_the_same(value: Any) -> None:
 def test_no_text_whatever_is_a_configuration_or_ends_in_a_traceback(text: str) -> None:
     with pytest.raises(UsageError, match=r"^x, line "):
         yaml_lines.check(yaml_lines.parse(text, "x", "X"), config.ConfigKeys)
+
+
+def test_values_for_columns_of_the_target_are_expressions_numbers_or_texts(written: Any) -> None:
+    fill = """{tenant: "'acme'", rank: 3, ok: true, note: {value: "it's"}}"""
+    path = written(
+        "profiles:\n  p:\n    source: {sqlite: a.db}\n    target: {database: embedded}\n    names: snake_case\n"
+        f"    fill:\n      users: {fill}\n"
+    )
+    scope = config.scope_of(config.load(path).profile())
+    assert scope.names == "snake_case"
+    assert scope.tables["users"].fill == {"tenant": "'acme'", "rank": "3", "ok": "true", "note": FillText("it's")}
+
+
+def test_a_value_for_a_column_of_the_target_that_is_a_list_is_refused_by_line(written: Any) -> None:
+    error = refused(
+        written(
+            "profiles:\n  p:\n    source: {sqlite: a.db}\n    target: {database: embedded}\n"
+            "    fill:\n      users:\n        tenant: [1]\n"
+        )
+    )
+    assert "line 7" in str(error)
+    assert "SQL expression" in str(error)
