@@ -132,7 +132,8 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
     translated = expressions.default(column.default, planned.type)
     if translated.sql is None:
         message = f"{plan.source}.{column.name}: the default {column.default} is not carried: {translated.why}."
-        draft.find(Finding("DEFAULT-NOT-CARRIED", message, table=plan.source, column=column.name))
+        original = (column.default,)
+        draft.find(Finding("DEFAULT-NOT-CARRIED", message, table=plan.source, column=column.name, samples=original))
         return planned
     return replace(planned, default=translated.sql)
 
@@ -144,7 +145,8 @@ def _generated(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPl
     if translated.sql is None or planned.codec not in ("text", "integer", "real", "real-numeric"):
         why = translated.why or "its type was changed"
         message = f"{plan.source}.{column.name} becomes a plain column: {why}."
-        draft.find(Finding("GENERATED-NOT-CARRIED", message, table=plan.source, column=column.name))
+        original = (column.generated.expression,)
+        draft.find(Finding("GENERATED-NOT-CARRIED", message, table=plan.source, column=column.name, samples=original))
         return planned
     return replace(planned, generated=Generated(translated.sql, True), not_null=False)
 
@@ -234,7 +236,8 @@ def _checks(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Check, ...]
         label = check.name or f"{plan.target.name}_check{number}"
         if translated.sql is None:
             message = f"{plan.source}: CHECK ({check.expression}) is not carried: {translated.why}."
-            draft.find(Finding("CHECK-NOT-CARRIED", message, table=plan.source, object=label))
+            original = (check.expression,)
+            draft.find(Finding("CHECK-NOT-CARRIED", message, table=plan.source, object=label, samples=original))
             continue
         carried.append(Check(translated.sql, draft.names.constraint(plan.target, label)))
     return tuple(carried)

@@ -50,7 +50,8 @@ def make_plan(
     views = _views(draft, tables)
     for trigger in source.triggers:
         message = f"The trigger {trigger.name} on {trigger.table} is not carried."
-        draft.find(Finding("TRIGGER-NOT-CARRIED", message, table=trigger.table.name, object=trigger.name))
+        finding = Finding("TRIGGER-NOT-CARRIED", message, table=trigger.table.name, object=trigger.name)
+        draft.find(replace(finding, samples=(trigger.sql,)))
     for change in draft.names.changes:
         message = f"The {change.kind} {change.old!r} is named {change.new!r} on the target."
         draft.find(
@@ -80,8 +81,8 @@ def finished(plan: Plan) -> Plan:
     )
 
 
-def without_refused(plan: Plan, refused: list[Refused]) -> Plan:
-    """The plan without what the target refused, each with a finding."""
+def without_refused(plan: Plan, refused: list[Refused], source: Database) -> Plan:
+    """The plan without what the target refused, each with a finding that has the source's own text."""
     findings = list(plan.findings)
     tables = {table.target: table for table in plan.tables}
     views = list(plan.views)
@@ -102,12 +103,26 @@ def without_refused(plan: Plan, refused: list[Refused]) -> Plan:
                 table=table.source if table else None,
                 column=item.name if item.object in ("default", "generated") else None,
                 object=None if item.object in ("default", "generated") else item.name,
+                samples=_original(source, table, item),
             )
         )
     changed = replace(
         plan, tables=tuple(tables[t.target] for t in plan.tables), views=tuple(views), findings=tuple(findings)
     )
     return finished(changed)
+
+
+def _original(source: Database, plan: TablePlan | None, refused: Refused) -> tuple[str, ...]:
+    """What the source says of the object that was refused."""
+    if plan is None:
+        return tuple(view.sql for view in source.views if view.name.name == refused.name)
+    table = source.table(TableName("", plan.source))
+    own = {column.target: column.source for column in plan.columns}
+    if table is None or refused.object not in ("default", "generated"):
+        return tuple(index.sql for index in plan.indexes if index.name == refused.name and index.sql)
+    column = table.column(own[refused.name])
+    text = column.generated.expression if column.generated else column.default
+    return (text,) if text else ()
 
 
 def _distinct(tables: list[TablePlan]) -> None:

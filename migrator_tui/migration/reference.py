@@ -111,7 +111,7 @@ def _afresh(
             raise
         refused = []
     refused = [item for item in refused if item.object != "type"]
-    return planning.without_refused(made, refused) if refused else made
+    return planning.without_refused(made, refused, source.database) if refused else made
 
 
 def _without_actions(request: Request) -> Request:

@@ -55,7 +55,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
             f"{first.table}.{first.name}: the target refuses the planned type: {first.error}.",
             "Edit the plan.",
         )
-    return with_examples(planning.without_refused(plan, refused) if refused else plan, source)
+    return with_examples(planning.without_refused(plan, refused, source.database) if refused else plan, source)
 
 
 def require_privileges(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
