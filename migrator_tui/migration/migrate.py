@@ -20,6 +20,7 @@ from migrator_tui import locations
 from migrator_tui.migration import checking, plan_file, quarantine, report, staging
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.board import Board
+from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import refuse_fields, resolve
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
@@ -277,12 +278,13 @@ class Migration:
             counts = {source: staged for source, (staged, _) in self._staged().items()}
             # The intent stands in the trail before the effect, so that a crash between them can be read from it.
             self._audit.record("publishing", tables=len(plan.moved))
+            origin = origin_of(self._source_of(), plan, fence.run)
             for _ in range(PUBLISH_ATTEMPTS):
                 left_behind = self._conflicts_left_behind(plan)
                 try:
                     self._published = self._with_target(
                         lambda c, rows=left_behind: publish.publish(  # type: ignore[misc]
-                            c, plan, fence, counts, left_behind=rows, failpoint=self._failpoint
+                            c, plan, fence, counts, left_behind=rows, origin=origin, failpoint=self._failpoint
                         )
                     )
                     break

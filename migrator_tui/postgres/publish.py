@@ -18,12 +18,14 @@ from psycopg import errors
 
 from migrator_tui.convert.identifiers import quote, quote_name
 from migrator_tui.model.errors import MigratorError, TargetError, VerificationFailed
+from migrator_tui.model.origin import Origin
 from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import add_foreign_key, locator_name, staged_name, staging_schema
 from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
 from migrator_tui.postgres.load import QuarantinedRow
 from migrator_tui.postgres.merge import Merge, Merged, live_uniques, sql
+from migrator_tui.postgres.origins import record
 
 LOCK_TIMEOUT_MS = 3_000
 STEP = "published"
@@ -93,6 +95,7 @@ def publish(
     staged_rows: Mapping[str, int],
     *,
     left_behind: Mapping[str, Sequence[QuarantinedRow]] | None = None,
+    origin: Origin | None = None,
     failpoint: Callable[[str], None] = lambda name: None,
 ) -> Published:
     """Publish everything, or nothing.
@@ -100,6 +103,7 @@ def publish(
     Args:
         staged_rows: Source name → rows that staging committed.
         left_behind: Source name → the conflicting rows that were decided to be quarantined, whole.
+        origin: What the tables came from, kept for the way back.
         failpoint: Called with a name before each step; tests raise or kill there.
 
     Raises:
@@ -133,6 +137,8 @@ def publish(
         _raise_sequences(connection, plan)  # last: a rollback would not take it back
         published = Published(merged, created, unvalidated)
         write_step(connection, fence.run, STEP, _to_step(connection, plan, published))
+        if origin is not None:
+            record(connection, fence.run, origin)
         failpoint("publish-commit")
     return published
 

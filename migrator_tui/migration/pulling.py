@@ -1,0 +1,373 @@
+"""Pull: the target's tables into a new SQLite file, whole or not at all.
+
+One snapshot of the target is read; types, keys, checks, defaults, indexes and views come along where SQLite has them,
+and what has no place there is listed. A table that was published by this program and is still as it was gets its
+original statement and, by the codecs recorded for its columns, its original values and storage classes. Every cell is
+read back and compared before the file appears.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.convert.to_sqlite_schema import FileColumn
+from migrator_tui.migration.pull_plan import Planner, PullPlan, PullTable, drop, select_of
+from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError, VerificationFailed
+from migrator_tui.model.pull import NotCarried, Pulled, PulledTable, PullRequest, Represented
+from migrator_tui.model.schema import Database, Table, TableName
+from migrator_tui.postgres import origins
+from migrator_tui.postgres.connect import Target
+from migrator_tui.postgres.extract import Catalogue, Extract, from_clause, require_schema
+from migrator_tui.postgres.inspect import inspect
+from migrator_tui.sqlite.inspect import inspect as inspect_file
+from migrator_tui.sqlite.write import NewFile, complain, orphans
+from migrator_tui.sqlite.write_rows import TableWriter, Written
+
+EXAMPLES = 3
+_SHOWN_CHARACTERS = 60
+# Rows that a constraint would refuse today, as the original file may have had them; everything else is damage.
+_ABOUT_VALUES = re.compile(r"(NULL|TEXT|NUMERIC|non-\w+) value (missing )?(in|from) |CHECK constraint failed in ")
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """Where a pull is."""
+
+    message: str
+    rows: int = 0
+    rows_total: int = 0
+
+
+def _silent(progress: PullProgress) -> None:
+    pass
+
+
+def pull(
+    request: PullRequest,
+    target: Target,
+    *,
+    progress: Callable[[PullProgress], None] = _silent,
+    stop: threading.Event | None = None,
+) -> Pulled:
+    """Pull.
+
+    Args:
+        progress: Is told where it is, a few times a second at most.
+        stop: Ends it between two batches; nothing is left then.
+
+    Returns:
+        What is in the file, what is not, and what looks otherwise.
+
+    Raises:
+        UsageError: There is a file, or a name that the target does not have.
+        FileError: The file cannot be written (``migrator_tui.sqlite.write``).
+        TargetError: The target cannot be reached or read, or (``ConnectionLost``) went away.
+        VerificationFailed: The file does not read back as it was written.
+        Interrupted: ``stop`` was set.
+    """
+    began = time.monotonic()
+    try:
+        with NewFile(request.to, replace=request.replace) as file, Extract(target) as extract:
+            pulling = _Pulling(request, extract, file, progress, stop or threading.Event())
+            return pulling.run(target.display, began)
+    except ConnectionLost as error:
+        raise ConnectionLost(
+            error.id, error.message, "Nothing was left in the file's place. Pull again.", sqlstate=error.sqlstate
+        ) from error
+
+
+class _Pulling:
+    def __init__(
+        self,
+        request: PullRequest,
+        extract: Extract,
+        file: NewFile,
+        progress: Callable[[PullProgress], None],
+        stop: threading.Event,
+    ) -> None:
+        self._request = request
+        self._extract = extract
+        self._file = file
+        self._progress = progress
+        self._stop = stop
+        self._rows = 0
+        self._rows_total = 0
+
+    def run(self, target: str, began: float) -> Pulled:
+        self._say("reading the schema")
+        database, catalogue = self._look()
+        tables = self._chosen(database, catalogue)
+        self._extract.lock([table.name for table in tables])
+        known = origins.published(self._extract.connection)
+        plan = Planner(self._extract, database, tables, catalogue, known or ()).plan()
+        if known is None:
+            plan.notes.append(
+                "The role may not read the schema migrator, so nothing is known of the files that tables came from."
+            )
+        self._create(plan)
+        pulled = self._fill(plan, catalogue)
+        self._say("indexes and views")
+        views = self._complete(plan, database)
+        self._not_carried(plan, database, catalogue, tables)
+        size = self._file.publish()
+        return Pulled(
+            self._request.to,
+            target,
+            tuple(pulled),
+            tuple(views),
+            tuple(plan.not_carried),
+            tuple(plan.represented),
+            (),
+            tuple(plan.notes),
+            size,
+            time.monotonic() - began,
+        )
+
+    def _look(self) -> tuple[Database, Catalogue]:
+        schema = self._request.schema
+        require_schema(self._extract, schema)
+        database = inspect(self._extract.connection, (schema,))
+        return database, self._extract.catalogue(schema)
+
+    def _chosen(self, database: Database, catalogue: Catalogue) -> list[Table]:
+        tables = [table for table in database.tables if table.name.name not in catalogue.partitions]
+        if not tables:
+            raise TargetError(
+                "PULL-NO-TABLES",
+                f"The schema {self._request.schema} of the target has no tables.",
+                "Name another one with --schema, or check the target.",
+            )
+        return tables
+
+    def _create(self, plan: PullPlan) -> None:
+        with self._file.session() as connection:
+            for table in plan.tables:
+                connection.execute(table.statement)
+            for name, value in plan.pragmas.items():
+                connection.execute(f"PRAGMA {name} = {int(value)}")
+
+    def _fill(self, plan: PullPlan, catalogue: Catalogue) -> list[PulledTable]:
+        described = inspect_file(self._file.path)
+        live_rows = {table.live.name: self._count(table, catalogue) for table in plan.tables}
+        self._rows_total = sum(live_rows.values())
+        pulled = []
+        with self._file.rows() as writer:
+            for table in plan.tables:
+                began = time.monotonic()
+                made = described.table(TableName("", table.name))
+                assert made is not None, table.name
+                stored = {column.name.lower(): column.name for column in made.stored_columns}
+                columns = [column for column in table.columns if column.name.lower() in stored]
+                filler = _Filler(writer.table(made, [stored[c.name.lower()] for c in columns]), columns)
+                for batch in self._extract.stream(select_of(table, columns, catalogue)):
+                    self._check()
+                    filler.write(batch)
+                    self._rows += batch.num_rows
+                    self._say(table.name)
+                filler.finish()
+                rows = filler.written.rows
+                if rows != live_rows[table.live.name]:
+                    raise VerificationFailed(
+                        "PULL-COUNT",
+                        f"{table.live.name} has {live_rows[table.live.name]} rows, but {rows} were read.",
+                        "Nothing was left in the file's place. Pull again.",
+                    )
+                plan.represented += filler.represented(table.name)
+                pulled.append(
+                    PulledTable(
+                        str(table.live.name),
+                        table.name,
+                        live_rows[table.live.name],
+                        rows,
+                        table.origin is not None,
+                        made.locator is not None or made.without_rowid,
+                        time.monotonic() - began,
+                    )
+                )
+        return pulled
+
+    def _count(self, table: PullTable, catalogue: Catalogue) -> int:
+        ((rows,),) = self._extract.rows(f"SELECT count(*) FROM {from_clause(table.live, catalogue)}")
+        return int(rows)
+
+    def _complete(self, plan: PullPlan, database: Database) -> list[str]:
+        with self._file.session() as connection:
+            _counters(connection, plan)
+            for table in plan.tables:
+                for name, statement, note in table.indexes:
+                    said = _attempt(connection, statement)
+                    if said is not None:
+                        plan.not_carried.append(NotCarried("index", f"{table.name}.{name}", said, statement))
+                    elif note:
+                        plan.notes.append(f"{table.name}, index {name}: {note}.")
+            views = self._views(connection, plan, database)
+            for table in plan.tables:
+                for statement in table.triggers:
+                    if (said := _attempt(connection, statement)) is not None:
+                        plan.not_carried.append(NotCarried("trigger", table.name, said, statement))
+            connection.execute("COMMIT")
+            self._say("checking the file")
+            self._check_file(connection, plan)
+        return views
+
+    def _views(self, connection: sqlite3.Connection, plan: PullPlan, database: Database) -> list[str]:
+        waiting: list[tuple[str, str, str]] = []
+        for view in database.views:
+            if view.name in plan.original_views:
+                waiting.append((view.name.name, plan.original_views[view.name], view.sql))
+            else:
+                plan.not_carried.append(NotCarried("view", view.name.name, "its query is not translated", view.sql))
+        waiting += [(name, statement, statement) for name, statement in plan.views_not_on_target]
+        made: list[str] = []
+        while waiting:
+            left = []
+            for name, statement, original in waiting:
+                said = _attempt_view(connection, name, statement)
+                if said is None:
+                    made.append(name)
+                else:
+                    left.append((name, statement, original, said))
+            if len(left) == len(waiting):
+                plan.not_carried += [NotCarried("view", name, said, original) for name, _, original, said in left]
+                break
+            waiting = [(name, statement, original) for name, statement, original, _ in left]
+        return made
+
+    def _check_file(self, connection: sqlite3.Connection, plan: PullPlan) -> None:
+        found = complain(connection)
+        damage = [line for line in found if not _ABOUT_VALUES.match(line)]
+        if damage:
+            raise VerificationFailed(
+                "PULL-DAMAGED",
+                f"The file is not sound: {damage[0]}.",
+                "Nothing was left in the file's place. Check the disk, and pull again.",
+            )
+        plan.notes += [f"Rows that the file's own constraints would refuse today: {line}." for line in found]
+        for table in plan.tables:
+            missing = orphans(connection, table.name)
+            if not missing:
+                continue
+            validated = table.live.foreign_keys and all(key.validated for key in table.live.foreign_keys)
+            declared = connection.execute(
+                "SELECT count(DISTINCT id) FROM pragma_foreign_key_list(?)", (table.name,)
+            ).fetchone()[0]
+            if validated and declared == len(table.live.foreign_keys):
+                raise VerificationFailed(
+                    "PULL-REFERENCES",
+                    f"{len(missing)} rows of {table.name} refer to rows of {missing[0][0]} that are not in the file.",
+                    "Nothing was left in the file's place. Pull again.",
+                )
+            plan.notes.append(
+                f"{table.name}: {len(missing)} rows refer to rows of {missing[0][0]} that do not exist, as on the "
+                "target."
+            )
+
+    def _not_carried(self, plan: PullPlan, database: Database, catalogue: Catalogue, tables: Sequence[Table]) -> None:
+        names = {table.name for table in tables}
+        plan.not_carried += [
+            NotCarried("trigger", f"{trigger.table.name}.{trigger.name}", "a trigger calls a function", trigger.sql)
+            for trigger in database.triggers
+            if trigger.table in names
+        ]
+        plan.not_carried += [
+            NotCarried(kind, name, f"SQLite has no {_plural(kind)}", text) for kind, name, text in catalogue.others
+        ]
+
+    def _say(self, message: str) -> None:
+        self._progress(PullProgress(message, self._rows, self._rows_total))
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise Interrupted("CANCELLED", "Cancelled.", "Nothing was left in the file's place.")
+
+
+class _Filler:
+    """Turns what is read into cells, writes them, and keeps account of what looks otherwise."""
+
+    def __init__(self, writer: TableWriter, columns: Sequence[FileColumn]) -> None:
+        self._writer = writer
+        self._columns = columns
+        self._otherwise: dict[str, int] = {}
+        self._examples: dict[str, list[str]] = {}
+
+    @property
+    def written(self) -> Written:
+        return self._writer.written
+
+    def write(self, batch: Any) -> None:
+        arrays = iter(batch.columns)
+        cells = []
+        for column in self._columns:
+            read = tuple(next(arrays) for _ in column.way.select)
+            found = column.way.decode(read)
+            if found.otherwise:
+                self._otherwise[column.name] = self._otherwise.get(column.name, 0) + len(found.otherwise)
+                shown = self._examples.setdefault(column.name, [])
+                for position in found.otherwise[: EXAMPLES - len(shown)]:
+                    value = next((part[position].as_py() for part in found.parts if part[position].is_valid), None)
+                    shown.append(str(value)[:_SHOWN_CHARACTERS])
+            cells.append(found)
+        self._writer.write(cells)
+
+    def finish(self) -> None:
+        self._writer.finish()
+
+    def represented(self, table: str) -> list[Represented]:
+        found = [
+            Represented(
+                table,
+                name,
+                "new since it was published, and not of the form that its column had: as Postgres writes it",
+                count,
+                tuple(self._examples.get(name, ())),
+            )
+            for name, count in self._otherwise.items()
+        ]
+        found += [
+            Represented(table, name, "texts that the column's declared type turns into numbers", count)
+            for name, count in self.written.numbers.items()
+        ]
+        return found
+
+
+def _counters(connection: sqlite3.Connection, plan: PullPlan) -> None:
+    """High-water marks of AUTOINCREMENT, never below what a row has."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'").fetchone()
+    if not there:
+        return
+    for table in plan.tables:
+        if not table.high or not re.search(r"\bAUTOINCREMENT\b", table.statement, re.IGNORECASE):
+            continue
+        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table.name,)).fetchone()
+        if row is None:
+            connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table.name, table.high))
+        elif row[0] < table.high:
+            connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (table.high, table.name))
+
+
+def _attempt(connection: sqlite3.Connection, statement: str) -> str | None:
+    try:
+        connection.execute(statement)
+    except sqlite3.Error as error:
+        if (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_FULL:
+            raise
+        return str(error)
+    return None
+
+
+def _attempt_view(connection: sqlite3.Connection, name: str, statement: str) -> str | None:
+    said = _attempt(connection, statement)
+    if said is None and (said := _attempt(connection, f"SELECT * FROM {quote_sqlite(name)} LIMIT 0")) is not None:
+        connection.execute(drop("VIEW", name))
+    return said
+
+
+def _plural(kind: str) -> str:
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
