@@ -64,7 +64,7 @@ class Way:
         declared: Type name in CREATE TABLE.
         collation: ``NOCASE``, or None.
         kind: What its values are to an expression; ``other`` for those that no translated expression may look at.
-        select: Postgres expressions: the values, then, where there is one, the text of those that the first cannot hold.
+        select: Postgres expressions: the values, then, if there is one, the text of those that the first cannot hold.
         decode: What they give → the cells.
         how: How the values are written, where that is not as they are.
     """
