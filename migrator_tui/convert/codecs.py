@@ -336,6 +336,11 @@ _FIXED: dict[str, Codec] = {
         Codec("real-numeric", REAL, _same_array, _same_array, select=lambda c: f"CAST({c} AS REAL)"),
         Codec("real4", REAL, _cast(pa.float32()), _cast(pa.float64())),
         Codec("text", TEXT, _utf8, _same_array, read_back=_as_text),
+        # Only digits that the number is written with; '007' does not come back, and is refused.
+        Codec("integer-of-text", TEXT, _cast(pa.int64()), _cast(pa.string())),
+        Codec("integer4-of-text", TEXT, _cast(pa.int32()), _cast(pa.string())),
+        Codec("integer2-of-text", TEXT, _cast(pa.int16()), _cast(pa.string())),
+        Codec("text-of-integer", INTEGER, _cast(pa.string()), _cast(pa.int64()), read_back=_as_text),
         Codec("blob", BLOB, _same_array, _same_array),
         # ``view`` takes the bytes for text unchecked: they are compared, not read.
         Codec("blob-of-text", TEXT, _cast(pa.binary()), lambda sent: sent.view(pa.string())),

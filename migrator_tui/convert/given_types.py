@@ -8,16 +8,17 @@ from dataclasses import replace
 from migrator_tui.convert import shapes
 from migrator_tui.convert.codecs import MAX_PRECISION
 from migrator_tui.convert.types import Decide, Typed, boolean_text, exact_in_double, mixed, text_trouble
-from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
 
-INT4 = (-(2**31), 2**31 - 1)
-INT2 = (-(2**15), 2**15 - 1)
-
 
 def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decide: Decide) -> Typed:
-    """The codec by which a column's values go into a column that the target has already."""
+    """The codec by which a column's values go into a column that the target has already.
+
+    It is chosen by what the column mostly holds; whether every value fits is proved on the values themselves.
+    """
+    if live.base is not None:  # a domain takes what its base type does, but for its checks
+        live = replace(live, type=live.base)
     kind = live.type
     classes = profile.classes
     typed = Typed(kind, "text")
@@ -46,7 +47,7 @@ def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decid
             quarantine=typed.quarantine + text.quarantine,
             codec=text.codec if text.codec != "text" else typed.codec,
         )
-    return _range_onto(table, column, profile, live, typed)
+    return typed
 
 
 def _is_textual(live: Column) -> bool:
@@ -60,17 +61,20 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
     integers = {"bigint": "integer", "integer": "integer4", "smallint": "integer2"}
     numeric = re.fullmatch(r"numeric(?:\((\d+),(\d+)\))?", kind)
     if live.enum is not None or _is_textual(live):
-        return "text" if classes <= {"text"} else None
+        if classes <= {"text"}:
+            return "text"
+        return "text-of-integer" if classes <= {"integer"} and live.enum is None else None
     if kind in integers:
+        if classes <= {"text"} and classes:
+            return f"{integers[kind]}-of-text"
         return integers[kind] if classes <= {"integer"} else None
     if kind == "boolean":
-        if classes <= {"integer"} and (profile.integer_min or 0) >= 0 and (profile.integer_max or 0) <= 1:
-            return "boolean"
-        return boolean_text(profile)
+        return "boolean" if classes <= {"integer"} else boolean_text(profile)
     if kind in ("double precision", "real"):
         if classes <= {"integer", "real"} and exact_in_double(profile):
-            wide = "real" if classes <= {"real"} else "real-numeric"
-            return wide if kind == "double precision" else None
+            if kind == "double precision":
+                return "real" if classes <= {"real"} else "real-numeric"
+            return "real4" if classes <= {"real"} else None
         return None
     if numeric:
         if classes <= {"integer"} and (not numeric[2] or numeric[2] == "0"):
@@ -78,49 +82,24 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
         if (
             classes <= {"integer", "real"}
             and exact_in_double(profile)
-            and (profile.decimals is not None or not profile.reals)
+            and (numeric[1] or profile.decimals is not None or not profile.reals)
         ):
             precision, scale = (int(numeric[1]), int(numeric[2])) if numeric[1] else (38, profile.decimals or 0)
-            fits = (profile.decimals or 0) <= scale <= precision <= MAX_PRECISION
-            return f"decimal({precision},{scale})" if fits else None
+            return f"decimal({precision},{scale})" if scale <= precision <= MAX_PRECISION else None
         return None
     moments = {"timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz", "date": "date"}
     if kind in moments:
         if not classes:
             return f"{moments[kind]}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
-        if classes <= {"text"} and len(profile.shapes) == 1:
-            shape = next(iter(profile.shapes))
-            if shapes.is_moment(shape) and (kind != "date" or shapes.is_date(shape)):
-                return f"{moments[kind]}:{shape}"
+        if classes <= {"text"}:
+            fit = [s for s in profile.shapes if shapes.is_moment(s) and (kind != "date" or shapes.is_date(s))]
+            shape = max(fit, key=lambda s: profile.shapes[s], default=None)
+            return f"{moments[kind]}:{shape}" if shape else None
         return None
     plain = {"bytea": ("blob", "blob"), "uuid": ("text", "uuid"), "json": ("text", "json"), "jsonb": ("text", "jsonb")}
     if kind in plain and classes <= {plain[kind][0]}:
         return plain[kind][1]
     return None
-
-
-def _range_onto(table: str, column: Column, profile: ColumnProfile, live: Column, typed: Typed) -> Typed:
-    bounds = {"integer": INT4, "smallint": INT2}.get(live.type)
-    length = re.search(r"\((\d+)\)$", live.type) if live.type.startswith("character") else None
-    outside = ""
-    argument = ""
-    if bounds and profile.integer_min is not None and profile.integer_max is not None:
-        if profile.integer_min < bounds[0] or profile.integer_max > bounds[1]:
-            outside = f"its integers reach from {profile.integer_min} to {profile.integer_max}"
-            argument = f"NOT BETWEEN {bounds[0]} AND {bounds[1]}"
-    elif length and profile.text_max_characters > int(length[1]):
-        outside = f"its longest text has {profile.text_max_characters} characters"
-        argument = f"longer {length[1]}"
-    if not outside:
-        return typed
-    finding = Finding(
-        "VALUE-RANGE",
-        f"{table}.{column.name} goes into {live.type}, but {outside}.",
-        table=table,
-        column=column.name,
-        choices=("quarantine",),
-    )
-    return replace(typed.with_finding(finding), quarantine=(*typed.quarantine, ("VALUE-RANGE", "outside", argument)))
 
 
 def codec_for(kind: str, proposed: str) -> str:

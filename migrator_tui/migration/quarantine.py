@@ -80,8 +80,30 @@ def _source(database: Database, table: TablePlan) -> Table:
     return found
 
 
+def as_ranges(locators: Sequence[int]) -> str:
+    """Locators in order as a rule's argument: ``3,7:9``."""
+    runs: list[list[int]] = []
+    for locator in locators:
+        if runs and locator == runs[-1][1] + 1:
+            runs[-1][1] = locator
+        else:
+            runs.append([locator, locator])
+    return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in runs)
+
+
+def in_ranges(argument: str) -> list[int]:
+    """The locators of :func:`as_ranges`."""
+    found: list[int] = []
+    for run in filter(None, argument.split(",")):
+        low, _, high = run.partition(":")
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
 def rows_of_rule(snapshot: Path, database: Database, table: Table, rule: RowRule) -> Sequence[int]:
     """The locators of the rows that a rule is about."""
+    if rule.predicate == "rows":
+        return in_ranges(rule.argument)
     if rule.predicate == "orphan":
         return references.orphans(snapshot, database, table, int(rule.argument))
     if rule.predicate == "invalid-utf8":

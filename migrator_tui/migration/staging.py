@@ -91,6 +91,11 @@ class Encoder:
         Raises:
             SourceError: A value that the plan's codec cannot carry, named by table, column and row.
         """
+        for batch in self.read(reader, chunk, check):
+            yield self._encode(batch)
+
+    def read(self, reader: SnapshotReader, chunk: Chunk, check: Callable[[], None]) -> Iterator[pa.RecordBatch]:
+        """The chunk's batches as they are read, without the rows that stay behind."""
         wanted = [
             (column.target, c.header, self._expression(column, c))
             for column, c in zip(self.columns, self.codecs, strict=True)
@@ -102,7 +107,7 @@ class Encoder:
             if len(self._left_out):
                 kept = batch.filter(pc.invert(pc.is_in(batch.column(0), self._left_out)))
             if kept.num_rows:
-                yield self._encode(kept)
+                yield kept
 
     def _expression(self, column: ColumnPlan, c: Codec) -> str:
         expression = c.source_expression(column.source)

@@ -10,6 +10,7 @@ from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration import planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
+from migrator_tui.migration.plan_fits import with_unfit
 from migrator_tui.migration.plan_matching import match
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.staging import Source
@@ -38,13 +39,14 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     alike = {
         table.name.name: found
         for table in source.database.tables
-        if (found := match(table, scope.schema, database, there)) is not None and not (table.virtual or table.shadow_of)
+        if (found := match(table, scope.schema, database, there)) is not None and table.holds_rows
     }
     counted = dict.fromkeys([*there, *(found.table for found in alike.values())])
     target = Target(server_identity(connection), database, exact_counts(connection, counted), alike)
     chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
     plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
     prove_fills(connection, plan)
+    plan = with_unfit(plan, source, database, connection, chooser)
     created = [table for table in plan.moved if table.action is Action.CREATE]
     refused = prove(connection, created, plan.views, plan.enums)
     bad_types = [item for item in refused if item.object == "type"]

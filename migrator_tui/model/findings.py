@@ -151,8 +151,8 @@ _KINDS = (
         Severity.ERROR,
         "Values do not fit the target's column",
         "The target table exists and its column is narrower than the stored values.",
-        "an integer 3000000000 for a column of type integer",
-        (_quarantine("The row"),),
+        "an integer 3000000000 for a column of type integer; 'guest' for an enum of admin and member",
+        (_quarantine("The row"), Choice("null", "The value becomes NULL; the row is moved.", lossy=True)),
     ),
     Kind(
         "TYPE-MIXED",

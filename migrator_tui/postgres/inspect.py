@@ -63,7 +63,8 @@ _COLUMNS = f"""
            CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END, a.attgenerated = 's',
            CASE WHEN a.attcollation <> t.typcollation THEN l.collname::text END,
            CASE WHEN t.typtype = 'e' THEN tn.nspname::text END, CASE WHEN t.typtype = 'e' THEN t.typname::text END,
-           col_description(a.attrelid, a.attnum)
+           col_description(a.attrelid, a.attnum),
+           CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, t.typtypmod) END
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -237,7 +238,7 @@ def server_identity(connection: Connection) -> str:
 
 
 def _column(row: tuple[Any, ...]) -> Column:
-    _, name, kind, not_null, default, identity, generated, stored, collation, enum_schema, enum, comment = row
+    _, name, kind, not_null, default, identity, generated, stored, collation, enum_schema, enum, comment, base = row
     return Column(
         name=name,
         type=kind,
@@ -248,6 +249,7 @@ def _column(row: tuple[Any, ...]) -> Column:
         collation=collation,
         enum=TableName(enum_schema, enum) if enum is not None else None,
         comment=comment,
+        base=base,
     )
 
 

@@ -243,8 +243,23 @@ def _pair(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -
         (fence.run, str(table)),
     ).fetchone()
     names: list[str] = row[0] if row and row[0] else []
-    record = f"jsonb_populate_record(NULL::{quote_name(table)}, u.key)"
-    return " AND ".join(f"t.{quote(name)} = ({record}).{quote(name)}" for name in names) or "false"
+    record = f"(jsonb_populate_record(NULL::{quote_name(table)}, u.key))"
+    kinds = _types_where_no_record_can_be(connection, table)
+    values = (
+        f"(u.key ->> {quote_literal(name)})::{kinds[name]}" if kinds else f"{record}.{quote(name)}" for name in names
+    )
+    return " AND ".join(f"t.{quote(name)} = {value}" for name, value in zip(names, values, strict=True)) or "false"
+
+
+def _types_where_no_record_can_be(connection: psycopg.Connection[Any], table: TableName) -> dict[str, str]:
+    """Types by column, of a table with a domain that takes no NULL: its rows cannot be made of a key alone."""
+    rows = connection.execute(
+        "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype = 'd' AND t.typnotnull "
+        "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = %s::regclass AND a.attnum > 0 "
+        "AND NOT a.attisdropped",
+        (quote_name(table),),
+    ).fetchall()
+    return {name: kind for name, kind, _ in rows} if any(strict for _, _, strict in rows) else {}
 
 
 def _delete_all_inserted(connection: psycopg.Connection[Any], fence: Fence, tables: Sequence[TableName]) -> int:

@@ -1,0 +1,119 @@
+"""Rows that go into columns of other types: what arrives does so exactly, and what does not fit is found first."""
+
+from __future__ import annotations
+
+import pytest
+
+from migrator_tui.model.decisions import FindingDecision
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.postgres.connect import Target
+from tests.migration.conftest import MakeSource
+from tests.migration.running import Connection, Engine, decided, fingerprint, listing, rows, succeeded, text, value
+
+TYPES = (
+    "CREATE TYPE role AS ENUM ('admin', 'member')",
+    "CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%')",
+    "CREATE DOMAIN age AS integer NOT NULL CHECK (VALUE BETWEEN 0 AND 150)",
+)
+UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
+# Live type; SQLite's type; values that arrive and how they read there; values that do not.
+CASES = [
+    ("role", "TEXT", [("'admin'", "admin"), ("NULL", None)], ["'guest'", "'Admin'", "''"]),
+    ("email", "TEXT", [("'a@x'", "a@x"), ("NULL", None)], ["'nobody'", "''"]),
+    ("age", "INTEGER", [("0", "0"), ("150", "150")], ["-1", "151", "5000000000", "NULL"]),
+    ("varchar(3)", "TEXT", [("'abc'", "abc"), ("'äöü'", "äöü")], ["'abcd'"]),
+    ("numeric(5,2)", "REAL", [("1.25", "1.25"), ("-999.99", "-999.99")], ["1.255", "1000.5"]),
+    ("numeric(3,0)", "INTEGER", [("999", "999")], ["1000", "-1000"]),
+    ("integer", "INTEGER", [("2147483647", "2147483647")], ["2147483648"]),
+    ("smallint", "INTEGER", [("-32768", "-32768")], ["32768"]),
+    ("bigint", "TEXT", [("'42'", "42"), ("'-1'", "-1")], ["'007'", "'x'", "' 1'", "''"]),
+    ("text", "INTEGER", [("42", "42"), ("-9223372036854775808", "-9223372036854775808")], []),
+    ("boolean", "INTEGER", [("0", "false"), ("1", "true")], ["2", "-1"]),
+    ("real", "REAL", [("1.5", "1.5")], ["0.1"]),
+    ("uuid", "TEXT", [(f"'{UUID}'", UUID)], ["'x'", "''"]),
+    ("jsonb", "TEXT", [("'{\"a\": [1, \"b\"]}'", '{"a": [1, "b"]}'), ("'null'", "null")],
+     ["'{'", "'{\"a\": 1, \"a\": 2}'", "'\"\\u0000\"'", "'NaN'", "'[\"\\ud800\"]'"]),
+    ("json", "TEXT", [("'{\"a\": 1, \"a\": 2}'", '{"a": 1, "a": 2}')], ["'{'", "''"]),
+    ("timestamptz", "DATETIME", [("'2026-01-05 10:00:00'", "2026-01-05 10:00:00+00")],
+     ["'yesterday'", "'2026-02-30 10:00:00'"]),
+    ("date", "DATE", [("'2026-01-05'", "2026-01-05")], ["'05.01.2026'"]),
+    ("bigint NOT NULL DEFAULT 7", "INTEGER", [("3", "3")], ["NULL"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("live", "declared", "fit", "unfit"), CASES, ids=[case[0] for case in CASES])
+def test_what_fits_arrives_and_what_does_not_is_named_by_its_key(
+    make_source: MakeSource,
+    target: Target,
+    engine: Engine,
+    db: Connection,
+    live: str,
+    declared: str,
+    fit: list[tuple[str, str | None]],
+    unfit: list[str],
+) -> None:
+    for statement in TYPES:
+        db.execute(text(statement))
+    db.execute(text(f"CREATE TABLE t (v {live}, id bigint PRIMARY KEY)"))
+    before, was = fingerprint(db), listing(db)
+    literals = [literal for literal, _ in fit] * 3 + unfit  # enough of them that the column's shape is theirs
+    values = ", ".join(f"({number}, {literal})" for number, literal in enumerate(literals, 1))
+    source = make_source(f"CREATE TABLE t (id INTEGER PRIMARY KEY, v {declared}); INSERT INTO t VALUES {values};")
+
+    asked = engine.migrate(source, target)
+
+    if unfit:
+        assert asked.status is RunStatus.NEEDS_DECISIONS, asked.error
+        (finding,) = [f for f in asked.findings if f.id == "VALUE-RANGE"]
+        first = len(literals) - len(unfit) + 1
+        assert finding.rows == len(unfit)
+        assert finding.keys == tuple(f"id={n}" for n in range(first, len(literals) + 1))
+        assert fingerprint(db) == before
+        outcome = succeeded(engine.resume(asked.run, target, accept_lossy=True))
+    else:
+        outcome = succeeded(asked)
+    assert outcome.tables[0].quarantined_rows == len(unfit)
+    arrived = rows(db, "SELECT v::text FROM t ORDER BY id")
+    assert [v for (v,) in arrived] == [expected for _, expected in fit] * 3
+    undone = engine.rollback(outcome.run, target)
+    assert undone.status is RunStatus.ROLLED_BACK, undone.error
+    assert (rows(db, "SELECT * FROM t"), listing(db)) == ([], was)
+
+
+def test_a_value_that_does_not_fit_can_become_null_where_the_target_allows_it(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TYPE role AS ENUM ('admin', 'member')")
+    db.execute("CREATE TABLE t (id bigint PRIMARY KEY, a role, b role NOT NULL)")
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT);"
+        "INSERT INTO t VALUES (1, 'admin', 'admin'), (2, 'guest', 'admin'), (3, 'admin', 'guest');"
+    )
+    asked = engine.migrate(source, target)
+    assert {f.column: f.choices for f in asked.findings if f.id == "VALUE-RANGE"} == {
+        "a": ("quarantine", "null"),
+        "b": ("quarantine",),
+    }
+    decisions = decided(FindingDecision("VALUE-RANGE", "null", "t", "a"), FindingDecision("VALUE-RANGE", "quarantine"))
+    outcome = succeeded(engine.resume(asked.run, target, decisions=decisions))
+    assert outcome.tables[0].quarantined_rows == 1
+    assert rows(db, "SELECT id, a::text, b::text FROM t ORDER BY id") == [(1, "admin", "admin"), (2, None, "admin")]
+
+
+def test_columns_in_another_order_with_computed_and_numbered_ones_between(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute(
+        "CREATE TABLE t (twice bigint GENERATED ALWAYS AS (n * 2) STORED, v text, seq bigint GENERATED ALWAYS AS "
+        "IDENTITY, n bigint, id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
+    )
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, v TEXT); INSERT INTO t VALUES (7, 21, 'x'), (9, 4, 'y');"
+    )
+    outcome = succeeded(engine.migrate(source, target))
+    assert rows(db, "SELECT id, n, v, twice, seq FROM t ORDER BY id") == [(7, 21, "x", 42, 1), (9, 4, "y", 8, 2)]
+    db.execute("INSERT INTO t (n, v) VALUES (1, 'next')")
+    assert value(db, "SELECT max(id) FROM t") == 10
+    db.execute("DELETE FROM t WHERE v = 'next'")
+    engine.rollback(outcome.run, target)
+    assert value(db, "SELECT count(*) FROM t") == 0
