@@ -7,6 +7,7 @@ from dataclasses import replace
 from migrator_tui.convert import codecs, expressions, given_types, types
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
+from migrator_tui.migration import plan_collations
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, RowRule, TableOverride, TablePlan
@@ -60,9 +61,6 @@ def new_table(
                 comment=column.comment,
             )
         )
-        if column.collation and column.collation.upper() in ("NOCASE", "RTRIM"):
-            message = f"{name}.{column.name} compares by {column.collation} in SQLite and exactly in PostgreSQL."
-            draft.find(Finding("COLLATION-NOT-CARRIED", message, table=name, column=column.name))
     plan = TablePlan(
         source=name,
         target=target,
@@ -76,10 +74,11 @@ def new_table(
         row_rules=tuple(rules),
     )
     plan = _enums(draft, table, plan)
+    plan = plan_collations.choose(draft, table, plan)
     plan = replace(plan, columns=tuple(_finish(draft, table, plan, c, profile) for c in plan.columns))
     plan = _keys(draft, table, plan)
     plan = replace(plan, checks=plan.checks + _checks(draft, table, plan))
-    return replace(plan, indexes=_indexes(draft, table, plan))
+    return replace(plan, indexes=(*plan_collations.unique_indexes(draft, table, plan), *_indexes(draft, table, plan)))
 
 
 def _column_names(draft: Drafting, table: Table, target: TableName, override: TableOverride) -> dict[str, str]:
@@ -246,7 +245,7 @@ def _checks(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Check, ...]
 def _indexes(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Index, ...]:
     carried = []
     for index in table.indexes:
-        made = _index(table, plan, index)
+        made = _index(draft, table, plan, index)
         if isinstance(made, str):
             message = f"The index {index.name} on {plan.source} is not carried: {made}."
             finding = Finding("INDEX-NOT-CARRIED", message, table=plan.source, object=index.name, samples=(index.sql,))
@@ -254,21 +253,26 @@ def _indexes(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Index, ...
             continue
         name = draft.names.relation(plan.target.schema, index.name, "index")
         carried.append(replace(made, name=name.name))
+        carried += plan_collations.exact_beside(draft, table, plan, index, made)
     return tuple(carried)
 
 
-def _index(table: Table, plan: TablePlan, index: Index) -> Index | str:
+def _index(draft: Drafting, table: Table, plan: TablePlan, index: Index) -> Index | str:
     """The index in Postgres' terms, or why not."""
     known = known_columns(table, plan)
+    planned = {c.source: c for c in plan.columns}
     parts = []
     for part in index.parts:
+        if part.column is not None:
+            if part.column not in planned:
+                return f"its column {part.column} is left behind"
+            made = plan_collations.part(draft, table, planned[part.column], part)
+            if isinstance(made, str):
+                return made
+            parts.append(made)
+            continue
         if part.collation and part.collation.upper() != "BINARY":
             return f"it compares by {part.collation}"
-        if part.column is not None:
-            if part.column not in known:
-                return f"its column {part.column} is left behind"
-            parts.append(IndexPart(column=known[part.column].target, descending=part.descending))
-            continue
         expression = expressions.index_expression(part.expression or "", known)
         if expression.sql is None:
             return expression.why

@@ -9,6 +9,7 @@ from dataclasses import replace
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, RowRule, TablePlan
+from migrator_tui.model.profile import OrphanCount
 from migrator_tui.model.schema import ForeignKey, TableName
 
 
@@ -23,9 +24,11 @@ def _with_keys(draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan
     assert table is not None
     renamed = {c.source: c.target for c in plan.columns}
     orphans = {o.index: o for o in draft.profile.orphans if o.table == plan.source}
+    apart = {o.index: o for o in draft.profile.spelled_apart if o.table == plan.source}
     for number, key in enumerate(table.foreign_keys):
         if not all(c in renamed for c in key.columns):
             continue
+        plan = _as_citext(by_source, plan, key)
         parent = _parent(draft, by_source, plan, key)
         if isinstance(parent, str):
             said = f"{plan.source} ({', '.join(key.columns)}) REFERENCES {key.parent}"
@@ -39,6 +42,9 @@ def _with_keys(draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan
         if plan.action is not Action.CREATE:
             continue
         target, columns = parent
+        if number in apart:
+            plan, exact = _spelled_apart(draft, plan, key, number, apart[number])
+            validated = validated and exact
         wanted = key.name or f"{plan.target.name}_{'_'.join(renamed[c] for c in key.columns)}_fkey"
         name = draft.names.constraint(plan.target, wanted)
         carried = replace(
@@ -130,3 +136,45 @@ def _orphans(
         return plan, False
     rule = RowRule("FK-ORPHAN", "orphan", key.columns, str(number), finding.message, nulls=choice == "null")
     return replace(plan, row_rules=(*plan.row_rules, rule)), True
+
+
+def _spelled_apart(
+    draft: Drafting, plan: TablePlan, key: ForeignKey, number: int, apart: OrphanCount
+) -> tuple[TablePlan, bool]:
+    """What becomes of rows that refer by a collation of the parent; whether the key holds for every row then."""
+    types = {c.source: c.type for c in plan.columns}
+    if any(types[name] == "citext" for name in key.columns):
+        return plan, True
+    finding = Finding(
+        "FK-SPELLING",
+        f"{plan.source} ({', '.join(key.columns)}): {apart.rows:,} of {plan.rows:,} rows refer to a row of "
+        f"{key.parent} in another spelling than its own.",
+        table=plan.source,
+        column=key.columns[0],
+        object=key.name,
+        rows=apart.rows,
+        keys=apart.keys,
+        choices=("not-valid", "quarantine"),
+    )
+    if draft.find(finding) == "not-valid":
+        return plan, False
+    rule = RowRule("FK-SPELLING", "spelled-apart", key.columns, str(number), finding.message)
+    return replace(plan, row_rules=(*plan.row_rules, rule)), True
+
+
+def _as_citext(by_source: dict[str, TablePlan], plan: TablePlan, key: ForeignKey) -> TablePlan:
+    """The plan with the columns that refer to citext as citext, without which there is no foreign key between them."""
+    parent = by_source.get(key.parent.name)
+    if parent is None or plan.action is not Action.CREATE:
+        return plan
+    theirs = {c.source: c.type for c in parent.columns}
+    wanted = {
+        ours for ours, other in zip(key.columns, key.parent_columns, strict=False) if theirs.get(other) == "citext"
+    }
+    return replace(
+        plan,
+        columns=tuple(
+            replace(c, type="citext") if c.source in wanted and c.type == "text" and c.codec == "text" else c
+            for c in plan.columns
+        ),
+    )

@@ -106,6 +106,8 @@ def rows_of_rule(snapshot: Path, database: Database, table: Table, rule: RowRule
         return in_ranges(rule.argument)
     if rule.predicate == "orphan":
         return references.orphans(snapshot, database, table, int(rule.argument))
+    if rule.predicate == "spelled-apart":
+        return references.spelled_apart(snapshot, database, table, int(rule.argument))
     if rule.predicate == "invalid-utf8":
         return references.invalid_utf8_rows(snapshot, table, rule.columns[0])
     if rule.predicate == "shape-other":

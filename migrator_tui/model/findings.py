@@ -293,8 +293,43 @@ _KINDS = (
         "COLLATION-NOT-CARRIED",
         Severity.WARNING,
         "A collation that is not carried",
-        "The column compares without regard to case (or trailing spaces) in SQLite, and exactly in PostgreSQL.",
+        "The column compares without regard to the case of the letters A to Z (NOCASE) or to trailing spaces (RTRIM) "
+        "in SQLite, and exactly in PostgreSQL. A collation of the application's own has no equivalent. A third way, "
+        "for the whole of Unicode, is a nondeterministic ICU collation (CREATE COLLATION … (provider = icu, locale = "
+        "'und-u-ks-level2', deterministic = false)), made on the target before the run and given to the column after.",
         "email TEXT COLLATE NOCASE",
+        (
+            Choice(
+                "folded",
+                'What is unique and what is indexed becomes so by lower(column COLLATE "C") or rtrim(column), which '
+                "is SQLite's rule; comparisons of the application have to fold as well.",
+                lossy=False,
+            ),
+            Choice(
+                "citext",
+                "The column becomes citext and compares without regard to case by itself, in all alphabets. Offered "
+                "where the target has the extension and no two keys would clash.",
+                lossy=False,
+            ),
+            Choice("exact", "The column compares exactly; what is unique holds letter by letter.", lossy=False),
+        ),
+    ),
+    Kind(
+        "FK-SPELLING",
+        Severity.WARNING,
+        "Rows that refer to a row in another spelling",
+        "SQLite compares a reference by the collation of the column referred to, so 'ann' may refer to 'Ann'; "
+        "PostgreSQL's foreign key on text does not.",
+        "login.email is 'ann@example.org' and users.email, NOCASE, is 'Ann@example.org'",
+        (
+            Choice(
+                "not-valid",
+                "All rows are moved; the foreign key is added NOT VALID: it holds for new rows, and the old ones stay "
+                "as they are.",
+                lossy=False,
+            ),
+            _quarantine("The row"),
+        ),
     ),
     Kind(
         "TRIGGER-NOT-CARRIED",

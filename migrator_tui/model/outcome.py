@@ -148,5 +148,5 @@ def not_carried(plan: Plan) -> tuple[NotCarried, ...]:
     return tuple(
         NotCarried(kinds[f.id], ".".join(part for part in (f.table, f.column or f.object) if part) or "", f.message)
         for f in plan.findings
-        if f.id in kinds
+        if f.id in kinds and not (f.id == "COLLATION-NOT-CARRIED" and f.decision in ("folded", "citext"))
     )

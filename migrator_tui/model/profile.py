@@ -115,9 +115,14 @@ class SourceProfile:
         orphans: What ``foreign_key_check`` found, per foreign key.
         case_groups: ``(table, column)`` → rows in groups that differ only in case, for unique text columns.
         null_keys: table → rows with a NULL in the primary key.
+        spelled_apart: Rows whose reference holds by the parent's collation alone ('ann' refers to 'Ann').
+        unicode_groups: ``(table, column)`` → rows in groups that differ only in case, letters beyond A to Z included,
+            for unique columns that ignore case.
     """
 
     tables: Mapping[str, TableProfile]
     orphans: tuple[OrphanCount, ...] = ()
     case_groups: Mapping[tuple[str, str], int] = field(default_factory=dict)
     null_keys: Mapping[str, int] = field(default_factory=dict)
+    spelled_apart: tuple[OrphanCount, ...] = ()
+    unicode_groups: Mapping[tuple[str, str], int] = field(default_factory=dict)

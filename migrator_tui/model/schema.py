@@ -269,6 +269,7 @@ class Database:
         tables: In order of creation (SQLite) or of name (Postgres); SQLite's internal ``sqlite_*`` tables are left out.
         taken: Postgres only: every name that a new relation or type cannot have, sequences, foreign tables and what
             belongs to extensions included.
+        extra_types: Postgres only: types of extensions that can be named as they are (``citext``).
     """
 
     side: Literal["sqlite", "postgres"]
@@ -279,6 +280,7 @@ class Database:
     triggers: tuple[Trigger, ...] = ()
     enums: tuple[EnumType, ...] = ()
     taken: tuple[TableName, ...] = ()
+    extra_types: tuple[str, ...] = ()
 
     def table(self, name: TableName) -> Table | None:
         """The table of that name, or None."""

@@ -186,6 +186,7 @@ def inspect(connection: Connection, schemas: Sequence[str] | None = ("public",))
         triggers=tuple(Trigger(n, TableName(s, t), text, row, on) for n, s, t, text, row, on in rows(_TRIGGERS)),
         enums=tuple(EnumType(TableName(s, n), tuple(labels)) for s, n, labels in rows(_ENUMS)),
         taken=tuple(TableName(s, n) for s, n in rows(_TAKEN)),
+        extra_types=tuple(name for (name,) in rows("SELECT 'citext' WHERE to_regtype('citext') IS NOT NULL")),
     )
 
 

@@ -77,6 +77,8 @@ def profile(
         tuple(orphan for each in found for orphan in each.orphans),
         {(each.table.table, column): rows for each in found for column, rows in each.case_groups.items()},
         {each.table.table: each.null_keys for each in found if each.null_keys},
+        tuple(apart for each in found for apart in each.spelled_apart),
+        {(each.table.table, column): rows for each in found for column, rows in each.unicode_groups.items()},
     )
 
 
@@ -99,7 +101,9 @@ class _Found:
     def __init__(self, table: TableProfile) -> None:
         self.table = table
         self.orphans: tuple[OrphanCount, ...] = ()
+        self.spelled_apart: tuple[OrphanCount, ...] = ()
         self.case_groups: dict[str, int] = {}
+        self.unicode_groups: dict[str, int] = {}
         self.null_keys = 0
 
 
@@ -127,6 +131,13 @@ def _profile_table(
     found.null_keys = _null_keys(reader, table, profiled)
     found.case_groups = _case_groups(reader, table, profiled)
     check()
+    found.unicode_groups = {
+        name: groups
+        for name in _alone_unique(table)
+        if table.column(name).collation == "NOCASE" and (groups := references.case_groups(snapshot, table, name))
+    }
+    if rows:
+        found.spelled_apart = _spelled_apart(snapshot, database, table)
     found.orphans = _orphans(opened.connection, snapshot, database, table) if rows and table.foreign_keys else ()
     return found
 
@@ -183,6 +194,16 @@ def _orphans(
     counts: list[OrphanCount] = []
     for index in references.violated(connection, table):
         rows = references.orphans(snapshot, database, table, index)
+        keys = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
+        if rows:
+            counts.append(OrphanCount(table.name.name, index, len(rows), keys))
+    return tuple(counts)
+
+
+def _spelled_apart(snapshot: Path, database: Database, table: Table) -> tuple[OrphanCount, ...]:
+    counts: list[OrphanCount] = []
+    for index in range(len(table.foreign_keys)):
+        rows = references.spelled_apart(snapshot, database, table, index)
         keys = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
         if rows:
             counts.append(OrphanCount(table.name.name, index, len(rows), keys))

@@ -135,6 +135,40 @@ def orphans(snapshot: Path, database: Database, table: Table, fk_index: int) -> 
     return rows_where(snapshot, table, f"{present} AND NOT EXISTS ({found})")
 
 
+def spelled_apart(snapshot: Path, database: Database, table: Table, fk_index: int) -> list[int]:
+    """The locators of the rows whose foreign key holds by a collation of the parent alone, in order.
+
+    SQLite takes 'ann' for a reference to 'Ann' where the parent's column ignores case. Empty for all other keys.
+
+    Raises:
+        SourceError: ``SOURCE-READ``.
+    """
+    key = table.foreign_keys[fk_index]
+    parent = database.table(key.parent)
+    if parent is None or not _joinable(key, parent):
+        return []
+    if not any(parent.column(name).collation in ("NOCASE", "RTRIM") for name in key.parent_columns):
+        return []
+    matched = _match(key, "_mt_parent", ROWS)
+    exact = " AND ".join(
+        f"_mt_parent.{quote_sqlite(theirs)} = +{ROWS}.{quote_sqlite(ours)} COLLATE BINARY"
+        for theirs, ours in zip(key.parent_columns, key.columns, strict=True)
+    )
+    found = f"SELECT 1 FROM {quote_sqlite(parent.name.name)} AS _mt_parent WHERE {matched}"
+    return rows_where(snapshot, table, f"EXISTS ({found}) AND NOT EXISTS ({found} AND {exact})")
+
+
+def case_groups(snapshot: Path, table: Table, column: str) -> int:
+    """Rows whose texts in a column are equal to another row's but for the case of letters, of any alphabet.
+
+    Raises:
+        SourceError: ``SOURCE-READ``.
+    """
+    texts = pa.chunked_array([_readable(values) for _, values in _texts(snapshot, table, column)], pa.string())
+    counts = pc.value_counts(pc.utf8_lower(texts)).field("counts")
+    return int(pc.sum(counts.filter(pc.greater(counts, 1))).as_py() or 0)
+
+
 def descendants(snapshot: Path, database: Database, seeds: Mapping[str, Sequence[int]]) -> dict[str, dict[int, str]]:
     """Every further row that refers, directly or through others, to a row that stays behind.
 
