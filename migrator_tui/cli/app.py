@@ -17,6 +17,7 @@ from migrator_tui.model.errors import ExitCode, MigratorError, UsageError
 COMMANDS = {
     "demo": "migrator_tui.cli.demo:demo",
     "check": "migrator_tui.cli.looking:check",
+    "compare": "migrator_tui.cli.comparing:compare",
     "plan": "migrator_tui.cli.looking:plan",
     "migrate": "migrator_tui.cli.migrating:migrate",
     "rehearse": "migrator_tui.cli.migrating:rehearse",
@@ -35,6 +36,7 @@ COMMANDS = {
 SUMMARIES = {
     "demo": "Open the screens on a sample application and a server of its own.",
     "check": "Look at both ends: connection, version, rights, space. Changes nothing.",
+    "compare": "Both schemas, and with --data the rows, side by side. Changes nothing.",
     "plan": "Show findings, decisions needed, DDL and an estimate. Changes nothing.",
     "migrate": "Migrate: freeze, stage, check, publish, verify.",
     "rehearse": "The same run against an embedded server.",

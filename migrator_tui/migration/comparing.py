@@ -74,7 +74,7 @@ class _Comparison:
                 met.add(live.name)
             yield from self._triggers(name, ours.get(described.name, []), found)
         for trigger in self._source.triggers:
-            if trigger.table.name not in self._afresh:
+            if trigger.table not in self._sources:  # on a view; those of tables that are not looked at are passed over
                 yield from self._triggers("", [trigger], [])
         yield from self._views()
         yield from self._enums()

@@ -96,12 +96,18 @@ def _column(sides: TableSides, column: Column) -> Pair:
     return sides.pair("column", column.name, Standing.CONVERTED, ours, theirs, why)
 
 
-def _types(sides: TableSides, column: Column, expected: Column, there: Column) -> Iterator[str]:
+def carried_alike(sides: TableSides, expected: Column, there: Column) -> bool:
+    """The target has the column as the very type that the plan gives it."""
     if expected.enum is not None and there.enum is not None:
-        if sides.measure.labels.get(expected.enum) != sides.measure.live_labels.get(there.enum):
-            yield f"the plan makes it one of {expected.enum.name}, the target one of {there.enum.name}"
+        return sides.measure.labels.get(expected.enum) == sides.measure.live_labels.get(there.enum)
+    return expected.type == there.type
+
+
+def _types(sides: TableSides, column: Column, expected: Column, there: Column) -> Iterator[str]:
+    if carried_alike(sides, expected, there):
         return
-    if expected.type == there.type:
+    if expected.enum is not None and there.enum is not None:
+        yield f"the plan makes it one of {expected.enum.name}, the target one of {there.enum.name}"
         return
     merged = sides.merged.get(column.name)
     for family in FAMILIES:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psycopg
+
 from migrator_tui import locations
 from migrator_tui.migration.comparing import Pair, compare
 from migrator_tui.migration.ends import Ends, Facts, Step
@@ -18,7 +20,7 @@ from migrator_tui.migration.target_plan import draft_plan, needs_of
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.schema import Database
-from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.inspect import exact_counts
 from migrator_tui.postgres.inspect import inspect as inspect_target
 from migrator_tui.postgres.privileges import probe
@@ -39,7 +41,7 @@ class LiveBench:
     def __init__(self, ends: Ends, target: Target, folder: Path, source: Source, sha256: str, facts: Facts) -> None:
         self._ends = ends
         self._folder = folder
-        self._opened = source
+        self.opened = source
         self._sha256 = sha256
         self._facts = facts
         self.connected = target
@@ -60,7 +62,7 @@ class LiveBench:
     @property
     def source(self) -> Database:
         """The source's schema."""
-        return self._opened.database
+        return self.opened.database
 
     @property
     def target(self) -> Database:
@@ -71,7 +73,7 @@ class LiveBench:
         """The plan for a scope and decisions."""
         request = Request(self._ends.source, scope, decisions)
         with connect(self.connected) as connection:
-            plan = draft_plan(connection, self._opened, self._sha256, request)
+            plan = draft_plan(connection, self.opened, self._sha256, request)
         self._drafted = [*self._drafted[-KEPT_DRAFTS:], (plan, request)]
         return plan
 
@@ -79,8 +81,11 @@ class LiveBench:
         """Both schemas side by side."""
         asked = Request(self._ends.source, self._ends.scope, self._ends.decisions)
         request = next((request for made, request in self._drafted if made is plan), asked)
-        with connect(self.connected) as connection:
-            measure = reference(connection, self._opened, plan, request)
+        try:
+            with connect(self.connected) as connection:
+                measure = reference(connection, self.opened, plan, request)
+        except psycopg.Error as error:
+            raise explain(error, self.connected, established=True) from error
         return compare(self.source, self._target, plan, measure)
 
     def close(self) -> None:

@@ -68,7 +68,7 @@ def reference(connection: psycopg.Connection[Any], source: Source, plan: Plan, r
     views = {view.name for view in target.views}
     wanted = {planned_name(request, table.name.name) for table in source.database.tables}
     wanted_views = {TableName(request.scope.schema, view.name.name) for view in source.database.views}
-    if not (wanted & there.keys() or wanted_views & views or {table.target for table in plan.moved} & there.keys()):
+    if not (wanted & there.keys() or wanted_views & views or {table.target for table in plan.tables} & there.keys()):
         return unasked(plan, target)
     afresh = _afresh(connection, source, plan, request, target)
     plain = unasked(afresh, target)
@@ -100,7 +100,7 @@ def _afresh(
         source.database,
         source.profile,
         empty,
-        _without_actions(request).scope,
+        _for_an_empty_target(request).scope,
         chooser,
     )
     try:
@@ -114,10 +114,10 @@ def _afresh(
     return planning.without_refused(made, refused, source.database) if refused else made
 
 
-def _without_actions(request: Request) -> Request:
-    """A merge that was asked for is one into the tables that are not there in this plan; what is skipped stays so."""
+def _for_an_empty_target(request: Request) -> Request:
+    """What is said of tables that are there says nothing of new ones; what is skipped stays so."""
     tables = {
-        name: replace(override, action=Action.CREATE) if override.action is Action.MERGE else override
+        name: replace(override, action=Action.CREATE if override.action is Action.MERGE else override.action, fill={})
         for name, override in request.scope.tables.items()
     }
     return replace(request, scope=replace(request.scope, tables=tables))

@@ -103,7 +103,7 @@ def compare_published(
             left = quarantined.get(table.source, set()) | set(sets.quarantined.get(table.source, {}))
             without_those = RowSets({table.source: dict.fromkeys(left | outvoted, ("", ""))}, sets.nulled)
             encoder = Encoder(source, table, without_those, with_generated=False)
-            names = [(c.target, _exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]
+            names = [(c.target, exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]
             chunks = source.profile.tables[table.source].chunks
             batches = (batch for chunk in chunks for batch in encoder.batches(reader, chunk, control.check))
             compared = verifier.compare(quote_name(table.target), names, batches, encoder.schema)
@@ -146,7 +146,7 @@ def _stayed_behind(target: Target, plan: Plan, run: str) -> tuple[dict[str, set[
     return quarantined, kept
 
 
-def _exact(column: str, codec: Codec) -> str:
+def exact(column: str, codec: Codec) -> str:
     """An expression under which equal means identical: no two spellings, zeros or cases of a type are taken for one."""
     name = quote(column)
     if codec.name in ("real", "real-numeric"):
