@@ -63,14 +63,17 @@ def _parent(
     draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan, key: ForeignKey
 ) -> tuple[TableName, tuple[str, ...]] | str:
     """The target table and columns that a key refers to, or why it cannot."""
-    parent = by_source.get(key.parent.name)
+    parent = by_source.get(key.parent.name) or _not_chosen(draft, key)
     if parent is None:
-        return f"there is no table {key.parent.name} in the plan"
+        return f"there is no table {key.parent.name}"
     if parent.action is Action.SKIP:
         live = draft.target.database.table(parent.target)
         if live is None:
-            return f"the table {key.parent.name} is left out"
-        columns = tuple(key.parent_columns)
+            return f"the table {key.parent.name} is left out, and the target has none; take it along to keep the key"
+        names = {c.name for c in live.columns}
+        columns = tuple(c if c in names else draft.names.wanted(c) for c in key.parent_columns)
+        if not names >= set(columns):
+            return f"{parent.target} on the target has no column {', '.join(c for c in columns if c not in names)}"
     else:
         renamed = {c.source: c.target for c in parent.columns}
         if not key.parent_columns or not all(c in renamed for c in key.parent_columns):
@@ -86,6 +89,17 @@ def _parent(
             if not comparable(ours[mine], theirs[other]):
                 return f"{mine} is {ours[mine]}, but {key.parent.name}.{other} is {theirs[other]}"
     return parent.target, columns
+
+
+def _not_chosen(draft: Drafting, key: ForeignKey) -> TablePlan | None:
+    """A table of the source that was not asked for, as one that is left out: it may be on the target already."""
+    table = draft.source.table(TableName("", key.parent.name))
+    if table is None:
+        return None
+    fixed = draft.scope.tables.get(table.name.name)
+    named = fixed.target if fixed else None
+    target = named or TableName(draft.scope.schema, draft.names.wanted(table.name.name))
+    return TablePlan(table.name.name, target, Action.SKIP, ())
 
 
 def _keys(plan: TablePlan) -> Iterator[tuple[str, ...]]:

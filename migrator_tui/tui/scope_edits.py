@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from migrator_tui.model.plan import Action, Scope, TableOverride
+from migrator_tui.model.plan import Action, NamePolicy, Scope, TableOverride
 from migrator_tui.model.schema import Database, TableName
 
 Column = tuple[str | None, str | None, str | None]
@@ -38,6 +38,20 @@ def with_name(scope: Scope, table: str, column: str, name: str | None) -> Scope:
 def with_column_left_behind(scope: Scope, table: str, column: str, left: bool) -> Scope:
     """The scope with a column left behind, or taken back."""
     return _with_column(scope, table, column, None if left else NOTHING_FIXED)
+
+
+def with_names(scope: Scope, names: NamePolicy) -> Scope:
+    """The scope with the source's names kept, or written in snake_case."""
+    return replace(scope, names=names)
+
+
+def with_fill(scope: Scope, table: str, column: str, expression: str | None) -> Scope:
+    """The scope with a SQL expression for a column that only the target has; None gives it none."""
+    override = scope.tables.get(table, TableOverride())
+    fill = {name: value for name, value in override.fill.items() if name != column}
+    if expression is not None:
+        fill[column] = expression
+    return _with(scope, table, replace(override, fill=fill))
 
 
 def within_patterns(scope: Scope, table: str) -> bool:

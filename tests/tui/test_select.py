@@ -11,11 +11,13 @@ from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.connect import Target
 from migrator_tui.tui import scope_edits
 from migrator_tui.tui.dialogs.ask import Ask
+from migrator_tui.tui.dialogs.give_value import GiveValue
 from migrator_tui.tui.dialogs.parent_left_out import ParentLeftOut
 from migrator_tui.tui.screens.review import ReviewScreen
 from migrator_tui.tui.screens.select import SelectScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.table_list import TableList
+from tests.migration.running import build, session
 from tests.tui.planned import MOST_WIDGETS, many, on_step, settled, shop, showing, text, until
 
 
@@ -143,3 +145,41 @@ def test_taking_every_choice_back_leaves_the_scope_as_it_was() -> None:
     assert changed.tables["t"].columns == {"c": ("d", "text", None)}
     changed = scope_edits.with_name(scope_edits.with_type(changed, "t", "c", None), "t", "c", None)
     assert changed == scope
+
+
+async def test_n_writes_names_in_snake_case_and_keeps_them_again(tmp_path: Path, target: Target) -> None:
+    source = build(tmp_path / "camel.db", 'CREATE TABLE "UserNames" ("userId" INTEGER PRIMARY KEY);')
+    async with on_step(Step.SELECT, source, target) as (app, pilot):
+        await pilot.press("n")
+        await until(pilot, lambda: settled(app))
+        assert app.session.plan is not None
+        made = app.session.plan.table("UserNames")
+        assert (made.target, made.columns[0].target) == (TableName("public", "user_names"), "user_id")
+        await pilot.press("n")
+        await until(pilot, lambda: settled(app))
+        assert app.session.plan.table("UserNames").target == TableName("public", "UserNames")
+        assert app.session.scope == Scope()
+
+
+async def test_v_gives_a_column_of_the_target_a_value_and_takes_it_back(tmp_path: Path, target: Target) -> None:
+    with session(target) as db:
+        db.execute("CREATE TABLE t (id bigint PRIMARY KEY, tenant text NOT NULL, note text)")
+    source = build(tmp_path / "t.db", "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);")
+    async with on_step(Step.SELECT, source, target) as (app, pilot):
+        await pilot.press("v")
+        assert isinstance(app.screen, GiveValue)
+        typed = app.screen.query_one(Input)
+        assert typed.value == "tenant = "
+        typed.value = "owner = 'me'"
+        await pilot.press("enter")
+        assert isinstance(app.screen, GiveValue)
+        typed.value = "tenant = 'ac=me'"
+        await pilot.press("enter")
+        await until(pilot, lambda: settled(app))
+        assert app.session.plan is not None
+        assert [(f.target, f.expression) for f in app.session.plan.table("t").fills] == [("tenant", "'ac=me'")]
+        await pilot.press("v")
+        app.screen.query_one(Input).value = "tenant ="
+        await pilot.press("enter")
+        await until(pilot, lambda: settled(app))
+        assert app.session.scope == Scope()

@@ -11,10 +11,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Button, Static
 
-from migrator_tui.model.plan import Action, Plan, Scope, TablePlan
+from migrator_tui.model.plan import Action, Plan, Scope, TableOverride, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.tui import scope_edits
 from migrator_tui.tui.dialogs.ask import Ask
+from migrator_tui.tui.dialogs.give_value import GiveValue, column_and_value
 from migrator_tui.tui.dialogs.parent_left_out import Leaving, ParentLeftOut
 from migrator_tui.tui.screens.plan_screen import PlanScreen
 from migrator_tui.tui.steps import Step
@@ -35,6 +36,8 @@ class SelectScreen(PlanScreen):
         Binding("space", "take", "Take/leave", tooltip="Take the table along, or leave it out.", id="select.toggle"),
         Binding("x", "leave_column", "Column", tooltip="Leave the column behind, or take it back.", id="select.column"),
         Binding("r", "rename", "Rename", tooltip="Rename the table or column on the target.", id="select.rename"),
+        Binding("v", "fill", "Value", show=False, tooltip="Give a column of the target a value.", id="select.fill"),
+        Binding("n", "names", "Names", show=False, tooltip="Keep names, or snake_case.", id="select.names"),
         Binding("a", "all", "All/none", show=False, tooltip="Take all shown tables, or none.", id="select.all"),
         Binding("s", "sort", "Sort", show=False, tooltip="Sort by rows, by name, as in the source.", id="select.sort"),
         Binding("slash", "filter", "Filter", show=False, tooltip="Filter by name.", id="select.filter"),
@@ -119,6 +122,7 @@ class SelectScreen(PlanScreen):
         line = Text(overflow="ellipsis", no_wrap=True)
         line.append(f"{len(self._takes()):,} of {counted(len(self.bench.source.tables), 'table')}", style="bold")
         line.append(f"   a all/none   / filter   s sorted {tables.order.value}", style="dim")
+        line.append(f"   n names {'kept' if self.session.scope.names == 'keep' else 'in snake_case'}", style="dim")
         if tables.filter:
             line.append(f"   with “{tables.filter}”", style="bold")
         self.query_one("#headline", Static).update(line)
@@ -284,7 +288,9 @@ class SelectScreen(PlanScreen):
 
         def answered(value: str | None) -> None:
             if value is not None:
-                name = value if value and value != column.source else None
+                # Under snake_case the source's own name is one that is asked for.
+                kept = value == column.source and self.session.scope.names == "keep"
+                name = value if value and not kept else None
                 self.change(scope=scope_edits.with_name(self.session.scope, table, column.source, name))
                 self._totals()
 
@@ -300,6 +306,43 @@ class SelectScreen(PlanScreen):
             ),
             answered,
         )
+
+    def action_names(self) -> None:
+        """Keep the source's names, or write them in snake_case."""
+        if self.plan is None:
+            return
+        kept = self.session.scope.names == "keep"
+        self.change(scope=scope_edits.with_names(self.session.scope, "snake_case" if kept else "keep"))
+        self._say("Names are written in snake_case." if kept else "Names are kept as they are.")
+        self._headline()
+        self._totals()
+
+    def action_fill(self) -> None:
+        """Give a column that only the target has a value for the rows that are added."""
+        table = self.query_one(TableList).current
+        if table is None or table.source not in self._plans:
+            return
+        made = self._plans[table.source]
+        live = self.bench.target.table(made.target)
+        if live is None:
+            self._say(f"{made.target} is made anew, with the source's columns alone.")
+            return
+        override = self.session.scope.tables.get(table.source, TableOverride())
+        described = self.bench.source.table(TableName("", table.source))
+        # A table that has no place yet for want of the value has no columns planned: they go by their own names.
+        sent = {c.target for c in made.columns} or {c.name for c in (described.columns if described else ())}
+        own = [c for c in live.columns if c.name not in sent and not c.generated]
+        if not own:
+            self._say(f"Every column of {made.target} is filled by the source.")
+            return
+
+        def answered(value: str | None) -> None:
+            if value is not None:
+                column, expression = column_and_value(value)
+                self.change(scope=scope_edits.with_fill(self.session.scope, table.source, column, expression))
+                self._totals()
+
+        self.app.push_screen(GiveValue(live, own, override.fill), answered)
 
     def action_sort(self) -> None:
         """Sort the next way."""
