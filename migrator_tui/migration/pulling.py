@@ -14,24 +14,23 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from migrator_tui.convert.identifiers import quote_sqlite
-from migrator_tui.convert.to_sqlite_schema import FileColumn
 from migrator_tui.migration.pull_plan import Planner, PullPlan, PullTable, drop, select_of
-from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError, VerificationFailed
-from migrator_tui.model.pull import NotCarried, Pulled, PulledTable, PullRequest, Represented
+from migrator_tui.migration.pull_redaction import Redaction
+from migrator_tui.migration.pull_rows import Filler
+from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError, UsageError, VerificationFailed
+from migrator_tui.model.origin import Origin
+from migrator_tui.model.pull import NotCarried, Pulled, PulledTable, PullRequest
 from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres import origins
 from migrator_tui.postgres.connect import Target
 from migrator_tui.postgres.extract import Catalogue, Extract, from_clause, require_schema
 from migrator_tui.postgres.inspect import inspect
+from migrator_tui.postgres.subset import Subset
 from migrator_tui.sqlite.inspect import inspect as inspect_file
 from migrator_tui.sqlite.write import NewFile, complain, orphans
-from migrator_tui.sqlite.write_rows import TableWriter, Written
 
-EXAMPLES = 3
-_SHOWN_CHARACTERS = 60
 # Rows that a constraint would refuse today, as the original file may have had them; everything else is damage.
 _ABOUT_VALUES = re.compile(r"(NULL|TEXT|NUMERIC|non-\w+) value (missing )?(in|from) |CHECK constraint failed in ")
 
@@ -99,20 +98,26 @@ class _Pulling:
         self._stop = stop
         self._rows = 0
         self._rows_total = 0
+        self._named: dict[str, TableName] = {}
+        self._counted: dict[tuple[TableName, tuple[str, ...]], int] = {}
 
     def run(self, target: str, began: float) -> Pulled:
         self._say("reading the schema")
         database, catalogue = self._look()
-        tables = self._chosen(database, catalogue)
-        self._extract.lock([table.name for table in tables])
         known = origins.published(self._extract.connection)
+        subset = self._subset(database, catalogue, known or ())
+        tables = subset.tables
+        self._extract.lock([table.name for table in tables])
+        subset.work_out()
         plan = Planner(self._extract, database, tables, catalogue, known or ()).plan()
         if known is None:
             plan.notes.append(
                 "The role may not read the schema migrator, so nothing is known of the files that tables came from."
             )
+        request = self._request
+        redaction = Redaction(request.redact, request.seed, plan.tables, self._named)
         self._create(plan)
-        pulled = self._fill(plan, catalogue)
+        pulled = self._fill(plan, catalogue, subset, redaction)
         self._say("indexes and views")
         views = self._complete(plan, database)
         self._not_carried(plan, database, catalogue, tables)
@@ -124,7 +129,7 @@ class _Pulling:
             tuple(views),
             tuple(plan.not_carried),
             tuple(plan.represented),
-            (),
+            redaction.names,
             tuple(plan.notes),
             size,
             time.monotonic() - began,
@@ -136,7 +141,7 @@ class _Pulling:
         database = inspect(self._extract.connection, (schema,))
         return database, self._extract.catalogue(schema)
 
-    def _chosen(self, database: Database, catalogue: Catalogue) -> list[Table]:
+    def _subset(self, database: Database, catalogue: Catalogue, known: Sequence[Origin]) -> Subset:
         tables = [table for table in database.tables if table.name.name not in catalogue.partitions]
         if not tables:
             raise TargetError(
@@ -144,7 +149,23 @@ class _Pulling:
                 f"The schema {self._request.schema} of the target has no tables.",
                 "Name another one with --schema, or check the target.",
             )
-        return tables
+        there = {table.name for table in tables}
+        published = (table for origin in reversed(known) for table in origin.tables if table.target in there)
+        self._named = {table.source: table.target for table in published}
+        self._named |= {table.name.name: table.name for table in tables}
+        chosen = [self._find("--tables", name) for name in self._request.tables]
+        where = {self._find("--where", name): condition for name, condition in self._request.where.items()}
+        return Subset(self._extract, catalogue, tables, chosen or None, where)
+
+    def _find(self, option: str, name: str) -> TableName:
+        found = self._named.get(name) or self._named.get(name.removeprefix(f"{self._request.schema}."))
+        if found is None:
+            raise UsageError(
+                "PULL-UNKNOWN",
+                f"{option}: the target has no table {name}.",
+                f"It has {', '.join(sorted(self._named)[:20])}.",
+            )
+        return found
 
     def _create(self, plan: PullPlan) -> None:
         with self._file.session() as connection:
@@ -153,10 +174,10 @@ class _Pulling:
             for name, value in plan.pragmas.items():
                 connection.execute(f"PRAGMA {name} = {int(value)}")
 
-    def _fill(self, plan: PullPlan, catalogue: Catalogue) -> list[PulledTable]:
+    def _fill(self, plan: PullPlan, catalogue: Catalogue, subset: Subset, redaction: Redaction) -> list[PulledTable]:
         described = inspect_file(self._file.path)
-        live_rows = {table.live.name: self._count(table, catalogue) for table in plan.tables}
-        self._rows_total = sum(live_rows.values())
+        queries_of = {table.live.name: list(subset.queries(table.live.name)) for table in plan.tables}
+        self._rows_total = sum(self._count(t, catalogue, queries_of[t.live.name]) for t in plan.tables)
         pulled = []
         with self._file.rows() as writer:
             for table in plan.tables:
@@ -165,27 +186,24 @@ class _Pulling:
                 assert made is not None, table.name
                 stored = {column.name.lower(): column.name for column in made.stored_columns}
                 columns = [column for column in table.columns if column.name.lower() in stored]
-                filler = _Filler(writer.table(made, [stored[c.name.lower()] for c in columns]), columns)
-                for batch in self._extract.stream(select_of(table, columns, catalogue)):
-                    self._check()
-                    filler.write(batch)
-                    self._rows += batch.num_rows
-                    self._say(table.name)
-                filler.finish()
-                rows = filler.written.rows
-                if rows != live_rows[table.live.name]:
-                    raise VerificationFailed(
-                        "PULL-COUNT",
-                        f"{table.live.name} has {live_rows[table.live.name]} rows, but {rows} were read.",
-                        "Nothing was left in the file's place. Pull again.",
-                    )
-                plan.represented += filler.represented(table.name)
+                filler = Filler(
+                    table, writer.table(made, [stored[c.name.lower()] for c in columns]), columns, redaction
+                )
+                queries = queries_of[table.live.name]
+                for where in queries:
+                    for batch in self._extract.stream(select_of(table, columns, catalogue, where)):
+                        self._check()
+                        filler.write(batch)
+                        self._rows += batch.num_rows
+                        self._say(table.name)
+                plan.represented += filler.finish()
+                self._balance(table, filler.rows, self._count(table, catalogue, queries))
                 pulled.append(
                     PulledTable(
                         str(table.live.name),
                         table.name,
-                        live_rows[table.live.name],
-                        rows,
+                        self._count(table, catalogue),
+                        filler.rows,
                         table.origin is not None,
                         made.locator is not None or made.without_rowid,
                         time.monotonic() - began,
@@ -193,9 +211,21 @@ class _Pulling:
                 )
         return pulled
 
-    def _count(self, table: PullTable, catalogue: Catalogue) -> int:
-        ((rows,),) = self._extract.rows(f"SELECT count(*) FROM {from_clause(table.live, catalogue)}")
-        return int(rows)
+    def _balance(self, table: PullTable, rows: int, expected: int) -> None:
+        if rows != expected:
+            raise VerificationFailed(
+                "PULL-COUNT",
+                f"{expected} rows of {table.live.name} were to be pulled, but {rows} were read.",
+                "Nothing was left in the file's place. Pull again.",
+            )
+
+    def _count(self, table: PullTable, catalogue: Catalogue, queries: Sequence[str] = ("",)) -> int:
+        key = (table.live.name, tuple(queries))
+        if key not in self._counted:
+            source = from_clause(table.live, catalogue)
+            found = (self._extract.rows(f"SELECT count(*) FROM {source}{where}")[0][0] for where in queries)
+            self._counted[key] = sum(found)
+        return self._counted[key]
 
     def _complete(self, plan: PullPlan, database: Database) -> list[str]:
         with self._file.session() as connection:
@@ -286,55 +316,6 @@ class _Pulling:
     def _check(self) -> None:
         if self._stop.is_set():
             raise Interrupted("CANCELLED", "Cancelled.", "Nothing was left in the file's place.")
-
-
-class _Filler:
-    """Turns what is read into cells, writes them, and keeps account of what looks otherwise."""
-
-    def __init__(self, writer: TableWriter, columns: Sequence[FileColumn]) -> None:
-        self._writer = writer
-        self._columns = columns
-        self._otherwise: dict[str, int] = {}
-        self._examples: dict[str, list[str]] = {}
-
-    @property
-    def written(self) -> Written:
-        return self._writer.written
-
-    def write(self, batch: Any) -> None:
-        arrays = iter(batch.columns)
-        cells = []
-        for column in self._columns:
-            read = tuple(next(arrays) for _ in column.way.select)
-            found = column.way.decode(read)
-            if found.otherwise:
-                self._otherwise[column.name] = self._otherwise.get(column.name, 0) + len(found.otherwise)
-                shown = self._examples.setdefault(column.name, [])
-                for position in found.otherwise[: EXAMPLES - len(shown)]:
-                    value = next((part[position].as_py() for part in found.parts if part[position].is_valid), None)
-                    shown.append(str(value)[:_SHOWN_CHARACTERS])
-            cells.append(found)
-        self._writer.write(cells)
-
-    def finish(self) -> None:
-        self._writer.finish()
-
-    def represented(self, table: str) -> list[Represented]:
-        found = [
-            Represented(
-                table,
-                name,
-                "new since it was published, and not of the form that its column had: as Postgres writes it",
-                count,
-                tuple(self._examples.get(name, ())),
-            )
-            for name, count in self._otherwise.items()
-        ]
-        found += [
-            Represented(table, name, "texts that the column's declared type turns into numbers", count)
-            for name, count in self.written.numbers.items()
-        ]
-        return found
 
 
 def _counters(connection: sqlite3.Connection, plan: PullPlan) -> None:
