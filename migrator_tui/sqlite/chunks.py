@@ -41,7 +41,7 @@ def chunks_of(
         check: Called between batches; what it raises ends the pass.
     """
     fixed = str(FIXED_BYTES * len(table.columns))
-    sizes = _sum([fixed, *(f"ifnull(octet_length({quote_sqlite(name)}), 0)" for name in wide)])
+    sizes = balanced([fixed, *(f"ifnull(octet_length({quote_sqlite(name)}), 0)" for name in wide)], "+")
     locator, source = located_source(table)
     query = f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {locator}, {sizes} FROM {source}"
     gathered = _Gathered(chunk_bytes, max_rows)
@@ -69,7 +69,8 @@ class _Gathered:
             return
         running = pc.add(pc.cumulative_sum(sizes), self._bytes)
         by_bytes = pc.divide(pc.subtract(running, sizes), self._chunk_bytes)
-        by_rows = pc.divide(pa.array(range(self._rows, self._rows + len(sizes)), pa.int64()), self._max_rows)
+        before = pc.add(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), len(sizes))), self._rows - 1)
+        by_rows = pc.divide(before, self._max_rows)
         for start, end in _runs(by_bytes, by_rows):
             cut = (by_bytes[start].as_py(), by_rows[start].as_py())
             size = pc.sum(sizes[start:end]).as_py()
@@ -95,9 +96,9 @@ def _runs(*cuts: pa.Array) -> Iterable[tuple[int, int]]:
     return itertools.pairwise(starts)
 
 
-def _sum(terms: Sequence[str]) -> str:
-    """A sum as a balanced tree: SQLite limits the depth of an expression to 1,000."""
+def balanced(terms: Sequence[str], operator: str) -> str:
+    """Terms joined as a balanced tree: SQLite limits the depth of an expression to 1,000."""
     if len(terms) == 1:
         return terms[0]
     middle = len(terms) // 2
-    return f"({_sum(terms[:middle])} + {_sum(terms[middle:])})"
+    return f"({balanced(terms[:middle], operator)} {operator} {balanced(terms[middle:], operator)})"

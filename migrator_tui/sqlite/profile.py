@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import Interrupted, SourceError
-from migrator_tui.model.profile import CHUNK_BYTES, OrphanCount, SourceProfile, TableProfile
-from migrator_tui.model.schema import Database, Table
+from migrator_tui.model.profile import CHUNK_BYTES, Chunk, OrphanCount, SourceProfile, TableProfile
+from migrator_tui.model.schema import Database, ForeignKey, Table
 from migrator_tui.sqlite import references
 from migrator_tui.sqlite.chunks import chunks_of
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
 from migrator_tui.sqlite.snapshot import connect
-from migrator_tui.sqlite.stored_values import count_classes, examine_texts
+from migrator_tui.sqlite.stored_values import count_classes, examine, guess_classes
 
 SHOWN_KEYS = 5
+SEARCHED_KEYS = 1_000
 
 
 def profile(
@@ -62,19 +66,37 @@ def profile(
             on_table(table.name.name, found.table.rows)
         return found
 
+    def references_of(table: Table, found: Mapping[str, _Found]) -> tuple[OrphanCount, ...]:
+        check()
+        if not hasattr(own, "opened"):
+            own.opened = _Opened(snapshot)
+            opened.append(own.opened)
+        return _orphans(own.opened.connection, snapshot, database, table, found)
+
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="profile") as pool:
         futures = [pool.submit(one, table) for table in database.tables]
+        further: list[Future[tuple[OrphanCount, ...]]] = []
         try:
             found = [future.result() for future in futures]
+            by_name = {each.table.table: each for each in found}
+            profiles = {name: each.table for name, each in by_name.items()}
+            further = [
+                pool.submit(references_of, table, by_name)
+                for table in database.tables
+                if table.foreign_keys and profiles[table.name.name].columns and profiles[table.name.name].rows
+            ]
+            orphans = tuple(orphan for future in further for orphan in future.result())
         finally:
+            for waiting in further:
+                waiting.cancel()
             for future in futures:
                 future.cancel()
             pool.shutdown()
             for each in opened:
                 each.close()
     return SourceProfile(
-        {each.table.table: each.table for each in found},
-        tuple(orphan for each in found for orphan in each.orphans),
+        profiles,
+        orphans,
         {(each.table.table, column): rows for each in found for column, rows in each.case_groups.items()},
         {each.table.table: each.null_keys for each in found if each.null_keys},
         tuple(apart for each in found for apart in each.spelled_apart),
@@ -98,10 +120,10 @@ class _Opened:
 class _Found:
     """What was found out about one table."""
 
-    def __init__(self, table: TableProfile) -> None:
+    def __init__(self, table: TableProfile, integers: Mapping[str, pa.Array]) -> None:
         self.table = table
-        self.orphans: tuple[OrphanCount, ...] = ()
         self.spelled_apart: tuple[OrphanCount, ...] = ()
+        self.integers = integers
         self.case_groups: dict[str, int] = {}
         self.unicode_groups: dict[str, int] = {}
         self.null_keys = 0
@@ -118,15 +140,20 @@ def _profile_table(
     reader = opened.reader
     name = table.name.name
     if not table.holds_rows:
-        return _Found(TableProfile(name, _rows_if_readable(reader, table), 0, (), ()))
-    rows = _rows(reader, table)
-    counted = count_classes(reader, table, rows)
-    check()
-    wide = [column for column, counts in counted.items() if counts.texts or counts.blobs]
-    chunks = chunks_of(reader, table, wide, chunk_bytes=chunk_bytes, check=check)
-    columns = examine_texts(reader, table, counted, chunks, check)
+        return _Found(TableProfile(name, _rows_if_readable(reader, table), 0, (), ()), {})
+    classes = guess_classes(reader, table)
+    chunks = _chunks(reader, table, classes, chunk_bytes, check)
+    keep = _in_references(database, table)
+    examined = examine(reader, table, chunks, classes, check, guessed=True, keep=keep)
+    if examined is None:
+        classes = count_classes(reader, table)
+        chunks = _chunks(reader, table, classes, chunk_bytes, check)
+        examined = examine(reader, table, chunks, classes, check, guessed=False, keep=keep)
+        assert examined is not None
+    columns, integers = examined
+    rows = sum(chunk.rows for chunk in chunks)
     profiled = TableProfile(name, rows, sum(chunk.bytes for chunk in chunks), tuple(columns.values()), chunks)
-    found = _Found(profiled)
+    found = _Found(profiled, integers)
     check()
     found.null_keys = _null_keys(reader, table, profiled)
     found.case_groups = _case_groups(reader, table, profiled)
@@ -138,8 +165,18 @@ def _profile_table(
     }
     if rows:
         found.spelled_apart = _spelled_apart(snapshot, database, table)
-    found.orphans = _orphans(opened.connection, snapshot, database, table) if rows and table.foreign_keys else ()
     return found
+
+
+def _chunks(
+    reader: SnapshotReader,
+    table: Table,
+    classes: Mapping[str, tuple[str, ...]],
+    chunk_bytes: int,
+    check: Callable[[], None],
+) -> tuple[Chunk, ...]:
+    wide = [column for column, names in classes.items() if "text" in names or "blob" in names]
+    return chunks_of(reader, table, wide, chunk_bytes=chunk_bytes, check=check)
 
 
 def _rows(reader: SnapshotReader, table: Table) -> int:
@@ -189,14 +226,29 @@ def _alone_unique(table: Table) -> list[str]:
 
 
 def _orphans(
-    connection: sqlite3.Connection, snapshot: Path, database: Database, table: Table
+    connection: sqlite3.Connection,
+    snapshot: Path,
+    database: Database,
+    table: Table,
+    found: Mapping[str, _Found],
 ) -> tuple[OrphanCount, ...]:
+    missing = {index: _missing(database, table, key, found) for index, key in enumerate(table.foreign_keys)}
+    unknown = {index for index, keys in missing.items() if keys is None}
+    violated = {index for index, keys in missing.items() if keys is not None and len(keys)}
+    if unknown:
+        violated |= unknown & set(references.violated(connection, table))
     counts: list[OrphanCount] = []
-    for index in references.violated(connection, table):
-        rows = references.orphans(snapshot, database, table, index)
-        keys = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
+    for index in sorted(violated):
+        keys = missing[index]
+        if keys is not None and len(keys) <= SEARCHED_KEYS:
+            column = quote_sqlite(table.foreign_keys[index].columns[0])
+            where = f"{column} IN ({', '.join(map(str, keys.to_pylist()))})"
+            rows = references.rows_where(snapshot, table, where)
+        else:
+            rows = references.orphans(snapshot, database, table, index)
+        shown = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
         if rows:
-            counts.append(OrphanCount(table.name.name, index, len(rows), keys))
+            counts.append(OrphanCount(table.name.name, index, len(rows), shown))
     return tuple(counts)
 
 
@@ -208,6 +260,38 @@ def _spelled_apart(snapshot: Path, database: Database, table: Table) -> tuple[Or
         if rows:
             counts.append(OrphanCount(table.name.name, index, len(rows), keys))
     return tuple(counts)
+
+
+def _in_references(database: Database, table: Table) -> set[str]:
+    """The columns that refer to another table's single column, or are referred to so."""
+    own = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
+    theirs = {
+        key.parent_columns[0]
+        for child in database.tables
+        for key in child.foreign_keys
+        if key.parent == table.name and len(key.parent_columns) == 1
+    }
+    return own | theirs
+
+
+def _missing(database: Database, table: Table, key: ForeignKey, found: Mapping[str, _Found]) -> pa.Array | None:
+    """The integers of a reference that its parent does not have; None where that cannot be told from the profiles."""
+    parent = database.table(key.parent)
+    if parent is None or len(key.columns) != 1 or len(key.parent_columns) != 1:
+        return None
+    if not any(unique and unique.columns == key.parent_columns for unique in (parent.primary_key, *parent.uniques)):
+        return None
+    ours, theirs = found[table.name.name], found[parent.name.name]
+    try:
+        child, keys = ours.table.column(key.columns[0]), theirs.table.column(key.parent_columns[0])
+    except KeyError:
+        return None
+    if not child.classes:
+        return pa.array([], pa.int64())
+    wanted, there = ours.integers.get(child.name), theirs.integers.get(keys.name)
+    if child.classes != ("integer",) or keys.classes != ("integer",) or wanted is None or there is None:
+        return None
+    return pc.unique(wanted.filter(pc.invert(pc.is_in(wanted, there))))
 
 
 def _named(table: Table) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +14,11 @@ import pyarrow.compute as pc
 
 from migrator_tui.convert import shapes
 from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.convert.types import affinity
+from migrator_tui.model.errors import SourceError
 from migrator_tui.model.profile import Chunk, ColumnProfile
 from migrator_tui.model.schema import Column, Table
+from migrator_tui.sqlite.chunks import balanced
 from migrator_tui.sqlite.read import SnapshotReader
 
 CLASSES = ("integer", "real", "text", "blob")
@@ -22,10 +26,14 @@ MAX_DIGITS = 15
 """Decimal digits that a double keeps for certain (DBL_DIG)."""
 
 SAMPLED_ROWS = 100
-TEXT_BATCH_BYTES = 16 << 20
-TEXT_BATCH_ROWS = 65_536
+BATCH_BYTES = 16 << 20
+BATCH_ROWS = 65_536
 
-_COLUMNS_PER_QUERY = 60  # of SQLite's 2,000 results
+_COLUMNS_PER_QUERY = 60
+_PARTS_PER_QUERY = 1_900  # of SQLite's 2,000 results
+_TRIED_TEXTS = 256
+_MAX_DIFFERENT = 2_000_000
+_HEADERS = {"integer": "0", "real": "0.0", "text": "''", "blob": "x''"}
 _ASKS_FOR_SHAPES = re.compile("DATE|TIME|BOOL", re.IGNORECASE)
 
 
@@ -40,68 +48,112 @@ def class_only(column: str, storage_class: str) -> str:
     return f"CASE typeof({name}) WHEN '{storage_class}' THEN {name} END"
 
 
-def count_classes(reader: SnapshotReader, table: Table, rows: int) -> dict[str, ColumnProfile]:
-    """Rows per storage class, ranges of numbers, sizes of blobs."""
-    profiles: dict[str, ColumnProfile] = {}
+def guess_classes(reader: SnapshotReader, table: Table) -> dict[str, tuple[str, ...]]:
+    """The classes of each column in the first rows; ``text`` where they hold nothing.
+
+    Of a column that turns whole reals into integers by itself, both are guessed where there is one of them.
+    """
+    guesses: dict[str, tuple[str, ...]] = {}
     for columns in _some(table.columns):
-        # Most columns hold one class. Where all values are of the class of the first few, two counts prove it.
-        guesses = _guess(reader, table, columns)
-        values = iter(
-            _one_row(
-                reader,
-                table,
-                [
-                    term
-                    for column in columns
-                    for name in [quote_sqlite(column.name)]
-                    for term in (f"count({name})", f"total(typeof({name}) = '{guesses[column.name]}')")
-                ],
-            )
-        )
-        mixed: list[Column] = []
+        terms = ", ".join(f"typeof({quote_sqlite(column.name)})" for column in columns)
+        rows = reader.scalar_rows(f"SELECT {terms} FROM {_named(table)} LIMIT {SAMPLED_ROWS}")
+        for column, found in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True):
+            seen = set(found) - {"null"}
+            if seen & {"integer", "real"} and affinity(column.type) == "NUMERIC":
+                seen |= {"integer", "real"}
+            guesses[column.name] = tuple(name for name in CLASSES if name in seen) or ("text",)
+    return guesses
+
+
+def count_classes(reader: SnapshotReader, table: Table) -> dict[str, tuple[str, ...]]:
+    """The classes that each column really has, by a look at every cell: for tables that a guess does not fit."""
+    classes: dict[str, tuple[str, ...]] = {}
+    for columns in _some(table.columns):
+        terms = [f"total(typeof({quote_sqlite(c.name)}) = '{name}')" for c in columns for name in CLASSES]
+        values = iter(_one_row(reader, table, terms))
         for column in columns:
-            present, expected = int(next(values)), int(next(values))
-            guess = guesses[column.name]
-            known: dict[str, Any] = {"nulls": rows - present, f"{guess}s": expected}
-            profiles[column.name] = ColumnProfile(column.name, **known)
-            if present != expected:
-                mixed.append(column)
-        _count_each(reader, table, mixed, profiles)
-    _measure(reader, table, profiles)
-    return profiles
+            counts = {name: next(values) for name in CLASSES}
+            classes[column.name] = tuple(name for name, count in counts.items() if count)
+    return classes
 
 
-def examine_texts(
+def examine(
     reader: SnapshotReader,
     table: Table,
-    profiles: Mapping[str, ColumnProfile],
     chunks: Sequence[Chunk],
+    classes: Mapping[str, Sequence[str]],
     check: Callable[[], None],
-) -> dict[str, ColumnProfile]:
-    """Add what only the texts and reals themselves say: encoding, NULs, lengths, shapes, decimals.
+    *,
+    guessed: bool,
+    keep: Collection[str] = (),
+) -> tuple[dict[str, ColumnProfile], dict[str, pa.Array]] | None:
+    """Everything that the values of a table say, in one pass over its rows.
 
     They are read chunk by chunk, so that memory is bounded by a chunk's bytes.
+
+    Args:
+        classes: The storage classes that are looked for in each column.
+        guessed: They are a guess. Each row then says whether it has a cell of another class.
+        keep: Columns whose different integers are wanted.
+
+    Returns:
+        The profiles and the integers (none of a column with too many); None where a cell has another class.
     """
-    texts = {c.name: _Texts(asks_for_shapes(c)) for c in table.columns if profiles[c.name].texts}
-    reals = {c.name: _Reals() for c in table.columns if profiles[c.name].reals}
-    columns = [(name, "''", class_only(name, "text")) for name in texts]
-    columns += [(f"{name} as a real", "0.0", class_only(name, "real")) for name in reals]
-    for chunk in chunks if columns else ():
-        per_batch = TEXT_BATCH_BYTES * chunk.rows // max(1, chunk.bytes)
-        batch_rows = max(1, min(TEXT_BATCH_ROWS, per_batch))
+    parts = [
+        _Part(column, name, classes[column.name], column.name in keep)
+        for column in table.columns
+        for name in classes[column.name]
+    ]
+    profiles = {column.name: ColumnProfile(column.name) for column in table.columns}
+    for start in range(0, max(1, len(parts)), _PARTS_PER_QUERY):
+        some = parts[start : start + _PARTS_PER_QUERY]
+        try:
+            if not _examine_parts(reader, table, chunks, some, check, guessed=guessed):
+                return None
+        except SourceError:
+            if not guessed:
+                raise
+            return None  # the driver refuses a value of another class; if it was something else it comes again
+        for part in some:
+            profiles[part.column.name] = part.gathered.onto(profiles[part.column.name])
+    rows = sum(chunk.rows for chunk in chunks)
+    whole = {
+        name: replace(found, nulls=rows - found.integers - found.reals - found.texts - found.blobs)
+        for name, found in profiles.items()
+    }
+    gathered = {part.column.name: part.gathered for part in parts}
+    return whole, {
+        name: found.different
+        for name, found in gathered.items()
+        if isinstance(found, _Integers) and found.different is not None
+    }
+
+
+def _examine_parts(
+    reader: SnapshotReader,
+    table: Table,
+    chunks: Sequence[Chunk],
+    parts: Sequence[_Part],
+    check: Callable[[], None],
+    *,
+    guessed: bool,
+) -> bool:
+    columns = [(f"{number}", _HEADERS[part.name], part.expression) for number, part in enumerate(parts)]
+    odd = list(dict.fromkeys(part.odd for part in parts if part.odd))
+    if guessed and odd:
+        columns.append(("odd", "0", balanced(odd, "OR")))
+    for chunk in chunks if parts else ():
+        per_batch = BATCH_BYTES * chunk.rows // max(1, chunk.bytes)
+        batch_rows = max(1, min(BATCH_ROWS, per_batch))
         for batch in reader.batches(table, columns, chunk.lo, chunk.hi, batch_rows=batch_rows):
             check()
-            arrays = iter(batch.columns[1:])
-            for text in texts.values():
-                text.add(next(arrays))
-            for real in reals.values():
-                real.add(next(arrays))
-    result = dict(profiles)
-    for name, text in texts.items():
-        result[name] = text.onto(result[name])
-    for name, real in reals.items():
-        result[name] = replace(result[name], decimals=real.decimals)
-    return result
+            arrays = batch.columns[1:]
+            if guessed and odd and pc.max(arrays[-1]).as_py():
+                return False
+            for part, array in zip(parts, arrays, strict=False):
+                if array.null_count < len(array):
+                    part.gathered.add(array.drop_null() if array.null_count else array)
+    return True
 
 
 def invalid_utf8(values: pa.Array) -> pa.Array:
@@ -122,6 +174,50 @@ def _is_utf8(value: bytes | None) -> bool:
     return True
 
 
+class _Integers:
+    """The integers of one column, and where that is wanted which different ones there are."""
+
+    def __init__(self, keep: bool) -> None:
+        self._count = 0
+        self._low: int | None = None
+        self._high: int | None = None
+        self._different: list[pa.Array] | None = [] if keep else None
+        self._kept = 0
+
+    def add(self, values: pa.Array) -> None:
+        found = pc.min_max(values).as_py()
+        self._count += len(values)
+        self._low = found["min"] if self._low is None else min(self._low, found["min"])
+        self._high = found["max"] if self._high is None else max(self._high, found["max"])
+        if self._different is not None:
+            self._different.append(pc.unique(values))
+            self._kept += len(self._different[-1])
+            if self._kept > _MAX_DIFFERENT:
+                self._different = None
+
+    @property
+    def different(self) -> pa.Array | None:
+        """Which integers there are, some of them perhaps several times; None where nobody asked, or of too many."""
+        return None if self._different is None else pa.concat_arrays([pa.array([], pa.int64()), *self._different])
+
+    def onto(self, profile: ColumnProfile) -> ColumnProfile:
+        return replace(profile, integers=self._count, integer_min=self._low, integer_max=self._high)
+
+
+class _Blobs:
+    """The blobs of one column."""
+
+    def __init__(self) -> None:
+        self._count = self._bytes = 0
+
+    def add(self, values: pa.Array) -> None:
+        self._count += len(values)
+        self._bytes = max(self._bytes, pc.max(pc.binary_length(values)).as_py())
+
+    def onto(self, profile: ColumnProfile) -> ColumnProfile:
+        return replace(profile, blobs=self._count, max_bytes=max(profile.max_bytes, self._bytes))
+
+
 class _Texts:
     """What the texts of one column are like."""
 
@@ -130,35 +226,65 @@ class _Texts:
         # know; they are looked at while all are of one shape.
         self._asks = asks_for_shapes
         self._shapes: Counter[str] | None = Counter()
-        self._characters = self._bytes = self._nul = self._invalid = self._empty = 0
+        self._count = self._characters = self._bytes = self._nul = self._invalid = self._empty = 0
 
     def add(self, values: pa.Array) -> None:
-        present = values.drop_null()
-        if not len(present):
-            return
-        wrong = invalid_utf8(present)
+        self._count += len(values)
+        sizes = pc.binary_length(values)
+        found = pc.min_max(sizes).as_py()
+        self._bytes = max(self._bytes, found["max"])
+        if found["min"] == 0:
+            self._empty += pc.sum(pc.equal(sizes, 0)).as_py()
+        together = _bytes_of(values)
+        if b"\0" in together:
+            self._nul += pc.sum(pc.match_substring(values.cast(pa.binary()), b"\0")).as_py()
+        if together.isascii():
+            self._characters = max(self._characters, found["max"])
+        else:
+            values = self._measured(values, sizes)
+        if self._shapes is not None and len(values):
+            self._classify(values)
+
+    def _measured(self, values: pa.Array, sizes: pa.Array) -> pa.Array:
+        """The texts that are UTF-8, measured in characters; the others count as Latin-1."""
+        wrong = invalid_utf8(values)
         invalid = pc.sum(wrong).as_py()
-        raw = present.cast(pa.binary())
-        sizes = pc.binary_length(raw)
-        self._bytes = max(self._bytes, pc.max(sizes).as_py())
-        self._empty += pc.sum(pc.equal(sizes, 0)).as_py()
-        self._nul += pc.sum(pc.match_substring(raw, b"\0")).as_py()
         if invalid:
             self._invalid += invalid
-            self._characters = max(self._characters, pc.max(sizes.filter(wrong)).as_py())  # as Latin-1
-            present = present.filter(pc.invert(wrong))
+            self._characters = max(self._characters, pc.max(sizes.filter(wrong)).as_py())
+            values = values.filter(pc.invert(wrong))
             if self._shapes is not None:
                 self._shapes[shapes.OTHER] += invalid
-        self._characters = max(self._characters, pc.max(pc.utf8_length(present)).as_py() or 0)
-        if self._shapes is not None:
-            for counted in pc.value_counts(shapes.classify(present)).to_pylist():
-                self._shapes[counted["values"]] += counted["counts"]
-            if not self._asks and (len(self._shapes) > 1 or shapes.OTHER in self._shapes):
-                self._shapes = None
+        if self._bytes > self._characters:
+            self._characters = max(self._characters, pc.max(pc.utf8_length(values)).as_py() or 0)
+        return values
+
+    def _classify(self, values: pa.Array) -> None:
+        assert self._shapes is not None
+        self._count_shapes(values[:_TRIED_TEXTS])
+        if self._several():
+            return
+        values = values[_TRIED_TEXTS:]
+        if len(self._shapes) == 1 and shapes.all_are(values, only := next(iter(self._shapes))):
+            self._shapes[only] += len(values)
+            return
+        self._count_shapes(values)
+        self._several()
+
+    def _count_shapes(self, values: pa.Array) -> None:
+        assert self._shapes is not None
+        for counted in pc.value_counts(shapes.classify(values)).to_pylist():
+            self._shapes[counted["values"]] += counted["counts"]
+
+    def _several(self) -> bool:
+        if not self._asks and self._shapes and (len(self._shapes) > 1 or shapes.OTHER in self._shapes):
+            self._shapes = None
+        return self._shapes is None
 
     def onto(self, profile: ColumnProfile) -> ColumnProfile:
         return replace(
             profile,
+            texts=self._count,
             text_max_characters=self._characters,
             max_bytes=max(profile.max_bytes, self._bytes),
             nul_texts=self._nul,
@@ -168,80 +294,83 @@ class _Texts:
         )
 
 
+def _bytes_of(values: pa.Array) -> bytes:
+    """The bytes of all texts one after the other, which C searches faster than each by itself."""
+    _, offsets, data = values.buffers()
+    if data is None:
+        return b""
+    ends = pa.Array.from_buffers(pa.int32(), len(values) + 1, [None, offsets], offset=values.offset)
+    first, last = ends[0].as_py(), ends[-1].as_py()
+    return bytes(memoryview(data)[first:last])
+
+
 class _Reals:
-    """How many digits after the point the reals of one column need."""
+    """The reals of one column, and how many digits after the point they need."""
 
     def __init__(self) -> None:
-        self.decimals: int | None = 0
+        self._count = self._infinite = 0
+        self._low, self._high = math.inf, -math.inf
+        self._decimals: int | None = 0
 
     def add(self, values: pa.Array) -> None:
-        present = values.drop_null()
-        if self.decimals is None or not len(present):
-            return
-        text = present.cast(pa.string())  # the shortest that reads back to the same double
+        self._count += len(values)
+        found = pc.min_max(values).as_py()
+        self._low, self._high = min(self._low, found["min"]), max(self._high, found["max"])
+        if math.isinf(found["min"]) or math.isinf(found["max"]):
+            self._infinite += pc.sum(pc.is_inf(values)).as_py()
+        if self._decimals is not None:
+            self._decimals = self._digits(values, self._decimals)
+
+    def _digits(self, values: pa.Array, known: int) -> int | None:
+        text = values.cast(pa.string())  # the shortest that reads back to the same double
         # An exponent, an infinity, or a minus zero, which no decimal has.
         if pc.any(pc.match_substring_regex(text, r"[a-z]|\A-0\z")).as_py():
-            self.decimals = None
-            return
+            return None
         digits = pc.utf8_ltrim(pc.replace_substring(text, ".", ""), "-0")
         if pc.max(pc.binary_length(digits)).as_py() > MAX_DIGITS:
-            self.decimals = None
-            return
+            return None
         point = pc.find_substring(text, ".")
         after = pc.subtract(pc.subtract(pc.binary_length(text), point), 1)
         after = pc.if_else(pc.less(point, 0), pa.scalar(0, after.type), after)
-        self.decimals = max(self.decimals, pc.max(after).as_py())
+        return max(known, int(pc.max(after).as_py()))
+
+    def onto(self, profile: ColumnProfile) -> ColumnProfile:
+        return replace(
+            profile,
+            reals=self._count,
+            real_min=self._low if self._count else None,
+            real_max=self._high if self._count else None,
+            infinite_reals=self._infinite,
+            decimals=self._decimals if self._count else None,
+        )
 
 
-def _guess(reader: SnapshotReader, table: Table, columns: Sequence[Column]) -> dict[str, str]:
-    """The class of each column's first value that is not NULL."""
-    terms = ", ".join(f"typeof({quote_sqlite(column.name)})" for column in columns)
-    found: dict[str, str] = {}
-    for row in reader.scalar_rows(f"SELECT {terms} FROM {_named(table)} LIMIT {SAMPLED_ROWS}"):
-        for column, storage_class in zip(columns, row, strict=True):
-            if storage_class != "null":
-                found.setdefault(column.name, storage_class)
-    return {column.name: found.get(column.name, "text") for column in columns}
+class _Part:
+    """The values of one class in one column."""
+
+    def __init__(self, column: Column, name: str, classes: Sequence[str], keep: bool) -> None:
+        self.column = column
+        self.name = name
+        quoted = quote_sqlite(column.name)
+        several = len(classes) > 1
+        self.expression = class_only(column.name, name) if several else quoted
+        # What is not of the class. The driver refuses other values where integers are read, and blobs among texts, but
+        # makes texts and reals of numbers. Values sort by class: numbers, texts, blobs.
+        alone = {
+            "integer": "",
+            "real": f"(typeof({quoted}) = 'integer')",
+            "text": f"(+{quoted} COLLATE BINARY < '')",
+            "blob": f"(+{quoted} COLLATE BINARY < x'')",
+        }
+        listed = ", ".join(f"'{each}'" for each in ("null", *classes))
+        self.odd = f"(typeof({quoted}) NOT IN ({listed}))" if several else alone[name]
+        self.gathered = _gatherer(column, name, keep and not several)
 
 
-def _count_each(
-    reader: SnapshotReader, table: Table, columns: Sequence[Column], profiles: dict[str, ColumnProfile]
-) -> None:
-    terms = [f"total(typeof({quote_sqlite(c.name)}) = '{name}')" for c in columns for name in CLASSES]
-    values = iter(_one_row(reader, table, terms))
-    for column in columns:
-        counts: dict[str, Any] = {f"{name}s": int(next(values)) for name in CLASSES}
-        profiles[column.name] = replace(profiles[column.name], **counts)
-
-
-def _measure(reader: SnapshotReader, table: Table, profiles: dict[str, ColumnProfile]) -> None:
-    """Ranges of numbers and sizes of blobs, of the columns that have any."""
-    wanted: list[tuple[str, str, str]] = []  # column, field of its profile, SQL
-    for column in table.columns:
-        profile, name = profiles[column.name], column.name
-        for storage_class in ("integer", "real"):
-            if storage_class in profile.classes:
-                alone = profile.classes == (storage_class,)
-                value = quote_sqlite(name) if alone else class_only(name, storage_class)
-                wanted += [(name, f"{storage_class}_{end}", f"{end}({value})") for end in ("min", "max")]
-        if profile.blobs:
-            size = f"octet_length({class_only(name, 'blob')})"
-            wanted.append((name, "max_bytes", f"max({size})"))
-    _fill(reader, table, wanted, profiles)
-    infinite = [
-        (p.name, "infinite_reals", f"sum(abs({class_only(p.name, 'real')}) = 9e999)")
-        for p in profiles.values()
-        if float("inf") in (p.real_max, -(p.real_min or 0.0))
-    ]
-    _fill(reader, table, infinite, profiles)
-
-
-def _fill(
-    reader: SnapshotReader, table: Table, wanted: Sequence[tuple[str, str, str]], profiles: dict[str, ColumnProfile]
-) -> None:
-    values = _one_row(reader, table, [term for _, _, term in wanted])
-    for (name, field, _), value in zip(wanted, values, strict=True):
-        profiles[name] = replace(profiles[name], **{field: value})
+def _gatherer(column: Column, name: str, keep: bool) -> _Integers | _Reals | _Texts | _Blobs:
+    if name == "text":
+        return _Texts(asks_for_shapes(column))
+    return _Integers(keep) if name == "integer" else _Reals() if name == "real" else _Blobs()
 
 
 def _one_row(reader: SnapshotReader, table: Table, terms: Sequence[str]) -> list[Any]:
