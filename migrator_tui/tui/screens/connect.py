@@ -71,7 +71,7 @@ class ConnectScreen(StepScreen):
             self.query_one(StepLines).show((), facts=bench.facts)
             self._connected()
         elif ends is not None and ends.fresh:
-            self.action_test()
+            self.call_after_refresh(self.action_test)
         else:
             (self.form.first_field() or self.query_one("#go")).focus()
         if not self.migrator.running and (ends is None or not ends.fresh):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -66,6 +67,8 @@ class RunScreen(StepScreen):
         self._rates: deque[float] = deque([0.0] * SPARKLINE_POINTS, maxlen=SPARKLINE_POINTS)
         self._earlier: deque[tuple[float, int]] = deque()
         self._timer: Timer | None = None
+        self._texts: dict[str, str] = {}
+        self._keys_for: tuple[RunStatus, str | None] | None = None
 
     def compose_body(self) -> ComposeResult:
         """Timeline, bar, throughput, tables."""
@@ -121,7 +124,10 @@ class RunScreen(StepScreen):
             self._ended = True
             self._draw(progress)
             self._end(outcome)
-        self.refresh_bindings()
+        keys_for = (progress.status, progress.waiting_for)
+        if keys_for != self._keys_for:  # the footer is made anew for it, widget by widget
+            self._keys_for = keys_for
+            self.refresh_bindings()
 
     def _draw(self, progress: Progress) -> None:
         self.query_one(Timeline).show(progress)
@@ -136,12 +142,19 @@ class RunScreen(StepScreen):
         figures = f"{progress.rows_done:,} / {progress.rows_total:,} rows"
         if rate and left > 0:
             figures += f"   {rate:,.0f}/s   {left / rate:.0f} s left"
-        self.query_one("#figures", Static).update(figures + f"   {progress.seconds:.1f} s")
-        retry = self.query_one("#retry", Static)
-        retry.display = progress.retry is not None
-        retry.update(f"⚠ {progress.retry}" if progress.retry else "")
-        self.query_one("#said", Static).update(_said(progress))
+        self._say("#figures", figures + f"   {progress.seconds:.1f} s")
+        self.query_one("#retry").display = progress.retry is not None
+        self._say("#retry", f"⚠ {progress.retry}" if progress.retry else "")
+        self._say("#said", _said(progress))
         self.query_one("#publish").display = progress.waiting_for == "confirmation"
+
+    def _say(self, selector: str, text: str) -> None:
+        """Show a text; the screen is laid out anew, which costs most, only where its size may be another."""
+        before = self._texts.get(selector)
+        if text != before:
+            self._texts[selector] = text
+            same = before is not None and cell_len(before) == (cells := cell_len(text)) and cells < self.size.width // 2
+            self.query_one(selector, Static).update(text, layout=not same)
 
     def _rate(self, progress: Progress) -> float:
         seen = self._earlier
