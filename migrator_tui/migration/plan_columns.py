@@ -57,8 +57,8 @@ def new_table(
                 target=named[column.name],
                 type=wanted_type or typed.type,
                 codec=_codec(wanted_type, wanted_codec, typed),
-                not_null=column.not_null,
-                comment=column.comment,
+                not_null=column.not_null and not _broken_not_null(draft, table, column, found, rules),
+                comment=_comment(column.comment),
             )
         )
     plan = TablePlan(
@@ -72,6 +72,7 @@ def new_table(
         rows=profile.rows,
         bytes=profile.bytes,
         row_rules=tuple(rules),
+        comment=_comment(table.sql),
     )
     plan = _enums(draft, table, plan)
     plan = plan_collations.choose(draft, table, plan)
@@ -79,6 +80,32 @@ def new_table(
     plan = _keys(draft, table, plan)
     plan = replace(plan, checks=plan.checks + _checks(draft, table, plan))
     return replace(plan, indexes=(*plan_collations.unique_indexes(draft, table, plan), *_indexes(draft, table, plan)))
+
+
+def _comment(declared: str | None) -> str | None:
+    """The original declaration, where it can still be read once the run's folder is gone."""
+    return f"SQLite: {declared}" if declared else None
+
+
+def _broken_not_null(
+    draft: Drafting, table: Table, column: Column, profile: ColumnProfile, rules: list[RowRule]
+) -> bool:
+    """Whether NOT NULL has to go because rows break it; quarantining those is added to the rules."""
+    if not column.not_null or not profile.nulls or (table.primary_key and column.name in table.primary_key.columns):
+        return False
+    name = table.name.name
+    finding = Finding(
+        "NOT-NULL-BROKEN",
+        f"{name}.{column.name} is declared NOT NULL, and {profile.nulls:,} rows hold NULL there.",
+        table=name,
+        column=column.name,
+        rows=profile.nulls,
+        choices=("nullable", "quarantine"),
+    )
+    if draft.find(finding) != "quarantine":
+        return True
+    rules.append(RowRule("NOT-NULL-BROKEN", "null-key", (column.name,), "", finding.message))
+    return False
 
 
 def _column_names(draft: Drafting, table: Table, target: TableName, override: TableOverride) -> dict[str, str]:
@@ -125,7 +152,13 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
         return _generated(draft, table, plan, planned, column)
     if column.identity and (largest := LARGEST.get(planned.type.lower())):
         highest = max(_profile(profile, column).integer_max or 0, table.sequence_high or 0, 0)
-        return replace(planned, identity_next=highest + 1, not_null=True) if highest < largest else planned
+        if highest < largest:
+            return replace(planned, identity_next=highest + 1, not_null=True)
+        message = (
+            f"{plan.source}.{column.name} gets no identity: its next value, {highest + 1}, is beyond {planned.type}."
+        )
+        draft.find(Finding("IDENTITY-NOT-CARRIED", message, table=plan.source, column=column.name))
+        return planned
     if column.default is None:
         return planned
     translated = expressions.default(column.default, planned.type)
@@ -139,15 +172,42 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
 
 def _generated(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan, column: Column) -> ColumnPlan:
     assert column.generated is not None
-    translated = expressions.generated(column.generated.expression, known_columns(table, plan), None, planned.type)
-    # A column that is computed from bytes, or that a plan gave a codec, is moved as it was computed.
-    if translated.sql is None or planned.codec not in ("text", "integer", "real", "real-numeric"):
-        why = translated.why or "its type was changed"
+    computed, why = _computed(table, plan, planned)
+    if computed is None:
         message = f"{plan.source}.{column.name} becomes a plain column: {why}."
         original = (column.generated.expression,)
         draft.find(Finding("GENERATED-NOT-CARRIED", message, table=plan.source, column=column.name, samples=original))
         return planned
-    return replace(planned, generated=Generated(translated.sql, True), not_null=False)
+    if not column.generated.stored:
+        message = f"{plan.source}.{column.name} is computed when it is read; on the target when it is written (STORED)."
+        draft.find(Finding("GENERATED-STORED", message, table=plan.source, column=column.name))
+    return replace(planned, generated=Generated(computed, True))
+
+
+def _computed(
+    table: Table, plan: TablePlan, planned: ColumnPlan, within: tuple[str, ...] = ()
+) -> tuple[str | None, str]:
+    """The expression of a generated column over columns that hold values, or None and why there is none."""
+    generated = table.column(planned.source).generated
+    if generated is None or planned.source in within:
+        return None, "it holds values of its own"
+    # A column that is computed from bytes, or that a plan gave a codec, is moved as it was computed.
+    if planned.codec not in ("text", "integer", "real", "real-numeric"):
+        return None, "its type was changed"
+    known = known_columns(table, plan)
+    # Postgres lets a generated column read no other one, so the other's expression takes its place.
+    others = {f"_mt_generated_{n}": c for n, c in enumerate(plan.columns) if table.column(c.source).generated}
+    for mark, other in others.items():
+        known[other.source] = replace(known[other.source], target=mark)
+    translated = expressions.generated(generated.expression, known, None, planned.type)
+    if translated.sql is None:
+        return None, translated.why
+    sql = translated.sql
+    for mark, other in others.items():
+        if quote(mark) in sql:
+            inner, _ = _computed(table, plan, other, (*within, planned.source))
+            sql = sql.replace(quote(mark), f"CAST({inner} AS {other.type})" if inner else quote(other.target))
+    return sql, ""
 
 
 def _enums(draft: Drafting, table: Table, plan: TablePlan) -> TablePlan:

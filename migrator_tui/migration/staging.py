@@ -26,7 +26,14 @@ from migrator_tui.model.progress import TableState
 from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target, connect
-from migrator_tui.postgres.ddl import create_enum, create_staging_table, locator_name, staged_name, staging_schema
+from migrator_tui.postgres.ddl import (
+    comments,
+    create_enum,
+    create_staging_table,
+    locator_name,
+    staged_name,
+    staging_schema,
+)
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import Loader
 from migrator_tui.postgres.merge import sql
@@ -167,7 +174,9 @@ def prepare(connection: psycopg.Connection[Any], plan: Plan, fence: Fence) -> No
             for table in plan.moved[begin : begin + TABLES_PER_TRANSACTION]:
                 if not _exists(connection, "to_regclass", schema, staged_name(table)):
                     # A run that failed dropped its staging: what the ledger says of such a table is no longer so.
-                    connection.execute(sql(create_staging_table(table, schema, plan.enums)))
+                    name = f"{quote(schema)}.{quote(staged_name(table))}"
+                    made = create_staging_table(table, schema, plan.enums)
+                    connection.execute(sql(";\n".join([made, *comments(table, name)])))
                     ledger.forget_chunks(connection, fence.run, table.source)
 
 

@@ -315,6 +315,33 @@ _KINDS = (
         ),
     ),
     Kind(
+        "NOT-NULL-BROKEN",
+        Severity.WARNING,
+        "NULL in a column that is declared NOT NULL",
+        "SQLite checks NOT NULL when a row is written; where the declaration was edited afterwards, or the file is "
+        "damaged, rows break it. PRAGMA integrity_check finds them.",
+        "users.name of row 3 is NULL, declared TEXT NOT NULL",
+        (
+            Choice("nullable", "The column may be NULL on the target; every row is moved.", lossy=False),
+            _quarantine("Each row with NULL there"),
+        ),
+    ),
+    Kind(
+        "IDENTITY-NOT-CARRIED",
+        Severity.WARNING,
+        "A rowid that has no next value",
+        "The highest id, or the high-water mark of AUTOINCREMENT, is the largest that the type holds. SQLite looks for "
+        "an unused id then; a sequence does not. New rows have to bring an id along.",
+        "a table whose highest id is 9223372036854775807",
+    ),
+    Kind(
+        "GENERATED-STORED",
+        Severity.INFO,
+        "A virtual generated column that becomes a stored one",
+        "Its values are the same; they take room on disk, and any version of PostgreSQL from 12 on has them.",
+        "total REAL AS (price * amount) VIRTUAL",
+    ),
+    Kind(
         "FK-SPELLING",
         Severity.WARNING,
         "Rows that refer to a row in another spelling",

@@ -135,6 +135,7 @@ class TablePlan:
     checks: tuple[Check, ...] = ()
     indexes: tuple[Index, ...] = ()
     row_rules: tuple[RowRule, ...] = ()
+    comment: str | None = None
     fills: tuple[Fill, ...] = ()
 
     @property

@@ -81,6 +81,7 @@ class Column:
         identity: Filled by the database: a rowid alias (SQLite), an identity or serial column (Postgres).
         collation: Only where it is not the database's default (``NOCASE``, ``RTRIM``, ``"C"``, …).
         enum: The enum type's name where the column is of one (Postgres).
+        comment: What COMMENT ON says (Postgres), or the column's declaration as it was written (SQLite).
         base: The type that a domain is over, where the column's type is a domain (Postgres).
     """
 

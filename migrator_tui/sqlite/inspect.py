@@ -281,6 +281,7 @@ def _column(row: _Row, text: TableText, alias: str | None) -> Column:
         identity=name == alias,
         generated=generated,
         collation=None if collation == DEFAULT_COLLATION else collation,
+        comment=text.declarations.get(folded(name)) or None,
     )
 
 

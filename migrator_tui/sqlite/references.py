@@ -44,7 +44,8 @@ def predicate(kind: str, columns: str | Sequence[str], argument: str = "") -> st
     """
     names = [quote_sqlite(name) for name in ([columns] if isinstance(columns, str) else columns)]
     if kind == "null-key":
-        return "(" + " OR ".join(f"{name} IS NULL" for name in names) + ")"
+        # SQLite takes IS NULL for false where NOT NULL is declared, whatever is stored.
+        return "(" + " OR ".join(f"typeof({name}) = 'null'" for name in names) + ")"
     name = names[0]
     if kind == "nul":
         # A cast to a blob would find the zero bytes of UTF-16 as well.

@@ -75,6 +75,7 @@ class TableText:
     Attributes:
         foreign_keys: In order of declaration, those of columns and those of the table in one sequence.
         virtual: Module of a virtual table, else None.
+        declarations: What follows each column's name.
         arguments: What a virtual table's module is told, part by part.
     """
 
@@ -88,6 +89,7 @@ class TableText:
     strict: bool = False
     virtual: str | None = None
     arguments: tuple[str, ...] = ()
+    declarations: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,14 @@ def table_text(sql: str) -> TableText:
         return TableText()
     reader = _TableReader(sql)
     table_level = False
+    declarations: dict[str, str] = {}
     for item in _split(nodes[body].inner):
         table_level = table_level or item[0].is_word(*_TABLE_CONSTRAINT)
         if table_level:
             reader.constraints(item, None)
         else:
             reader.constraints(item[1:], item[0].as_name)
+            declarations[folded(item[0].as_name)] = _text(sql, item[1:])
     options = [node.text.upper() for node in nodes[body + 1 :] if node.kind == "word"]
     return TableText(
         tuple(reader.checks),
@@ -138,6 +142,7 @@ def table_text(sql: str) -> TableText:
         tuple(reader.foreign_keys),
         without_rowid="WITHOUT" in options,
         strict="STRICT" in options,
+        declarations=declarations,
     )
 
 
