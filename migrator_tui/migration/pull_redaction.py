@@ -56,6 +56,10 @@ class Redaction:
         """Whether a column is masked."""
         return (table.live.name, column.live.name) in self._columns
 
+    def touches(self, table: PullTable) -> bool:
+        """Whether any column of a table is masked."""
+        return any(name == table.live.name for name, _ in self._columns)
+
     def mask(self, table: PullTable, column: FileColumn, cells: Cells) -> Cells:
         """The cells, masked where the column is."""
         if not self.covers(table, column):

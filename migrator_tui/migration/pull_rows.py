@@ -73,6 +73,10 @@ class Filler:
             )
             for column, count in self._otherwise.items()
         ]
+        found += [
+            Represented(name, column, "SQLite computes another value than the target has", count)
+            for column, count in self._writer.written.computed.items()
+        ]
         return found + [
             Represented(name, column, "texts that the column's declared type turns into numbers", count)
             for column, count in self._writer.written.numbers.items()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.convert.to_sqlite_schema import FileColumn
 from migrator_tui.migration.pull_plan import Planner, PullPlan, PullTable, drop, select_of
 from migrator_tui.migration.pull_redaction import Redaction
 from migrator_tui.migration.pull_rows import Filler
@@ -184,11 +185,8 @@ class _Pulling:
                 began = time.monotonic()
                 made = described.table(TableName("", table.name))
                 assert made is not None, table.name
-                stored = {column.name.lower(): column.name for column in made.stored_columns}
-                columns = [column for column in table.columns if column.name.lower() in stored]
-                filler = Filler(
-                    table, writer.table(made, [stored[c.name.lower()] for c in columns]), columns, redaction
-                )
+                columns, into = _columns(table, made, compared=not redaction.touches(table))
+                filler = Filler(table, writer.table(made, *into), columns, redaction)
                 queries = queries_of[table.live.name]
                 for where in queries:
                     for batch in self._extract.stream(select_of(table, columns, catalogue, where)):
@@ -265,10 +263,23 @@ class _Pulling:
                 else:
                     left.append((name, statement, original, said))
             if len(left) == len(waiting):
+                left = [item for item in left if not self._broken_before(connection, plan, made, item)]
                 plan.not_carried += [NotCarried("view", name, said, original) for name, _, original, said in left]
                 break
             waiting = [(name, statement, original) for name, statement, original, _ in left]
         return made
+
+    def _broken_before(
+        self, connection: sqlite3.Connection, plan: PullPlan, made: list[str], item: tuple[str, str, str, str]
+    ) -> bool:
+        """Keep a view of the original file as it was there, where it did not work either."""
+        name, statement, _, said = item
+        original = (name, statement) in plan.views_not_on_target and all(table.origin for table in plan.tables)
+        if not original or _attempt(connection, statement) is not None:
+            return False
+        made.append(name)
+        plan.notes.append(f"The view {name} does not work, as in the original file: {said}.")
+        return True
 
     def _check_file(self, connection: sqlite3.Connection, plan: PullPlan) -> None:
         found = complain(connection)
@@ -316,6 +327,19 @@ class _Pulling:
     def _check(self) -> None:
         if self._stop.is_set():
             raise Interrupted("CANCELLED", "Cancelled.", "Nothing was left in the file's place.")
+
+
+def _columns(table: PullTable, made: Table, *, compared: bool) -> tuple[list[FileColumn], tuple[list[str], list[str]]]:
+    """The columns that are read: those that the file stores, then those that it computes, which are compared.
+
+    Returns:
+        The columns, and the names of both kinds as the file spells them.
+    """
+    spelled = {column.name.lower(): column for column in made.columns}
+    there = [(column, spelled[column.name.lower()]) for column in table.columns]
+    stored = [(column, own.name) for column, own in there if own.generated is None]
+    computed = [(column, own.name) for column, own in there if own.generated is not None and compared]
+    return [c for c, _ in (*stored, *computed)], ([name for _, name in stored], [name for _, name in computed])
 
 
 def _counters(connection: sqlite3.Connection, plan: PullPlan) -> None:

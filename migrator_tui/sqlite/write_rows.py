@@ -30,10 +30,12 @@ class Written:
 
     Attributes:
         numbers: Column → texts that its declared type turned into numbers.
+        computed: Column → cells that SQLite computed, and to another value than was given.
     """
 
     rows: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
+    computed: dict[str, int] = field(default_factory=dict)
 
 
 class RowWriter:
@@ -42,24 +44,26 @@ class RowWriter:
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
 
-    def table(self, table: Table, columns: Sequence[str]) -> TableWriter:
+    def table(self, table: Table, columns: Sequence[str], computed: Sequence[str] = ()) -> TableWriter:
         """Begin with a table, which is empty.
 
         Args:
             table: As SQLite describes it.
             columns: The columns that are given, in the order in which they are.
+            computed: Columns that are given after them, and that SQLite computes: they are compared only.
         """
-        return TableWriter(self._cursor, table, columns)
+        return TableWriter(self._cursor, table, columns, computed)
 
 
 class TableWriter:
     """Writes one table, in one transaction."""
 
-    def __init__(self, cursor: Cursor, table: Table, columns: Sequence[str]) -> None:
+    def __init__(self, cursor: Cursor, table: Table, columns: Sequence[str], computed: Sequence[str]) -> None:
         self._cursor = cursor
         self._table = table
         self._name = quote_sqlite(table.name.name)
-        self._columns = [table.column(name) for name in columns]
+        self._columns = [table.column(name) for name in (*columns, *computed)]
+        self._stored = len(columns)
         self._affinities = ["BLOB" if table.strict and c.type == "ANY" else affinity(c.type) for c in self._columns]
         self.written = Written()
         self._keys = _key_of(table, columns)
@@ -77,11 +81,12 @@ class TableWriter:
         rows = len(cells[0])
         if not rows:
             return
-        parts = [part for column in cells for part in column.parts]
+        stored = cells[: self._stored]
+        parts = [part for column in stored for part in column.parts]
         values = ", ".join(
-            "?" if len(column.parts) == 1 else f"coalesce({', '.join('?' * len(column.parts))})" for column in cells
+            "?" if len(column.parts) == 1 else f"coalesce({', '.join('?' * len(column.parts))})" for column in stored
         )
-        listed = ", ".join(quote_sqlite(column.name) for column in self._columns)
+        listed = ", ".join(quote_sqlite(column.name) for column in self._columns[: self._stored])
         batch = pa.record_batch(parts, names=[f"p{number}" for number in range(len(parts))])
         self._cursor.executemany(f"INSERT INTO {self._name} ({listed}) VALUES ({values})", batch)
         self._compare(cells, rows)
@@ -132,7 +137,11 @@ class TableWriter:
             # Bytes, because texts may be none in UTF-8, and equal texts of another form are not equal.
             if pa.types.is_string(part.type):
                 part, read = part.view(pa.binary()), read.view(pa.binary())
-            if different := differences(part, read):
+            different = differences(part, read)
+            if different and number >= self._stored:
+                name = self._columns[number].name
+                self.written.computed[name] = self.written.computed.get(name, 0) + len(different)
+            elif different:
                 row = self.written.rows + different[0] + 1
                 raise self._differs(f"{self._columns[number].name} of the row {row} that was read is another value")
 
