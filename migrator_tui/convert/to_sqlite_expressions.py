@@ -80,7 +80,7 @@ def default(expression: str, kind: Kind) -> Carried:
     """A column's DEFAULT, in the parentheses that SQLite asks for, as a value of a kind."""
 
     def translate() -> str:
-        tree = _parse(expression)
+        tree = parse(expression)
         bare = _bare(tree)
         if _named(bare) == "timezone" and len(bare.expressions) == 2 and _bare(bare.expressions[0]).name == "utc":
             bare = _bare(bare.expressions[1])
@@ -103,17 +103,17 @@ def default(expression: str, kind: Kind) -> Carried:
         found = Scalars({}).render(tree)
         return found.sql if found.literal else f"({found.sql})"
 
-    return _guarded(expression, translate)
+    return guarded(expression, translate)
 
 
 def condition(expression: str, columns: Columns) -> Carried:
     """A CHECK's condition or a partial index's predicate."""
-    return _guarded(expression, lambda: Scalars(columns).condition(_parse(expression)))
+    return guarded(expression, lambda: Scalars(columns).condition(parse(expression)))
 
 
 def value(expression: str, columns: Columns) -> Carried:
     """A generated column's or an index's expression."""
-    return _guarded(expression, lambda: Scalars(columns).render(_parse(expression)).sql)
+    return guarded(expression, lambda: Scalars(columns).render(parse(expression)).sql)
 
 
 def domain_check(expression: str, column: Known) -> Carried:
@@ -499,14 +499,20 @@ def _glob(pattern: str) -> str:
     return text
 
 
-def _parse(text: str) -> exp.Expr:
+def parse(text: str) -> exp.Expr:
+    """Read Postgres' SQL.
+
+    Raises:
+        Refused: It cannot be read.
+    """
     try:
         return sqlglot.parse_one(text, dialect="postgres")
     except (SqlglotError, RecursionError) as error:
         raise Refused(f"it cannot be read: {(str(error).splitlines() or ['?'])[0].rstrip('.')}") from error
 
 
-def _guarded(original: str, translate: Callable[[], str]) -> Carried:
+def guarded(original: str, translate: Callable[[], str]) -> Carried:
+    """What a translation gives, or why it is refused."""
     try:
         return Carried(original, translate())
     except Refused as refused:

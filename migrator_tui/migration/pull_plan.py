@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from migrator_tui.convert import to_sqlite_views
 from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.to_sqlite_schema import FileColumn, FileNames, TableStatement
 from migrator_tui.convert.to_sqlite_types import LiveType, Way, exactness, is_exact, way, way_by_codec
 from migrator_tui.model.origin import ColumnOrigin, Origin, TableOrigin
 from migrator_tui.model.pull import NotCarried, Represented
-from migrator_tui.model.schema import Database, Table, TableName
+from migrator_tui.model.schema import Database, Table, TableName, View
 from migrator_tui.postgres.extract import Catalogue, Extract, from_clause
 from migrator_tui.postgres.origins import shapes
 from migrator_tui.sqlite.write import prove
@@ -42,13 +43,18 @@ class PullTable:
 
 @dataclass(slots=True)
 class PullPlan:
-    """All tables, and what is known beforehand to be lost or to look otherwise."""
+    """All tables, and what is known beforehand to be lost or to look otherwise.
+
+    Attributes:
+        views: (name, statement, as the target has it); one may read others.
+        views_not_on_target: (name, statement) of views of the original file that were not carried.
+    """
 
     tables: list[PullTable] = field(default_factory=list)
     not_carried: list[NotCarried] = field(default_factory=list)
     represented: list[Represented] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    original_views: dict[TableName, str] = field(default_factory=dict)
+    views: list[tuple[str, str, str]] = field(default_factory=list)
     views_not_on_target: list[tuple[str, str]] = field(default_factory=list)
     pragmas: dict[str, int] = field(default_factory=dict)
 
@@ -236,10 +242,34 @@ class Planner:
 
     def _views(self) -> None:
         made = {view.target: view for origin in reversed(self._origins) for view in origin.views if view.target}
+        relations = {
+            table.live.name.name: (table.name, {column.live.name: column.known for column in table.columns})
+            for table in self._plan.tables
+        }
+        waiting: list[tuple[View, str]] = []
         for live in self._database.views:
             known = made.get(live.name)
             if known is not None and known.shape == self._shapes.get(live.name):
-                self._plan.original_views[live.name] = known.sql
+                self._plan.views.append((self._names.give(known.source), known.sql, live.sql))
+            else:
+                waiting.append((live, self._names.give(live.name.name)))
+            if live.name.name in self._catalogue.materialized:
+                self._plan.notes.append(f"{live.name.name} is a materialized view, and a plain one in the file.")
+        while waiting:
+            left = []
+            for live, name in waiting:
+                carried, columns = to_sqlite_views.view(live.sql, live.columns, relations)
+                if carried.sql is None:
+                    left.append((live, name, carried))
+                    continue
+                relations[live.name.name] = (name, columns)
+                listed = ", ".join(quote_sqlite(column) for column in live.columns)
+                statement = f"CREATE VIEW {quote_sqlite(name)} ({listed}) AS {carried.sql}"
+                self._plan.views.append((name, statement, live.sql))
+            if len(left) == len(waiting):
+                self._plan.not_carried += [NotCarried("view", name, c.why, c.original) for _, name, c in left]
+                break
+            waiting = [(live, name) for live, name, _ in left]
         for origin in self._origins[:1]:
             self._plan.views_not_on_target += [(v.source, v.sql) for v in origin.views if v.target is None]
             self._plan.pragmas |= origin.pragmas

@@ -120,7 +120,7 @@ class _Pulling:
         self._create(plan)
         pulled = self._fill(plan, catalogue, subset, redaction)
         self._say("indexes and views")
-        views = self._complete(plan, database)
+        views = self._complete(plan)
         self._not_carried(plan, database, catalogue, tables)
         size = self._file.publish()
         return Pulled(
@@ -225,7 +225,7 @@ class _Pulling:
             self._counted[key] = sum(found)
         return self._counted[key]
 
-    def _complete(self, plan: PullPlan, database: Database) -> list[str]:
+    def _complete(self, plan: PullPlan) -> list[str]:
         with self._file.session() as connection:
             _counters(connection, plan)
             for table in plan.tables:
@@ -235,7 +235,7 @@ class _Pulling:
                         plan.not_carried.append(NotCarried("index", f"{table.name}.{name}", said, statement))
                     elif note:
                         plan.notes.append(f"{table.name}, index {name}: {note}.")
-            views = self._views(connection, plan, database)
+            views = self._views(connection, plan)
             for table in plan.tables:
                 for statement in table.triggers:
                     if (said := _attempt(connection, statement)) is not None:
@@ -245,13 +245,8 @@ class _Pulling:
             self._check_file(connection, plan)
         return views
 
-    def _views(self, connection: sqlite3.Connection, plan: PullPlan, database: Database) -> list[str]:
-        waiting: list[tuple[str, str, str]] = []
-        for view in database.views:
-            if view.name in plan.original_views:
-                waiting.append((view.name.name, plan.original_views[view.name], view.sql))
-            else:
-                plan.not_carried.append(NotCarried("view", view.name.name, "its query is not translated", view.sql))
+    def _views(self, connection: sqlite3.Connection, plan: PullPlan) -> list[str]:
+        waiting = [(name, statement, original) for name, statement, original in plan.views]
         waiting += [(name, statement, statement) for name, statement in plan.views_not_on_target]
         made: list[str] = []
         while waiting:

@@ -324,3 +324,18 @@ def test_what_is_written_meanwhile_is_not_in_the_file(shop: Target, file: Path) 
     assert rows_of(file, "SELECT count(*) FROM users") == [(40,)]
     with session(shop) as connection:
         assert connection.execute("SELECT count(*) FROM users").fetchone() == (41,)
+
+
+def test_views_are_translated_where_they_mean_the_same(shop: Target, file: Path) -> None:
+    with session(shop) as connection:
+        connection.execute(
+            "CREATE VIEW spent AS SELECT u.email, count(*) AS orders, sum(o.total) AS total FROM users u "
+            "LEFT JOIN orders o ON o.owner = u.id WHERE u.active GROUP BY u.email"
+        )
+        connection.execute("CREATE VIEW great AS SELECT email FROM spent WHERE total > 300 ORDER BY total DESC LIMIT 3")
+        connection.execute("CREATE VIEW lost AS SELECT date_trunc('day', joined) AS day FROM users")
+        expected = connection.execute("SELECT email FROM great").fetchall()
+    pulled = pull(PullRequest(file), shop)
+    assert set(pulled.views) == {"spent", "great"}
+    assert rows_of(file, "SELECT email FROM great") == expected
+    assert [item.name for item in pulled.not_carried if item.object == "view"] == ["lost"]
