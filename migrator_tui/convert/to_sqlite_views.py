@@ -117,7 +117,7 @@ class _Queries:
             found = scalars.render(item.this if isinstance(item, exp.Alias) else item)
             if not name or name in columns or found.kind == "null":
                 raise Refused("a column without a name or kind")
-            columns[name] = Known(name, "other" if found.kind == "any" else found.kind)  # type: ignore[arg-type]
+            columns[name] = Known(name, "other" if found.kind == "any" else found.kind)
             listed.append(f"{found.sql} AS {quote_sqlite(name)}")
         text = f"SELECT {'DISTINCT ' if distinct else ''}{', '.join(listed)}{source}"
         if where := node.args.get("where"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from migrator_tui.convert import to_sqlite_views
 from migrator_tui.convert.identifiers import quote, quote_sqlite
+from migrator_tui.convert.to_sqlite_expressions import Known
 from migrator_tui.convert.to_sqlite_schema import FileColumn, FileNames, TableStatement
 from migrator_tui.convert.to_sqlite_types import LiveType, Way, exactness, is_exact, way, way_by_codec
 from migrator_tui.model.origin import ColumnOrigin, Origin, TableOrigin
@@ -242,7 +243,7 @@ class Planner:
 
     def _views(self) -> None:
         made = {view.target: view for origin in reversed(self._origins) for view in origin.views if view.target}
-        relations = {
+        relations: dict[str, tuple[str, Mapping[str, Known]]] = {
             table.live.name.name: (table.name, {column.live.name: column.known for column in table.columns})
             for table in self._plan.tables
         }
