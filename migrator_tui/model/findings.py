@@ -481,6 +481,14 @@ _KINDS = (
         "trigger audit_users on public.users",
     ),
     Kind(
+        "TARGET-RULE",
+        Severity.ERROR,
+        "A row that a check or foreign key of the target refuses",
+        "The live table has a CHECK that the row does not satisfy, or refers to a table that lacks the row it names.",
+        "members 3 refers to tenants 9, which the target does not have",
+        (_quarantine("The row"),),
+    ),
+    Kind(
         "TARGET-UNIQUE",
         Severity.ERROR,
         "A row that the target's own unique key refuses",

@@ -32,8 +32,9 @@ class MergeCounts:
         same: A live row with equal values.
         different: A live row with other values: ``update_exists`` in Postgres' words.
         clashing: Another live row, or an earlier row of the source, holds the same value of a unique key.
-        undecided: Of the different and clashing ones, those without a choice.
+        undecided: Of the different, clashing and refused ones, those without a choice.
         changed: Since they were shown: conflicts once more.
+        refused: A check or foreign key of the live table does not take the row.
     """
 
     new: int = 0
@@ -42,11 +43,16 @@ class MergeCounts:
     clashing: int = 0
     undecided: int = 0
     changed: int = 0
+    refused: int = 0
 
     @property
     def conflicts(self) -> int:
         """Rows that need a choice."""
-        return self.different + self.clashing
+        return self.different + self.clashing + self.refused
+
+
+KINDS = {"different": "same-key", "clashing": "unique", "refused": "rule"}
+"""What a staged row meets that needs a choice, and what decisions call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,11 @@ def texts_of(alias: str, columns: Sequence[str]) -> str:
     names = ", ".join(quote_literal(c) for c in columns)
     values = ", ".join(f"{alias}.{quote(c)}::text" for c in columns)
     return f"jsonb_object(ARRAY[{names}]::text[], ARRAY[{values}]::text[])"
+
+
+def written_columns(table: TablePlan) -> tuple[str, ...]:
+    """The columns of a live table that rows which are added get values in."""
+    return (*(column.target for column in table.moved_columns), *(fill.target for fill in table.fills))
 
 
 def filled_rows(staged: str, fills: Sequence[Fill]) -> str:
@@ -113,9 +124,16 @@ def row_hash(alias: str) -> str:
 class Merge:
     """The statements that merge one table, all in terms of the staging schema and the live table."""
 
-    def __init__(self, table: TablePlan, schema: str, uniques: Sequence[tuple[str, ...]]) -> None:
-        """``uniques``: the live table's unique keys, the match key left out."""
+    def __init__(
+        self, table: TablePlan, schema: str, uniques: Sequence[tuple[str, ...]], rules: Sequence[str] = ()
+    ) -> None:
+        """
+        Args:
+            uniques: The live table's unique keys, the match key left out.
+            rules: Conditions under which it refuses a row ``s`` (``live_rules``).
+        """
         self.table = table
+        self.refuses = " OR ".join(rules) or "false"
         self.staged = filled_rows(f"{quote(schema)}.{quote(staged_name(table))}", table.fills)
         self.locator = quote(locator_name(table))
         digest = hashlib.sha256(table.source.encode()).hexdigest()[:10]
@@ -124,9 +142,7 @@ class Merge:
         self.columns = tuple(column.target for column in table.moved_columns)
         self.values = tuple(column for column in self.columns if column not in table.match_key)
         self.uniques = tuple(
-            key
-            for key in uniques
-            if set(key) != set(table.match_key) and set(key) <= {*self.columns, *(f.target for f in table.fills)}
+            key for key in uniques if set(key) != set(table.match_key) and set(key) <= set(written_columns(table))
         )
 
     def _paired(self, left: str, right: str) -> str:
@@ -173,6 +189,7 @@ class Merge:
             f"WHEN l.ctid IS NOT NULL AND NOT ({self._differs('s', 'l')}) "
             f"AND NOT {self._doubled('s', self.table.match_key)} THEN 'same' "
             f"WHEN {self._clashes('s', 'l')} THEN 'clashing' "
+            f"WHEN {self.refuses} THEN 'refused' "
             "WHEN l.ctid IS NULL THEN 'new' ELSE 'different' END AS met, "
             f"CASE WHEN l.ctid IS NULL THEN NULL ELSE {row_hash('l')} END AS live_hash, {self._key_json('s')} AS key "
             f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self._paired('s', 'l')}"
@@ -202,8 +219,8 @@ class Merge:
             sql(
                 "SELECT count(*) FILTER (WHERE met = 'new'), count(*) FILTER (WHERE met = 'same'), "
                 "count(*) FILTER (WHERE met = 'different'), count(*) FILTER (WHERE met = 'clashing'), "
-                "count(*) FILTER (WHERE met IN ('different', 'clashing') AND choice IS NULL) "
-                f"FROM {self.state}"
+                "count(*) FILTER (WHERE met IN ('different', 'clashing', 'refused') AND choice IS NULL), 0, "
+                f"count(*) FILTER (WHERE met = 'refused') FROM {self.state}"
             )
         ).fetchone()
         return MergeCounts(*(row or ()))
@@ -236,9 +253,11 @@ class Merge:
         parameters: tuple[Any, ...] = (),
     ) -> None:
         # A clash with another row's unique value cannot be overwritten: the source's row has a key of its own.
-        met = {None: ("different", "clashing"), "same-key": ("different",), "unique": ("clashing",)}.get(kind, ())
+        met = tuple(name for name, called in KINDS.items() if kind in (None, called))
         if choice is ConflictChoice.KEEP_SOURCE:
             met = tuple(m for m in met if m == "different")
+        if choice is ConflictChoice.KEEP_TARGET:  # where the target has no row to keep, the source's would be lost
+            where = f"({where}) AND (met <> 'refused' OR live_hash IS NOT NULL)"
         if met:
             connection.execute(
                 sql(f"UPDATE {self.state} SET choice = %s WHERE choice IS NULL AND met = ANY(%s) AND {where}"),
@@ -250,12 +269,11 @@ class Merge:
         rows = connection.execute(
             sql(
                 f"SELECT met, key::text, choice FROM {self.state} "
-                "WHERE met IN ('different', 'clashing') AND choice IS NULL ORDER BY src LIMIT %s"
+                "WHERE met IN ('different', 'clashing', 'refused') AND choice IS NULL ORDER BY src LIMIT %s"
             ),
             (limit,),
         )
-        kinds = {"different": "same-key", "clashing": "unique"}
-        return [Conflict(self.table.source, kinds[met], key, choice) for met, key, choice in rows]
+        return [Conflict(self.table.source, KINDS[met], key, choice) for met, key, choice in rows]
 
     def detected(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether a detection has been made."""
@@ -272,17 +290,16 @@ class Merge:
                 f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice "
                 f"FROM {self.state} d JOIN {self.staged} s ON s.{self.locator} = d.src "
                 f"LEFT JOIN {self.live} l ON {self._paired('s', 'l')} "
-                "WHERE d.met IN ('different', 'clashing') "
+                "WHERE d.met IN ('different', 'clashing', 'refused') "
                 f"ORDER BY d.src OFFSET {int(offset)} LIMIT {int(limit)}"
             )
         ).fetchall()
-        kinds = {"different": "same-key", "clashing": "unique"}
         order = list(self.columns)
 
         def ordered(cells: dict[str, str | None] | None) -> dict[str, str | None] | None:
             return None if cells is None else {name: cells[name] for name in order}
 
-        return [(key, kinds[met], ordered(a) or {}, ordered(b), choice) for key, met, a, b, choice in rows]
+        return [(key, KINDS[met], ordered(a) or {}, ordered(b), choice) for key, met, a, b, choice in rows]
 
     def changed_since(self, connection: psycopg.Connection[Any]) -> int:
         """Rows that now meet something else than what was detected. Call with the live table locked."""
@@ -302,6 +319,7 @@ class Merge:
         reasons = {
             "different": ("TARGET-HAS-ROWS", "{} holds other values under the key {}"),
             "clashing": ("TARGET-UNIQUE", "{} or an earlier row holds a unique value of the row with the key {}"),
+            "refused": ("TARGET-RULE", "a check or foreign key of {} does not take the row with the key {}"),
         }
         return {src: (reasons[met][0], reasons[met][1].format(self.table.target, key)) for src, met, key in rows}
 
@@ -313,7 +331,7 @@ class Merge:
         Args:
             left_behind: The rows of :meth:`left_behind`, whole.
         """
-        written = (*self.columns, *(fill.target for fill in self.table.fills))
+        written = written_columns(self.table)
         columns = ", ".join(map(quote, written))
         chosen = ", ".join(f"s.{quote(c)}" for c in written)
         journal = "INSERT INTO migrator.undo (run, tbl, key, op, before, after_hash)"

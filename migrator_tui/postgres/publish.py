@@ -23,8 +23,9 @@ from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import add_foreign_key, locator_name, staged_name, staging_schema
 from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
+from migrator_tui.postgres.live_rules import live_rules
 from migrator_tui.postgres.load import QuarantinedRow
-from migrator_tui.postgres.merge import Merge, Merged, live_uniques, sql
+from migrator_tui.postgres.merge import Merge, Merged, live_uniques, sql, written_columns
 from migrator_tui.postgres.origins import record
 
 LOCK_TIMEOUT_MS = 3_000
@@ -54,8 +55,14 @@ class Published:
 def merges(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[str, Merge]:
     """The merge of each table that the plan adds to a live one, by source name."""
     schema = staging_schema(run)
+    moved = {table.target for table in plan.moved}
     return {
-        table.source: Merge(table, schema, live_uniques(connection, table.target))
+        table.source: Merge(
+            table,
+            schema,
+            live_uniques(connection, table.target),
+            live_rules(connection, table.target, written_columns(table), moved),
+        )
         for table in _parents_first(connection, [table for table in plan.moved if table.action is Action.MERGE])
     }
 

@@ -25,7 +25,11 @@ from migrator_tui.tui.steps import Step
 from migrator_tui.tui.wording import visible
 
 PAGE = 200
-KINDS = {"same-key": "same key, other values", "unique": "another row has this unique value"}
+KINDS = {
+    "same-key": "same key, other values",
+    "unique": "another row has this unique value",
+    "rule": "a rule of the table refuses it",
+}
 CHOICES = {ConflictChoice.KEEP_SOURCE: "keep source", ConflictChoice.KEEP_TARGET: "keep target"}
 
 
