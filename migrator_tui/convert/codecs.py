@@ -227,6 +227,8 @@ def _boolean_text(name: str, spelling: str) -> Codec | None:
 def _moment(name: str, shape: str) -> Codec | None:
     if shape == "mixed":
         return Codec(name, TEXT, _parse_mixed, None)
+    if shape in EPOCHS:
+        return _epoch(name, *EPOCHS[shape]) if name.startswith("timestamptz:") else None
     if not shapes.is_moment(shape):
         return None
     sent_as = _MOMENT_TYPES[name.partition(":")[0]]
@@ -238,6 +240,38 @@ def _moment(name: str, shape: str) -> Codec | None:
         to_source=lambda sent: shapes.render(sent.cast(parsed_as), shape),
     )
 
+
+EPOCHS: dict[str, tuple[int, int]] = {
+    "epoch-s": (1_000_000, 0),
+    "epoch-ms": (1_000, 0),
+    "epoch-us": (1, 0),
+    "cocoa": (1_000_000, 978_307_200_000_000),
+    "webkit": (1, -11_644_473_600_000_000),
+}
+"""Ways to count time in integers → microseconds of one, and where they begin in microseconds since 1970."""
+
+
+def _epoch(name: str, unit: int, begin: int) -> Codec:
+    def to_target(values: pa.Array) -> pa.Array:
+        moved = pc.add_checked(pc.multiply_checked(values, pa.scalar(unit, pa.int64())), pa.scalar(begin, pa.int64()))
+        if len(moved.filter(pc.fill_null(pc.or_(pc.less(moved, _YEAR_1), pc.greater(moved, _YEAR_9999)), False))):
+            raise pa.ArrowInvalid("the number is no moment of the years 1 to 9999")
+        return moved.cast(pa.timestamp("us", "UTC"))
+
+    def to_source(sent: pa.Array) -> pa.Array:
+        counted = pc.subtract(sent.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), pa.scalar(begin, pa.int64()))
+        return pc.divide(counted, pa.scalar(unit, pa.int64()))
+
+    return Codec(name, INTEGER, to_target, to_source)
+
+
+def epoch_holds(name: str, low: int, high: int) -> bool:
+    """Whether integers of that range, counted so, are moments of the years 1 to 9999."""
+    unit, begin = EPOCHS[name]
+    return low * unit + begin >= _YEAR_1 and high * unit + begin <= _YEAR_9999
+
+
+_YEAR_1, _YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 _MOMENT_TYPES = {
     "timestamp": pa.timestamp("us"),
@@ -285,6 +319,48 @@ def _bytes_to_uuid(sent: pa.Array) -> pa.Array:
 def _without_version(sent: pa.Array) -> pa.Array:
     # ``binary_slice`` fails on an array that ends in a null (pyarrow 26); the version byte is a character of its own.
     return pc.utf8_slice_codeunits(sent.view(pa.string()), 1)
+
+
+def _kept_by_jsonb(texts: pa.Array) -> pa.Array:
+    """The texts, each of which jsonb keeps by value: no name twice in an object, no number or character it lacks."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise ValueError("an object has a name twice, of which jsonb keeps the last")
+        return members
+
+    def number(text: str) -> int:
+        value = Decimal(text)
+        if value.is_zero() and value.is_signed():
+            raise ValueError("jsonb has no minus zero")
+        if max(abs(value.adjusted()), len(text)) > _JSONB_DIGITS:
+            raise ValueError("a number has more digits than jsonb keeps")
+        return 0
+
+    def constant(text: str) -> None:
+        raise ValueError(f"{text} is no JSON")
+
+    for text in _utf8(texts).to_pylist():
+        if text is None:
+            continue
+        try:
+            value = json.loads(
+                text, object_pairs_hook=once, parse_int=number, parse_float=number, parse_constant=constant
+            )
+            if "\\u" in text:
+                written = json.dumps(value, ensure_ascii=False)
+                written.encode("utf-8")  # half of a surrogate pair is no character
+                if "\\u0000" in written:
+                    raise ValueError("jsonb has no U+0000")
+        except RecursionError as error:
+            raise pa.ArrowInvalid("JSON is nested too deeply") from error
+        except (ValueError, ArithmeticError) as error:
+            raise pa.ArrowInvalid(f"not kept by jsonb: {error}") from error
+    return texts
+
+
+_JSONB_DIGITS = 10_000
 
 
 def _canonical_json(texts: pa.Array) -> pa.Array:
@@ -358,7 +434,9 @@ _FIXED: dict[str, Codec] = {
             "jsonb",
             TEXT,
             to_target=lambda values: pc.binary_join_element_wise(
-                pa.scalar(JSONB_VERSION, pa.binary()), values.cast(pa.binary()), pa.scalar(b"", pa.binary())
+                pa.scalar(JSONB_VERSION, pa.binary()),
+                _kept_by_jsonb(values).cast(pa.binary()),
+                pa.scalar(b"", pa.binary()),
             ),
             to_source=lambda sent: _without_version(sent),
             read_back=_as_text,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from migrator_tui.convert import shapes
+from migrator_tui.convert import codecs, shapes
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
@@ -212,7 +212,7 @@ def mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide) ->
 
 def _single(name: str, table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
     if name == "integer":
-        return _integers(table, column, profile)
+        return _integers(table, column, profile, decide)
     if name == "real":
         return _numbers(table, column, profile)
     if name == "blob":
@@ -220,7 +220,26 @@ def _single(name: str, table: str, column: Column, profile: ColumnProfile, decid
     return _texts(table, column, profile, decide)
 
 
-def _integers(table: str, column: Column, profile: ColumnProfile) -> Typed:
+def _counted_time(table: str, column: Column, profile: ColumnProfile, typed: Typed, decide: Decide) -> Typed:
+    """Integers of a column that is declared a date: nothing in them says what they count, so a person does."""
+    low, high = profile.integer_min or 0, profile.integer_max or 0
+    possible = tuple(name for name in codecs.EPOCHS if codecs.epoch_holds(name, low, high))
+    finding = Finding(
+        "TYPE-EPOCH",
+        f"{table}.{column.name}, declared {column.type}, holds integers from {low} to {high}, which may count time.",
+        table=table,
+        column=column.name,
+        rows=profile.integers,
+        samples=(str(low), str(high)),
+        choices=("bigint", *possible),
+    )
+    choice = decide(finding)
+    if choice in possible:
+        return Typed("timestamp with time zone", f"timestamptz:{choice}", (finding,))
+    return typed.with_finding(finding)
+
+
+def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
     low, high = profile.integer_min or 0, profile.integer_max or 0
     if _is_boolean(column.type) and low >= 0 and high <= 1:
         return Typed("boolean", "boolean")
@@ -230,7 +249,7 @@ def _integers(table: str, column: Column, profile: ColumnProfile) -> Typed:
             return _numeric_type(*precision)
     typed = Typed("bigint", "integer")
     if _is_moment(column.type):
-        return typed.with_finding(_kept(table, column, "bigint", "its values are numbers, not written dates"))
+        return _counted_time(table, column, profile, typed, decide)
     if _is_boolean(column.type):
         return typed.with_finding(_kept(table, column, "bigint", f"its values reach from {low} to {high}"))
     if affinity(column.type) == "BLOB":

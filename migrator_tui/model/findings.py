@@ -176,6 +176,27 @@ _KINDS = (
         "a column declared JSON becomes text",
     ),
     Kind(
+        "TYPE-EPOCH",
+        Severity.INFO,
+        "Integers in a column that is declared a date",
+        "They may count time, but nothing in them says in which unit and from when, so that they stay numbers unless "
+        "somebody who knows says it. Only the readings under which every value is a moment are offered; each gives "
+        "every number back.",
+        "a DATETIME column that holds 1767225600",
+        (
+            Choice("bigint", "The column becomes bigint; every number stays as it is.", lossy=False),
+            Choice("epoch-s", "They are seconds since 1970-01-01 UTC; the column becomes timestamptz.", lossy=False),
+            Choice("epoch-ms", "They are milliseconds since 1970; the column becomes timestamptz.", lossy=False),
+            Choice("epoch-us", "They are microseconds since 1970; the column becomes timestamptz.", lossy=False),
+            Choice("cocoa", "They are seconds since 2001-01-01 (Apple); the column becomes timestamptz.", lossy=False),
+            Choice(
+                "webkit",
+                "They are microseconds since 1601-01-01 (Chrome, WebKit); the column becomes timestamptz.",
+                lossy=False,
+            ),
+        ),
+    ),
+    Kind(
         "TYPE-UNTYPED",
         Severity.INFO,
         "No declared type; chosen from the stored values",

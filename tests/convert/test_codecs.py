@@ -77,6 +77,11 @@ LOSSLESS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "decimal(10,2)": ("numeric(10,2)", decimals(10, 2)),
     "decimal(38,10)": ("numeric", decimals(15, 10)),
     "decimal(5,0)": ("numeric(5,0)", decimals(5, 0)),
+    "timestamptz:epoch-s": ("timestamptz", st.integers(-62_135_596_800, 253_402_300_799)),
+    "timestamptz:epoch-ms": ("timestamptz", st.integers(-62_135_596_800_000, 253_402_300_799_999)),
+    "timestamptz:epoch-us": ("timestamptz", st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)),
+    "timestamptz:cocoa": ("timestamptz", st.integers(-63_113_904_000, 252_423_993_599)),
+    "timestamptz:webkit": ("timestamptz", st.integers(0, 265_046_774_399_999_999)),
 } | {name: (name.partition(":")[0], moments(name.partition(":")[2])) for name in SHAPES}
 ARROW = {"0": pa.int64(), "0.0": pa.float64(), "''": pa.string(), "x''": pa.binary()}
 
@@ -147,6 +152,15 @@ def test_every_lossless_codec_survives_binary_copy(target: Target, data: st.Data
         ("timestamp:iso-datetime-space", ["2026-02-30 00:00:00"], 0),
         ("date:iso-date", ["2026-01-01", "20260102"], 1),
         ("timestamp:mixed", ["2026-01-01", "tomorrow"], 1),
+        ("timestamptz:epoch-s", [0, 253_402_300_800], 1),
+        ("timestamptz:epoch-ms", [2**63 - 1], 0),
+        ("jsonb", ["{}", '{"a": 1, "a": 2}'], 1),
+        ("jsonb", ["[1]", "{bad"], 1),
+        ("jsonb", ["[NaN]"], 0),
+        ("jsonb", ["[-0.0]"], 0),
+        ("jsonb", ["[1e99999]"], 0),
+        ("jsonb", ['["a\\u0000"]'], 0),
+        ("jsonb", ['["\\ud800"]'], 0),
     ],
 )
 def test_a_value_that_would_change_is_refused_by_its_place(name: str, values: list[Any], index: int) -> None:

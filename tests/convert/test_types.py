@@ -82,6 +82,18 @@ def test_the_declared_type_proposes_and_the_stored_values_decide(
     assert typed.quarantine == ()
 
 
+def test_integers_in_a_date_column_stay_numbers_until_somebody_says_what_they_count() -> None:
+    profile: dict[str, Any] = {"integers": 2, "integer_min": 1_700_000_000_000, "integer_max": 1_767_225_600_000}
+
+    kept = proposed("DATETIME", **profile)
+    read = proposed("DATETIME", choosing("epoch-ms"), **profile)
+
+    assert (kept.type, kept.codec) == ("bigint", "integer")
+    assert (read.type, read.codec) == ("timestamp with time zone", "timestamptz:epoch-ms")
+    (finding,) = kept.findings
+    assert (finding.id, finding.choices) == ("TYPE-EPOCH", ("bigint", "epoch-ms", "epoch-us", "webkit"))
+
+
 def test_several_classes_are_a_finding_with_two_ways_out() -> None:
     profile: dict[str, Any] = {"integers": 12, "texts": 1, "integer_min": 1, "integer_max": 5}
 

@@ -363,3 +363,24 @@ def test_a_skipped_table_is_left_out_and_its_children_lose_the_key(planned: Make
 
     assert [t.source for t in plan.moved] == ["c"]
     assert plan.table("c").foreign_keys == ()
+
+
+def test_counted_time_becomes_moments_by_decision(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, at DATETIME CHECK (at > 0), seen TIMESTAMP DEFAULT 0);"
+        "CREATE INDEX by_time ON t (at);"
+        "INSERT INTO t VALUES (1, 1767225600, 13411699200000000), (2, 1, NULL);"
+    )
+    decisions = decided(
+        FindingDecision("TYPE-EPOCH", "epoch-s", "t", "at"), FindingDecision("TYPE-EPOCH", "webkit", "t", "seen")
+    )
+
+    succeeded(engine.migrate(source, target, decisions=decisions))
+
+    found = rows(db, "SELECT at AT TIME ZONE 'utc', seen AT TIME ZONE 'utc' FROM t ORDER BY id")
+    assert [[str(cell) for cell in row] for row in found] == [
+        ["2026-01-01 00:00:00", "2026-01-01 00:00:00"],
+        ["1970-01-01 00:00:01", "None"],
+    ]
