@@ -208,13 +208,9 @@ def _labels(enum: EnumType) -> str:
 
 
 def _summary(table: Table) -> str:
-    def counted(number: int, one: str, many: str) -> str:
-        return f"{number} {one if number == 1 else many}"
-
-    return ", ".join(
-        (
-            counted(len(table.columns), "column", "columns"),
-            counted(len(table.indexes), "index", "indexes"),
-            counted(len(table.foreign_keys), "foreign key", "foreign keys"),
-        )
+    counts = (
+        (len(table.columns), "column", "columns"),
+        (len(table.indexes), "index", "indexes"),
+        (len(table.foreign_keys), "foreign key", "foreign keys"),
     )
+    return ", ".join(f"{number} {one if number == 1 else many}" for number, one, many in counts if number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import ClassVar
 
 from rich.text import Text
@@ -10,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
+from migrator_tui.migration.comparing import Standing
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, Scope
 from migrator_tui.tui.dialogs.both_sides import both_sides
 from migrator_tui.tui.dialogs.column_type import ColumnType, carried
@@ -18,8 +20,13 @@ from migrator_tui.tui.screens.plan_screen import PlanScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.filter_line import FilterLine
 from migrator_tui.tui.widgets.line_list import LineList
-from migrator_tui.tui.widgets.side_by_side import SideBySide, standing
+from migrator_tui.tui.widgets.side_by_side import NOT_CARRIED, STANDINGS, SideBySide, standing
 from migrator_tui.tui.wording import counted, visible
+
+EQUAL = tuple(STANDINGS[kind][:2] for kind in (Standing.LEFT_OUT, Standing.CONVERTED, Standing.SAME))
+DIFFERENT = tuple(STANDINGS[kind][:2] for kind in (Standing.EXTRA, Standing.MISSING))
+HEADLINE_ORDER = (STANDINGS[Standing.CHANGED][:2], NOT_CARRIED[:2], *DIFFERENT, *EQUAL)
+"""Symbol and word of what is counted, what needs a look first: a narrow terminal cuts the end."""
 
 
 class CompareScreen(PlanScreen):
@@ -66,17 +73,16 @@ class CompareScreen(PlanScreen):
         line = Text(overflow="ellipsis", no_wrap=True)
         tables = sum(1 for pair in self.pairs if pair.object == "table")
         line.append(counted(tables, "table"), style="bold")
-        counts: dict[tuple[str, str], int] = {}
-        for pair in self.pairs:
-            symbol, word, _ = standing(pair)
-            counts[symbol, word] = counts.get((symbol, word), 0) + 1
-        for (symbol, word), number in counts.items():
-            line.append(f"   {symbol} {number:,} {word}")
         objects = self.query_one(SideBySide)
         if objects.only_differences:
-            line.append("   only differences", style="bold")
+            line.append("  only differences", style="bold")
+        counts = Counter(standing(pair)[:2] for pair in self.pairs)
+        for symbol, word in HEADLINE_ORDER:
+            number = counts[symbol, word]
+            if number and not (objects.only_differences and (symbol, word) in EQUAL):
+                line.append(f"  {symbol} {number:,} {word}")
         if objects.filter:
-            line.append(f"   with “{objects.filter}”", style="bold")
+            line.append(f"  with “{objects.filter}”", style="bold")
         self.query_one("#headline", Static).update(line)
 
     def on_line_list_moved(self, event: LineList.Moved) -> None:
@@ -88,7 +94,7 @@ class CompareScreen(PlanScreen):
                 empty = "Nothing differs. f shows all." if self.pairs else "Both ends are empty. Esc goes back."
                 detail.update("Nothing fits the filter. / changes it." if self.query_one(SideBySide).filter else empty)
             return
-        symbol, word, _ = standing(pair)
+        symbol, word, _ = self.query_one(SideBySide).status(pair)
         text = Text()
         text.append(f"{symbol} {word}  ", style="bold")
         text.append(f"{pair.object} {visible(pair.name)}", style="bold")

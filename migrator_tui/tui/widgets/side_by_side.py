@@ -5,6 +5,7 @@ One widget draws both sides, so they cannot scroll apart, and only the lines in 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from migrator_tui.migration.comparing import Pair, Standing
@@ -14,12 +15,13 @@ STANDINGS: dict[Standing, tuple[str, str, str]] = {
     Standing.SAME: ("✓", "same", "good"),
     Standing.CONVERTED: ("≈", "converted", "busy"),
     Standing.MISSING: ("+", "new", "accent"),
-    Standing.EXTRA: ("−", "only there", "muted"),
+    Standing.LEFT_OUT: ("○", "left out", "muted"),
+    Standing.EXTRA: ("−", "extra", "muted"),
     Standing.CHANGED: ("≠", "changed", "warn"),
 }
 """Standing → symbol, word and colour: never colour alone."""
-NOT_CARRIED = ("✗", "left out", "warn")
-KINDS = {"primary key": "key", "foreign key": "fk"}
+NOT_CARRIED = ("✗", "missing", "warn")
+KINDS = {"primary key": "key", "foreign key": "fk", "sequence": "next of"}
 STATUS_WIDTH = 13
 STACKED_BELOW = 96
 """Cells under which each object takes two lines, one a side."""
@@ -44,6 +46,7 @@ class SideBySide(LineList):
         super().__init__(id=id)
         self._all: Sequence[Pair] = ()
         self._shown: list[Pair] = []
+        self._inside: Counter[str] = Counter()
         self.only_differences = False
         self.filter = ""
         self.folded: set[str] = set()
@@ -51,6 +54,8 @@ class SideBySide(LineList):
     def show(self, pairs: Sequence[Pair]) -> None:
         """Show these; the cursor stays on the object where it was."""
         self._all = pairs
+        self._inside = Counter(pair.table for pair in pairs if differs(pair) and not pair.implied and pair.table)
+        self._inside.subtract(pair.table for pair in pairs if pair.object == "table" and differs(pair))
         self._arrange()
 
     @property
@@ -62,6 +67,11 @@ class SideBySide(LineList):
     def shown(self) -> Sequence[Pair]:
         """The objects that pass the filters."""
         return self._shown
+
+    def status(self, pair: Pair) -> tuple[str, str, str]:
+        """Symbol, word and style; a table that is on both sides is changed where something within it differs."""
+        within = pair.object == "table" and not differs(pair) and self._inside.get(pair.table, 0)
+        return STANDINGS[Standing.CHANGED] if within else standing(pair)
 
     def set_filter(self, text: str) -> None:
         """Only objects whose name or declaration has that text in it."""
@@ -112,11 +122,11 @@ class SideBySide(LineList):
     def parts(self, index: int, line: int, width: int) -> Iterable[Part]:
         """Status, name, both declarations."""
         pair = self._shown[index]
-        symbol, word, style = standing(pair)
+        symbol, word, style = self.status(pair)
         target = pair.target or pair.planned
         target_style = "plain" if target is not None else "muted"
         status = (f" {f'{symbol} {word}':<{STATUS_WIDTH}} ", style)
-        heading = pair.object == "table" or (pair.object == "view")
+        heading = pair.object in ("table", "view", "enum")
         if width < STACKED_BELOW:
             if line == 0:
                 return [status, (fit(self._label(pair), width - STATUS_WIDTH - 2), "strong" if heading else "plain")]
@@ -134,9 +144,11 @@ class SideBySide(LineList):
 
     def _label(self, pair: Pair) -> str:
         if pair.object == "table":
-            return f"{'▸' if pair.table in self.folded else '▾'} {pair.name}"
-        if pair.object == "view":
-            return f"view {pair.name}"
+            inside = self._inside.get(pair.table, 0)
+            differing = f" ({inside:,} differ{'s' if inside == 1 else ''})" if inside else ""
+            return f"{'▸' if pair.table in self.folded else '▾'} {pair.name}{differing}"
+        if pair.object in ("view", "enum"):
+            return f"{pair.object} {pair.name}"
         within = pair.name.removeprefix(f"{pair.table}.")
         return f"  {within}" if pair.object == "column" else f"  {KINDS.get(pair.object, pair.object)} {within}"
 
