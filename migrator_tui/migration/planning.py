@@ -10,13 +10,14 @@ from dataclasses import replace
 
 from migrator_tui.convert import expressions
 from migrator_tui.convert.identifiers import Names
+from migrator_tui.convert.trigger_drafts import draft as draft_trigger
 from migrator_tui.migration import plan_columns, plan_keys, plan_onto, plan_virtual
 from migrator_tui.migration.plan_draft import Chooser, Drafting, Target
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, Estimate, Plan, Scope, TableOverride, TablePlan, ViewPlan
 from migrator_tui.model.profile import SourceProfile, TableProfile
-from migrator_tui.model.schema import Database, Table, TableName
+from migrator_tui.model.schema import Database, Table, TableName, Trigger
 from migrator_tui.postgres import ddl
 from migrator_tui.postgres.prove import Refused
 
@@ -51,7 +52,7 @@ def make_plan(
     for trigger in source.triggers:
         message = f"The trigger {trigger.name} on {trigger.table} is not carried."
         finding = Finding("TRIGGER-NOT-CARRIED", message, table=trigger.table.name, object=trigger.name)
-        draft.find(replace(finding, samples=(trigger.sql,)))
+        draft.find(replace(finding, samples=_with_draft(trigger, tables, views, scope.schema)))
     for change in draft.names.changes:
         message = f"The {change.kind} {change.old!r} is named {change.new!r} on the target."
         draft.find(
@@ -110,6 +111,13 @@ def without_refused(plan: Plan, refused: list[Refused], source: Database) -> Pla
         plan, tables=tuple(tables[t.target] for t in plan.tables), views=tuple(views), findings=tuple(findings)
     )
     return finished(changed)
+
+
+def _with_draft(trigger: Trigger, tables: list[TablePlan], views: tuple[ViewPlan, ...], schema: str) -> tuple[str, ...]:
+    """The trigger as it is, and where it can be read a draft of it for the target."""
+    names = {table.source: table.target.name for table in tables} | {view.source: view.target.name for view in views}
+    drafted = draft_trigger(trigger.sql, names, schema)
+    return (trigger.sql, drafted) if drafted else (trigger.sql,)
 
 
 def _original(source: Database, plan: TablePlan | None, refused: Refused) -> tuple[str, ...]:

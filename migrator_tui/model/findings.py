@@ -383,7 +383,9 @@ _KINDS = (
         "TRIGGER-NOT-CARRIED",
         Severity.WARNING,
         "A trigger that is not carried",
-        "SQLite's triggers are a language of their own; write it anew as a PostgreSQL function.",
+        "A trigger of SQLite is statements; one of PostgreSQL calls a function. The report shows the original and, "
+        "where it can be read, a draft in PL/pgSQL beside it, to be reviewed and created by hand: it is never created "
+        "by itself.",
         "CREATE TRIGGER touch AFTER UPDATE ON posts …",
     ),
     Kind(
