@@ -72,6 +72,9 @@ async def test_progress_leaves_the_footer_as_it_is_and_a_pause_makes_it_anew(tmp
             return str(app.screen.query_one("#figures").render())
 
         await until(pilot, lambda: figures().startswith("100 "))
+        run.now = progress(table("users", done=200))
+        await until(pilot, lambda: figures().startswith("200 "))  # a poll after the one that made the footer anew
+        await pilot.pause()
         before = keys()
         run.now = progress(table("users", TableState.STAGING, 700))
         await until(pilot, lambda: figures().startswith("700 "))
