@@ -44,7 +44,7 @@ class Resolved:
             "CONFLICTS",
             message,
             "Staging is kept. `migrator-tui resume RUN --decisions FILE`, or --on-conflict keep-target or keep-source, "
-            "goes on.",
+            "goes on; a row that a rule refuses needs a decision: {table: …, kind: rule, choice: quarantine}.",
         )
 
 
