@@ -185,3 +185,30 @@ def test_a_value_of_another_shape_is_refused_or_comes_back_changed() -> None:
     with pytest.raises(pa.ArrowInvalid):
         shapes.parse(pa.array(["2026-02-30"]), "iso-date")
     assert written_back("2026-01-05 10:00:00.123456", "iso-datetime-space.3") != "2026-01-05 10:00:00.123456"
+
+
+_NEAR = st.one_of(
+    st.sampled_from([shape.example for shape in shapes.SHAPES]),
+    st.from_regex(
+        r"(20[0-9]{2}|0000|0001|9999)-(0[0-9]|1[0-9])-[0-3][0-9]([ T][0-2][0-9]:[0-6][0-9](:[0-6][0-9])?)?",
+        fullmatch=True,
+    ),
+    st.from_regex(r"2026-01-05[ T_][0-2][0-9][:+-][0-6][0-9][:Z][0-6][0-9Z]", fullmatch=True),
+    st.text(st.sampled_from("0123456789-: TZ.+/"), min_size=8, max_size=24),
+)
+
+
+@given(st.sampled_from([shape.name for shape in shapes.SHAPES]), st.lists(_NEAR, max_size=4), st.booleans())
+def test_texts_that_are_all_of_a_shape_at_a_glance_are_so_one_by_one(name: str, texts: list[str], alike: bool) -> None:
+    written = texts[:1] * 3 if alike else texts
+    array = pa.array(written, pa.string())
+
+    if shapes.all_are(array, name):
+        assert set(shapes.classify(array).to_pylist()) <= {name}
+
+
+@given(st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1)).map(lambda at: at.replace(microsecond=0)))
+def test_ordinary_moments_are_known_at_a_glance(at: dt.datetime) -> None:
+    assert shapes.all_are(pa.array([at.isoformat(" ")]), "iso-datetime-space")
+    assert shapes.all_are(pa.array([at.isoformat()]), "iso-datetime-T")
+    assert shapes.all_are(pa.array([at.date().isoformat()]), "iso-date")
