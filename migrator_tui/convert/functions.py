@@ -19,6 +19,7 @@ from migrator_tui.convert.operands import (
     as_integer,
     as_text,
     as_written_number,
+    boolean,
     condition,
     integer,
     literal,
@@ -324,6 +325,15 @@ def _printf(pattern: Operand, *values: Operand) -> Operand:
     return text(f"({' || '.join([parts[0] + '::text', *parts[1:]])})")
 
 
+def _json_valid(value: Operand) -> Operand:
+    if value.type in ("json", "jsonb"):
+        return boolean(f"({value.sql} IS NOT NULL OR NULL)")
+    if plain(value).storage is not Storage.TEXT:
+        raise Refused("json_valid of something other than text")
+    # PostgreSQL 16 and later; an older server refuses it, which is found when it is proved there.
+    return boolean(f"({as_text(value)} IS JSON)")
+
+
 def _same(value: Operand, *_: Operand) -> Operand:
     return replace(value, column=False, affinity="")
 
@@ -337,6 +347,7 @@ _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Operand]]] = {
     "ifnull": (2, 2, _coalesce),
     "iif": (2, 3, _iif),
     "instr": (2, 2, _instr),
+    "json_valid": (1, 1, _json_valid),
     "length": (1, 1, _length),
     "likelihood": (2, 2, _same),
     "likely": (1, 1, _same),

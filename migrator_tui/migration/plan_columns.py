@@ -7,7 +7,7 @@ from dataclasses import replace
 from migrator_tui.convert import codecs, expressions, given_types, types
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
-from migrator_tui.migration import plan_collations
+from migrator_tui.migration import plan_clauses, plan_collations
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, RowRule, TableOverride, TablePlan
@@ -74,6 +74,8 @@ def new_table(
         row_rules=tuple(rules),
         comment=_comment(table.sql),
     )
+    for finding in plan_clauses.findings(table):
+        draft.find(finding)
     plan = _enums(draft, table, plan)
     plan = plan_collations.choose(draft, table, plan)
     plan = replace(plan, columns=tuple(_finish(draft, table, plan, c, profile) for c in plan.columns))

@@ -363,6 +363,22 @@ _KINDS = (
         "total REAL AS (price * amount) VIRTUAL",
     ),
     Kind(
+        "CONFLICT-NOT-CARRIED",
+        Severity.WARNING,
+        "A conflict clause that is not carried",
+        "A constraint of SQLite can say what becomes of a row that breaks it. PostgreSQL refuses the row; a statement "
+        "says otherwise for itself, with INSERT … ON CONFLICT.",
+        "email TEXT UNIQUE ON CONFLICT REPLACE",
+    ),
+    Kind(
+        "FK-MATCH",
+        Severity.INFO,
+        "A MATCH clause that SQLite does not heed",
+        "SQLite reads MATCH FULL and MATCH PARTIAL and checks as with MATCH SIMPLE; so does the foreign key that is "
+        "made; stored rows may not satisfy MATCH FULL.",
+        "FOREIGN KEY (a, b) REFERENCES p (a, b) MATCH FULL",
+    ),
+    Kind(
         "FK-SPELLING",
         Severity.WARNING,
         "Rows that refer to a row in another spelling",

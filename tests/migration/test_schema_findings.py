@@ -148,3 +148,35 @@ def test_comments_keep_the_original_declaration(
         ("SQLite: VARCHAR(5) NOT NULL DEFAULT 'it''s'",),
         (None,),
     ]
+
+
+def test_clauses_that_have_no_place_are_said(engine: Engine, make_source: MakeSource, target: Target) -> None:
+    source = make_source(
+        """
+        CREATE TABLE p (a INT, b INT, e TEXT UNIQUE ON CONFLICT REPLACE, UNIQUE (a, b));
+        CREATE TABLE c (a INT, b INT, FOREIGN KEY (a, b) REFERENCES p (a, b) MATCH FULL ON DELETE CASCADE);
+        INSERT INTO c VALUES (1, NULL);
+        """
+    )
+
+    outcome = succeeded(engine.migrate(source, target))
+
+    assert [finding.table for finding in found(outcome, "CONFLICT-NOT-CARRIED")] == ["p"]
+    assert [finding.table for finding in found(outcome, "FK-MATCH")] == ["c"]
+
+
+def test_a_check_for_json_holds_on_the_target(
+    engine: Engine, make_source: MakeSource, target: Target, db: Connection
+) -> None:
+    source = make_source(
+        """
+        CREATE TABLE t (id INTEGER PRIMARY KEY, d TEXT CHECK (json_valid(d) OR d IS NULL));
+        INSERT INTO t VALUES (1, '{"a": 1}'), (2, NULL);
+        """
+    )
+
+    outcome = succeeded(engine.migrate(source, target))
+
+    assert found(outcome, "CHECK-NOT-CARRIED") == []
+    with pytest.raises((errors.CheckViolation, errors.InvalidTextRepresentation)):
+        rows(db, "INSERT INTO t (id, d) VALUES (3, '{a') RETURNING 1")
