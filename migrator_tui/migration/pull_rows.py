@@ -77,6 +77,10 @@ class Filler:
             Represented(name, column, "SQLite computes another value than the target has", count)
             for column, count in self._writer.written.computed.items()
         ]
+        found += [
+            Represented(name, column, "-0.0, which SQLite keeps as 0.0 in a column of this type", count)
+            for column, count in self._writer.written.zeros.items()
+        ]
         return found + [
             Represented(name, column, "texts that the column's declared type turns into numbers", count)
             for column, count in self._writer.written.numbers.items()

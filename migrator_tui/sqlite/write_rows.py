@@ -31,11 +31,13 @@ class Written:
     Attributes:
         numbers: Column → texts that its declared type turned into numbers.
         computed: Column → cells that SQLite computed, and to another value than was given.
+        zeros: Column → zeros whose minus sign its declared type took.
     """
 
     rows: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
+    zeros: dict[str, int] = field(default_factory=dict)
 
 
 class RowWriter:
@@ -138,12 +140,18 @@ class TableWriter:
             if pa.types.is_string(part.type):
                 part, read = part.view(pa.binary()), read.view(pa.binary())
             different = differences(part, read)
+            name = self._columns[number].name
+            if different and part.type == pa.float64():
+                # A whole real is kept as an integer in columns with a numeric affinity, which has no -0.
+                left = [at for at in different if part[at].as_py() != 0 or read[at].as_py() != 0]
+                if len(left) < len(different):
+                    self.written.zeros[name] = self.written.zeros.get(name, 0) + len(different) - len(left)
+                different = left
             if different and number >= self._stored:
-                name = self._columns[number].name
                 self.written.computed[name] = self.written.computed.get(name, 0) + len(different)
             elif different:
                 row = self.written.rows + different[0] + 1
-                raise self._differs(f"{self._columns[number].name} of the row {row} that was read is another value")
+                raise self._differs(f"{name} of the row {row} that was read is another value")
 
     def _locate(self, cells: Sequence[Cells], rows: int) -> tuple[str, str] | None:
         """The batch's rows in the file: the expression of a row's position, and the FROM clause."""
