@@ -21,7 +21,10 @@ from migrator_tui.model.errors import ExitCode
 if TYPE_CHECKING:
     from migrator_tui.migration.comparing_rows import TableRows
     from migrator_tui.migration.pairs import Pair
+    from migrator_tui.migration.request import Request
+    from migrator_tui.migration.staging import Source
     from migrator_tui.postgres.connect import Target
+    from migrator_tui.sqlite.snapshot import Snapshot
 
 SYMBOLS = {"missing": "+", "extra": "−", "changed": "≠", "same": "✓", "converted": "≈", "left out": "○"}
 WIDTH_OF_A_FILE = 120
@@ -50,9 +53,11 @@ def compare(
 
     settings = shared.settings(tables=tuple(tables.split(",")) if tables else ())
     request = request_of(settings, "compare", {"decisions": decisions, "plan_file": plan_file}, confirm=False)
-    with target_of(settings.target) as target:
+    # The file first: freezing closes the program's folder to others, and an embedded server, which runs as another
+    # user where this one is root, opens the way to its own part of it when it starts.
+    with frozen(request.source) as frozen_source, target_of(settings.target) as target:
         kept = EMBEDDED if settings.target == EMBEDDED else target.display
-        pairs, rows = _look(request, target, kept, data=data)
+        pairs, rows = _look(request, frozen_source, target, kept, data=data)
     both = [*pairs, *row_pairs(rows)]
     if tables:
         both = [pair for pair in both if pair.object not in ("view", "enum") and not _whole_table_is_extra(pair)]
@@ -97,7 +102,9 @@ def _whole_table_is_extra(pair: Pair) -> bool:
     return pair.object == "table" and pair.standing.value == "extra"
 
 
-def _look(request: Any, target: Target, kept: str, *, data: bool) -> tuple[Sequence[Pair], Sequence[TableRows]]:
+def _look(
+    request: Request, frozen_source: tuple[Snapshot, Source], target: Target, kept: str, *, data: bool
+) -> tuple[Sequence[Pair], Sequence[TableRows]]:
     import psycopg
 
     from migrator_tui.migration.comparing import compare as compared
@@ -107,25 +114,25 @@ def _look(request: Any, target: Target, kept: str, *, data: bool) -> tuple[Seque
     from migrator_tui.migration.target_plan import draft_plan
     from migrator_tui.postgres.connect import connect, explain
 
+    snapshot, source = frozen_source
     record = earlier_run(request, kept)
     if record is not None:
         request = as_then(request, record)
         say(f"measured by the decisions of run {record.run}")
-    with frozen(request.source) as (snapshot, source):
-        try:
-            with connect(target) as connection:
-                plan = draft_plan(connection, source, snapshot.sha256, request)
-                measure = reference(connection, source, plan, request)
-        except psycopg.Error as error:
-            raise explain(error, target, established=True) from error
-        pairs = compared(source.database, measure.target, plan, measure)
-        moving = sys.stderr.isatty()
+    try:
+        with connect(target) as connection:
+            plan = draft_plan(connection, source, snapshot.sha256, request)
+            measure = reference(connection, source, plan, request)
+    except psycopg.Error as error:
+        raise explain(error, target, established=True) from error
+    moving = sys.stderr.isatty()
 
-        def on_table(name: str) -> None:
-            if moving:
-                say(f"comparing the rows of {name}")
+    def on_table(name: str) -> None:
+        if moving:
+            say(f"comparing the rows of {name}")
 
-        return pairs, compare_rows(source, plan, measure, target, on_table) if data else []
+    pairs = compared(source.database, measure.target, plan, measure)
+    return pairs, compare_rows(source, plan, measure, target, on_table) if data else []
 
 
 def _as_json(table: TableRows) -> dict[str, Any]:

@@ -145,3 +145,11 @@ def test_hundreds_of_tables_compare_equal_after_their_migration(cli: Cli, target
     assert cli("migrate", "--yes", *arguments, "--json").code == 0
     answer = cli("compare", *arguments, "--json")
     assert (answer.code, answer.document["differences"]) == (0, [])
+
+
+def test_the_embedded_server_is_a_target_like_any_other(cli: Cli, app: SampleApp) -> None:
+    arguments = ("--tables", "settings", "--source", app.database, "--target", "embedded", "--json")
+    assert cli("compare", *arguments).code == 3
+    assert cli("migrate", "--yes", *arguments).code == 0
+    answer = cli("compare", "--data", *arguments)
+    assert (answer.code, answer.document["differences"]) == (0, [])
