@@ -7,16 +7,22 @@ computed as doubles. What is carried is executed on SQLite before it counts (``s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
-
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
-from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.convert.to_sqlite_scalars import (
+    Carried,
+    Columns,
+    Known,
+    Refused,
+    Scalars,
+    bare,
+    guarded,
+    named,
+    parse,
+)
 from migrator_tui.convert.to_sqlite_types import Kind
+
+__all__ = ["Carried", "Known", "condition", "default", "domain_check", "value"]
 
 NOW = {"moment": "CURRENT_TIMESTAMP", "moment-tz": "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '+00:00')"}
 UUID_DEFAULT = (
@@ -24,80 +30,29 @@ UUID_DEFAULT = (
     "substr('89ab', 1 + (abs(random()) % 4), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))))"
 )
 
-Any_ = Literal["any", "null"]
-
-
-class Refused(Exception):
-    """An expression has no equivalent; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A column as an expression meets it: its name in SQLite, and what its values are there."""
-
-    name: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A piece of SQL and what it gives; ``literal`` where it is a constant."""
-
-    sql: str
-    kind: Kind | Any_
-    literal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """An expression on its way: ``sql`` is None where it is refused, and ``why`` says so."""
-
-    original: str
-    sql: str | None
-    why: str = ""
-
-
-Columns = Mapping[str, Known]
-"""Postgres column name → the column in SQLite."""
-
-_NUMERIC = ("integer", "real", "numeric")
-_TEXTS = ("text",)
-_ORDERED = (*_NUMERIC, "date", "moment", "moment-tz")
-_BY_TYPE: dict[str, Kind] = {
-    "SMALLINT": "integer", "INT": "integer", "BIGINT": "integer", "FLOAT": "real", "DOUBLE": "real",
-    "DECIMAL": "numeric", "BOOLEAN": "boolean", "TEXT": "text", "VARCHAR": "text", "CHAR": "text", "BPCHAR": "text",
-    "NAME": "text", "DATE": "date", "TIMESTAMP": "moment", "TIMESTAMPTZ": "moment-tz", "UUID": "text", "JSON": "json",
-    "JSONB": "json", "VARBINARY": "blob",
-}  # fmt: skip
-_COMPARED: dict[type[exp.Expr], str] = {
-    exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
-    exp.NullSafeEQ: "IS", exp.NullSafeNEQ: "IS NOT",
-}  # fmt: skip
-_COMPUTED: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
-
 
 def default(expression: str, kind: Kind) -> Carried:
     """A column's DEFAULT, in the parentheses that SQLite asks for, as a value of a kind."""
 
     def translate() -> str:
         tree = parse(expression)
-        bare = _bare(tree)
-        if _named(bare) == "timezone" and len(bare.expressions) == 2 and _bare(bare.expressions[0]).name == "utc":
-            bare = _bare(bare.expressions[1])
-        if isinstance(bare, exp.CurrentTimestamp | exp.Localtimestamp) or _is_now(bare):
+        core = bare(tree)
+        if named(core) == "timezone" and len(core.expressions) == 2 and bare(core.expressions[0]).name == "utc":
+            core = bare(core.expressions[1])
+        if isinstance(core, exp.CurrentTimestamp | exp.Localtimestamp) or _is_now(core):
             if kind in NOW:
                 return NOW[kind]
             if kind == "date":
                 return "CURRENT_DATE"
             raise Refused("the moment of the insert, for a column that holds something else")
-        if isinstance(bare, exp.CurrentDate) and kind == "date":
+        if isinstance(core, exp.CurrentDate) and kind == "date":
             return "CURRENT_DATE"
-        if isinstance(bare, exp.Uuid) or _named(bare) in ("gen_random_uuid", "uuid_generate_v4"):
+        if isinstance(core, exp.Uuid) or named(core) in ("gen_random_uuid", "uuid_generate_v4"):
             return UUID_DEFAULT
-        if isinstance(bare, exp.Array) and not bare.expressions:
+        if isinstance(core, exp.Array) and not core.expressions:
             return "'[]'"
-        if kind == "json" and isinstance(bare, exp.Literal) and bare.is_string and "[]" in expression.split("::")[-1]:
-            if bare.this == "{}":
+        if kind == "json" and isinstance(core, exp.Literal) and core.is_string and "[]" in expression.split("::")[-1]:
+            if core.this == "{}":
                 return "'[]'"
             raise Refused("an array that is written as Postgres' own text")
         found = Scalars({}).render(tree)
@@ -121,401 +76,6 @@ def domain_check(expression: str, column: Known) -> Carried:
     return condition(expression, {"value": column, "VALUE": column})
 
 
-def text_literal(text: str) -> str:
-    """A SQLite string literal."""
-    if "\0" in text:
-        raise Refused("a text with a NUL")
-    return "'" + text.replace("'", "''") + "'"
-
-
-class Scalars:
-    """Renders scalar expressions.
-
-    Args:
-        resolve: Finds a column by its table (empty without one) and name; raises :class:`Refused`.
-    """
-
-    def __init__(self, columns: Columns, resolve: Callable[[str, str], Rendered] | None = None) -> None:
-        self._columns = columns
-        self._resolve = resolve
-
-    def condition(self, node: exp.Expr) -> str:
-        """An expression that is true or false."""
-        found = self.render(node)
-        if found.kind not in ("boolean", "any", "null"):
-            raise Refused("it is no condition in SQLite")
-        return found.sql
-
-    def render(self, node: exp.Expr) -> Rendered:
-        """Any scalar expression.
-
-        Raises:
-            Refused: There is none of the same meaning.
-        """
-        _only_known(node)
-        for kinds, method in self._METHODS:
-            if isinstance(node, kinds):
-                return method(self, node)
-        return self._function(node)
-
-    def _literal(self, node: exp.Literal) -> Rendered:
-        if node.is_string:
-            return Rendered(text_literal(str(node.this)), "text", True)
-        text = str(node.this)
-        return Rendered(text, "integer" if text.isdigit() else "numeric", True)
-
-    def _constant(self, node: exp.Expr) -> Rendered:
-        if isinstance(node, exp.Null):
-            return Rendered("NULL", "null", True)
-        return Rendered("1" if node.this else "0", "boolean", True)
-
-    def _column(self, node: exp.Column) -> Rendered:
-        if self._resolve is not None:
-            return self._resolve(node.table, node.name)
-        known = self._columns.get(node.name)
-        if known is None:
-            raise Refused(f"{node.name} is no column that is known here")
-        return Rendered(quote_sqlite(known.name), known.kind)
-
-    def _paren(self, node: exp.Paren) -> Rendered:
-        inner = self.render(node.this)
-        return Rendered(f"({inner.sql})", inner.kind, inner.literal)
-
-    def _negated(self, node: exp.Neg) -> Rendered:
-        inner = self._number(node.this)
-        return Rendered(f"-{inner.sql}", inner.kind, inner.literal)
-
-    def _cast(self, node: exp.Cast) -> Rendered:
-        inner, to = self.render(node.this), node.args["to"]
-        name = to.this.name if isinstance(to.this, exp.DataType.Type) else ""
-        if name == "ARRAY" or to.args.get("nested"):
-            raise Refused("an array")
-        kind = _BY_TYPE.get(name)
-        if to.expressions and not inner.literal:
-            raise Refused("a cast that cuts or rounds")
-        if inner.kind == "null":
-            return Rendered("NULL", kind or "any", True)
-        if kind is None and name in ("USERDEFINED", "USER-DEFINED", "") and inner.kind == "text":
-            return Rendered(inner.sql, "text", inner.literal)  # an enum's label, or citext
-        if kind is None:
-            raise Refused(f"a cast to {to.sql(dialect='postgres')}")
-        if kind == inner.kind or (kind == "numeric" and inner.kind in _NUMERIC):
-            return Rendered(inner.sql, kind, inner.literal)
-        if inner.literal and inner.kind == "text":
-            return self._literal_cast(node.this, kind)
-        if kind == "text" and inner.kind == "integer":
-            return Rendered(f"CAST({inner.sql} AS TEXT)", "text")
-        if kind == "real" and inner.kind in _NUMERIC:
-            return Rendered(f"CAST({inner.sql} AS REAL)", "real")
-        if kind == "integer" and inner.kind == "boolean":
-            return Rendered(inner.sql, "integer")
-        if kind == "date" and inner.kind in ("moment", "moment-tz"):
-            return Rendered(f"substr({inner.sql}, 1, 10)", "date")
-        raise Refused(f"a cast from {inner.kind} to {kind}")
-
-    def _literal_cast(self, node: exp.Expr, kind: Kind) -> Rendered:
-        text = str(_bare(node).this)
-        if kind in _NUMERIC:
-            try:
-                number = float(text)
-            except ValueError:
-                number = float("nan")
-            if number != number or number in (float("inf"), float("-inf")):
-                raise Refused(f"the number {text}")
-            return Rendered(text, kind, True)
-        if kind == "boolean":
-            return Rendered("1" if text.lower() in ("t", "true", "yes", "on", "1") else "0", kind, True)
-        if kind == "moment-tz":
-            if not text.endswith("+00"):
-                raise Refused("a moment in another zone than UTC")
-            text += ":00"
-        if kind == "blob":
-            if not text.startswith("\\x"):
-                raise Refused("bytes in Postgres' own escapes")
-            return Rendered(f"x'{text[2:]}'", kind, True)
-        return Rendered(text_literal(text), kind, True)
-
-    def _connected(self, node: exp.And | exp.Or) -> Rendered:
-        word = "AND" if isinstance(node, exp.And) else "OR"
-        return Rendered(f"{self.condition(node.this)} {word} {self.condition(node.expression)}", "boolean")
-
-    def _not(self, node: exp.Not) -> Rendered:
-        return Rendered(f"NOT ({self.condition(node.this)})", "boolean")
-
-    def _compared(self, node: exp.Binary) -> Rendered:
-        word = _COMPARED[type(node)]
-        right = node.expression
-        if isinstance(right, exp.Any | exp.All) or _named(right) == "all":
-            return self._listed(node, right)
-        left, other = self.render(node.this), self.render(right)
-        self._comparable(left, other, ordered=word in ("<", "<=", ">", ">="))
-        return Rendered(f"{left.sql} {word} {other.sql}", "boolean")
-
-    def _listed(self, node: exp.Binary, right: exp.Expr) -> Rendered:
-        """``= ANY (ARRAY[...])`` and ``<> ALL (ARRAY[...])``, which is how Postgres keeps IN and NOT IN."""
-        whole = not isinstance(right, exp.Any)
-        if (type(node), whole) not in ((exp.EQ, False), (exp.NEQ, True)):
-            raise Refused("a comparison with an array")
-        array = right.expressions[0] if isinstance(right, exp.Anonymous) else right.this
-        while isinstance(array, exp.Paren | exp.Cast | exp.Tuple):
-            array = array.expressions[0] if isinstance(array, exp.Tuple) else array.this
-        if not isinstance(array, exp.Array):
-            raise Refused("a comparison with an array")
-        return self._among(self.render(node.this), array.expressions, "NOT IN" if whole else "IN")
-
-    def _in(self, node: exp.In) -> Rendered:
-        if not node.expressions:
-            raise Refused("IN with a query")
-        return self._among(self.render(node.this), node.expressions, "IN")
-
-    def _among(self, left: Rendered, items: list[exp.Expr], word: str) -> Rendered:
-        values = [self.render(item) for item in items]
-        for found in values:
-            self._comparable(left, found, ordered=False)
-        return Rendered(f"{left.sql} {word} ({', '.join(found.sql for found in values)})", "boolean")
-
-    def _between(self, node: exp.Between) -> Rendered:
-        parts = [self.render(node.this), self.render(node.args["low"]), self.render(node.args["high"])]
-        self._comparable(parts[0], parts[1], ordered=True)
-        self._comparable(parts[0], parts[2], ordered=True)
-        return Rendered(f"{parts[0].sql} BETWEEN {parts[1].sql} AND {parts[2].sql}", "boolean")
-
-    def _is(self, node: exp.Is) -> Rendered:
-        tested = node.expression
-        if isinstance(tested, exp.Null):
-            left = node.this
-            name = self._column_of_any_kind(left)
-            word = "IS NOT" if node.args.get("negate") else "IS"
-            return Rendered(f"{name or self.render(left).sql} {word} NULL", "boolean")
-        if isinstance(tested, exp.Boolean) and not node.args.get("negate"):
-            return Rendered(f"({self.condition(node.this)}) IS {'TRUE' if tested.this else 'FALSE'}", "boolean")
-        raise Refused("an IS that SQLite does not have")
-
-    def _column_of_any_kind(self, node: exp.Expr) -> str | None:
-        """NULL is NULL however a column's values are written."""
-        if self._resolve is None and isinstance(node, exp.Column) and node.name in self._columns:
-            return quote_sqlite(self._columns[node.name].name)
-        return None
-
-    def _computed(self, node: exp.Binary) -> Rendered:
-        left, right = self._number(node.this), self._number(node.expression)
-        kinds = {left.kind, right.kind}
-        if isinstance(node, exp.Div | exp.Mod) and kinds != {"integer"}:
-            if isinstance(node, exp.Mod):
-                raise Refused("a remainder of decimals")
-            left = Rendered(f"CAST({left.sql} AS REAL)", "real")
-            kinds = {"real"}
-        kind: Kind = "integer" if kinds == {"integer"} else "real" if "real" in kinds else "numeric"
-        return Rendered(f"{left.sql} {_COMPUTED[type(node)]} {right.sql}", kind)
-
-    def _joined(self, node: exp.DPipe) -> Rendered:
-        left, right = self.render(node.this), self.render(node.expression)
-        if not {left.kind, right.kind} <= {"text", "integer", "any"}:
-            raise Refused("texts joined with something else")
-        return Rendered(f"{left.sql} || {right.sql}", "text")
-
-    def _like(self, node: exp.Like | exp.ILike) -> Rendered:
-        left, right = self.render(node.this), self.render(node.expression)
-        if left.kind not in ("text", "any") or not (right.literal and right.kind == "text"):
-            raise Refused("LIKE with a pattern that is no constant")
-        word = "NOT " if node.args.get("negate") else ""
-        if isinstance(node, exp.ILike):
-            return Rendered(f"{left.sql} {word}LIKE {right.sql} ESCAPE '\\'", "boolean")
-        return Rendered(f"{left.sql} {word}GLOB {text_literal(_glob(str(_bare(node.expression).this)))}", "boolean")
-
-    def _case(self, node: exp.Case) -> Rendered:
-        if node.this is not None:
-            raise Refused("CASE with an operand")
-        results, text = [], "CASE"
-        for branch in node.args["ifs"]:
-            results.append(self.render(branch.args["true"]))
-            text += f" WHEN {self.condition(branch.this)} THEN {results[-1].sql}"
-        if (last := node.args.get("default")) is not None:
-            results.append(self.render(last))
-            text += f" ELSE {results[-1].sql}"
-        return Rendered(text + " END", _one_kind(results))
-
-    def _function(self, node: exp.Expr) -> Rendered:
-        name = _named(node)
-        if isinstance(node, exp.Anonymous):
-            arguments = list(node.expressions)
-        else:
-            arguments = [part for part in node.args.values() if isinstance(part, exp.Expr)]
-            arguments += [item for part in node.args.values() if isinstance(part, list) for item in part]
-        maker = _FUNCTIONS.get(name)
-        if maker is None:
-            raise Refused(f"{name or type(node).__name__} has no equivalent that is known here")
-        return maker([self.render(argument) for argument in arguments])
-
-    def _number(self, node: exp.Expr) -> Rendered:
-        found = self.render(node)
-        if found.kind not in (*_NUMERIC, "any"):
-            raise Refused(f"arithmetic with {found.kind}")
-        return found
-
-    def _comparable(self, left: Rendered, right: Rendered, *, ordered: bool) -> None:
-        kinds = {left.kind, right.kind} - {"any", "null"}
-        if not kinds or kinds <= set(_NUMERIC):
-            return
-        if "other" in kinds or "json" in kinds:
-            raise Refused("a comparison of values that SQLite holds in another form")
-        if len(kinds) > 1:
-            raise Refused(f"a comparison of {' with '.join(sorted(kinds))}")
-        if ordered and not kinds <= set(_ORDERED):
-            raise Refused("texts compared by an order that SQLite does not have")
-
-    _METHODS: tuple[tuple[type[exp.Expr] | tuple[type[exp.Expr], ...], Callable[..., Rendered]], ...] = (
-        (exp.Literal, _literal),
-        ((exp.Null, exp.Boolean), _constant),
-        (exp.Column, _column),
-        (exp.Paren, _paren),
-        (exp.Neg, _negated),
-        (exp.Cast, _cast),
-        ((exp.And, exp.Or), _connected),
-        (exp.Not, _not),
-        (tuple(_COMPARED), _compared),
-        (exp.In, _in),
-        (exp.Between, _between),
-        (exp.Is, _is),
-        (tuple(_COMPUTED), _computed),
-        (exp.DPipe, _joined),
-        ((exp.Like, exp.ILike), _like),
-        (exp.Case, _case),
-    )
-
-
-def _text_function(word: str, gives: Kind) -> Callable[[list[Rendered]], Rendered]:
-    def make(arguments: list[Rendered]) -> Rendered:
-        if any(a.kind not in ("text", "integer", "any", "null") for a in arguments):
-            raise Refused(f"{word} of something else than a text")
-        return Rendered(f"{word}({', '.join(a.sql for a in arguments)})", gives)
-
-    return make
-
-
-def _number_function(word: str, gives: Kind | None = None) -> Callable[[list[Rendered]], Rendered]:
-    def make(arguments: list[Rendered]) -> Rendered:
-        if any(a.kind not in (*_NUMERIC, "any") for a in arguments):
-            raise Refused(f"{word} of something else than a number")
-        return Rendered(f"{word}({', '.join(a.sql for a in arguments)})", gives or arguments[0].kind)
-
-    return make
-
-
-def _same_kind_function(word: str) -> Callable[[list[Rendered]], Rendered]:
-    return lambda arguments: Rendered(f"{word}({', '.join(a.sql for a in arguments)})", _one_kind(arguments))
-
-
-_FUNCTIONS: dict[str, Callable[[list[Rendered]], Rendered]] = {
-    "lower": _text_function("lower", "text"),
-    "upper": _text_function("upper", "text"),
-    "length": _text_function("length", "integer"),
-    "char_length": _text_function("length", "integer"),
-    "character_length": _text_function("length", "integer"),
-    "replace": _text_function("replace", "text"),
-    "substring": _text_function("substr", "text"),
-    "substr": _text_function("substr", "text"),
-    "trim": _text_function("trim", "text"),
-    "btrim": _text_function("trim", "text"),
-    "ltrim": _text_function("ltrim", "text"),
-    "rtrim": _text_function("rtrim", "text"),
-    "strpos": _text_function("instr", "integer"),
-    "abs": _number_function("abs"),
-    "round": _number_function("round", "real"),
-    "coalesce": _same_kind_function("coalesce"),
-    "nullif": _same_kind_function("nullif"),
-}
-_SQLGLOT_NAMES = {"str_position": "strpos", "char_length": "length"}
-
-
-def _named(node: exp.Expr) -> str:
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).lower()
-    if isinstance(node, exp.Trim):
-        position = str(node.args.get("position") or "").upper()
-        return {"": "trim", "BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}.get(position, "")
-    if isinstance(node, exp.Func):
-        name = node.sql_name().lower()
-        return _SQLGLOT_NAMES.get(name, name)
-    return ""
-
-
-_PARTS = frozenset({"this", "expression", "expressions"})
-_MORE_PARTS: dict[type[exp.Expr], frozenset[str]] = {
-    exp.Is: frozenset({"negate"}), exp.Like: frozenset({"negate"}), exp.ILike: frozenset({"negate"}),
-    exp.Literal: frozenset({"is_string"}), exp.Column: frozenset({"table"}), exp.Cast: frozenset({"to", "_type"}),
-    exp.Between: frozenset({"low", "high"}), exp.Case: frozenset({"ifs", "default"}),
-    exp.Substring: frozenset({"start", "length"}), exp.Round: frozenset({"decimals"}),
-    exp.Trim: frozenset({"position"}), exp.Replace: frozenset({"replacement"}), exp.Div: frozenset({"typed"}),
-    exp.StrPosition: frozenset({"substr"}), exp.DPipe: frozenset({"safe"}),
-}  # fmt: skip
-
-
-def _only_known(node: exp.Expr) -> None:
-    """What the parser found beside the parts that are read here would be lost."""
-    others = {key for key, value in node.args.items() if value} - _PARTS - _MORE_PARTS.get(type(node), frozenset())
-    if others:
-        raise Refused(f"{node.key} with {', '.join(sorted(others))}")
-
-
 def _is_now(node: exp.Expr) -> bool:
     names = ("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp")
     return isinstance(node, exp.Anonymous) and str(node.this).lower() in names
-
-
-def _bare(node: exp.Expr) -> exp.Expr:
-    while isinstance(node, exp.Cast | exp.Paren) or _in_utc(node):
-        node = node.this
-    return node
-
-
-def _in_utc(node: exp.Expr) -> bool:
-    if not isinstance(node, exp.AtTimeZone):
-        return False
-    zone = _bare(node.args["zone"])
-    return isinstance(zone, exp.Literal) and str(zone.this).lower() == "utc"
-
-
-def _one_kind(parts: list[Rendered]) -> Kind | Any_:
-    kinds = {part.kind for part in parts} - {"null"}
-    if len(kinds) == 1:
-        return kinds.pop()
-    if kinds and kinds <= set(_NUMERIC):
-        return "numeric"
-    raise Refused("values of several kinds")
-
-
-def _glob(pattern: str) -> str:
-    """LIKE's pattern for GLOB, which tells capitals from small letters as Postgres' LIKE does."""
-    text, escaped = "", False
-    for character in pattern:
-        if escaped or character not in "%_\\":
-            text += f"[{character}]" if character in "*?[" else character
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        else:
-            text += "*" if character == "%" else "?"
-    return text
-
-
-def parse(text: str) -> exp.Expr:
-    """Read Postgres' SQL.
-
-    Raises:
-        Refused: It cannot be read.
-    """
-    try:
-        return sqlglot.parse_one(text, dialect="postgres")
-    except (SqlglotError, RecursionError) as error:
-        raise Refused(f"it cannot be read: {(str(error).splitlines() or ['?'])[0].rstrip('.')}") from error
-
-
-def guarded(original: str, translate: Callable[[], str]) -> Carried:
-    """What a translation gives, or why it is refused."""
-    try:
-        return Carried(original, translate())
-    except Refused as refused:
-        return Carried(original, None, str(refused))
-    except RecursionError:
-        return Carried(original, None, "it is nested too deeply")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from migrator_tui.convert import to_sqlite_expressions as expressions
 from migrator_tui.convert.identifiers import quote_sqlite
-from migrator_tui.convert.to_sqlite_expressions import Carried, Known
+from migrator_tui.convert.to_sqlite_scalars import Carried, Known, text_literal
 from migrator_tui.convert.to_sqlite_types import LiveType, Way
 from migrator_tui.model.pull import NotCarried
 from migrator_tui.model.schema import Column, ForeignKey, Index, ReferentialAction, Table, TableName
@@ -137,7 +137,7 @@ class TableStatement:
                     "default", f"{own} (default)", expressions.default(live.default, column.way.kind), column=live.name
                 )
             if column.type.category == "enum" and column.type.labels:
-                labels = ", ".join(expressions.text_literal(label) for label in column.type.labels)
+                labels = ", ".join(text_literal(label) for label in column.type.labels)
                 carried = Carried(column.live.type, f"{quote_sqlite(column.name)} IN ({labels})")
                 if column.way.kind == "text":
                     yield Piece("check", f"{own} (enum {live.type})", carried)

@@ -1,6 +1,6 @@
 """Views from Postgres' dialect to SQLite's: plain queries with joins, groups, unions, CTEs and subqueries in FROM.
 
-Scalars are carried by :mod:`migrator_tui.convert.to_sqlite_expressions`; what it refuses, and every clause that is not
+Scalars are carried by :mod:`migrator_tui.convert.to_sqlite_scalars`; what it refuses, and every clause that is not
 known here, refuses the view. NULLs sort where Postgres puts them. Texts are sorted by their bytes.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from migrator_tui.convert.identifiers import quote_sqlite
-from migrator_tui.convert.to_sqlite_expressions import Carried, Known, Refused, Rendered, Scalars, guarded, parse
+from migrator_tui.convert.to_sqlite_scalars import Carried, Known, Refused, Rendered, Scalars, guarded, parse
 
 Relations = Mapping[str, tuple[str, Mapping[str, Known]]]
 """Postgres name → name in SQLite and columns, of the tables and views that may be read."""
