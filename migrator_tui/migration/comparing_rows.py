@@ -15,7 +15,7 @@ from migrator_tui.migration.staging import Encoder, Source
 from migrator_tui.migration.table_sides import Measure, TableSides
 from migrator_tui.migration.verifying import exact
 from migrator_tui.model.errors import SourceError
-from migrator_tui.model.plan import ColumnPlan, Plan
+from migrator_tui.model.plan import Action, ColumnPlan, Plan
 from migrator_tui.postgres.compare_rows import RowComparer, RowDifferences
 from migrator_tui.postgres.connect import Target
 from migrator_tui.sqlite.read import SnapshotReader
@@ -69,7 +69,7 @@ def compare_rows(
     try:
         for afresh in reference.plan.moved:
             now = planned.get(afresh.source)
-            live = there.get(now.target) if now is not None and now in plan.moved else there.get(afresh.target)
+            live = there.get(now.target if now is not None and now.action is Action.MERGE else afresh.target)
             if live is None:
                 continue
             on_table(afresh.source)
