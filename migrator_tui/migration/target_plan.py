@@ -36,10 +36,11 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
         for table in source.database.tables
     }
     there = [table.name for table in database.tables if table.name in wanted]
+    namesakes = frozenset(there)
     alike = {
         table.name.name: found
         for table in source.database.tables
-        if (found := match(table, scope.schema, database, there)) is not None and table.holds_rows
+        if (found := match(table, scope.schema, database, namesakes)) is not None and table.holds_rows
     }
     counted = dict.fromkeys([*there, *(found.table for found in alike.values())])
     target = Target(server_identity(connection), database, exact_counts(connection, counted), alike)
