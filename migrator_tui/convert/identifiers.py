@@ -20,6 +20,9 @@ MAX_BYTES = 63
 
 UNNAMED = "unnamed"
 
+SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
+"""Names that each table has already (postgresql.org/docs/current/ddl-system-columns.html); no column may have one."""
+
 Policy = Literal["keep", "snake_case"]
 
 _HASH_DIGITS = 8
@@ -141,7 +144,7 @@ class Names:
 
     def column(self, table: TableName, name: str, *, fixed: bool = False) -> str:
         """A name for a column of a target table."""
-        return self._give(name, "column", table, self._columns.setdefault(table, set()), fixed=fixed)
+        return self._give(name, "column", table, self._columns.setdefault(table, set(SYSTEM_COLUMNS)), fixed=fixed)
 
     def constraint(self, table: TableName, name: str) -> str:
         """A name for a check or foreign key of a target table."""

@@ -102,7 +102,7 @@ def without_refused(plan: Plan, refused: list[Refused], source: Database) -> Pla
                 f"The {item.object} {item.name}{f' of {table.source}' if table else ''} is not carried; the target: "
                 f"{item.error}.",
                 table=table.source if table else None,
-                column=item.name if item.object in ("default", "generated") else None,
+                column=_source_column(table, item.name) if item.object in ("default", "generated") else None,
                 object=None if item.object in ("default", "generated") else item.name,
                 samples=_original(source, table, item),
             )
@@ -118,6 +118,11 @@ def _with_draft(trigger: Trigger, tables: list[TablePlan], views: tuple[ViewPlan
     names = {table.source: table.target.name for table in tables} | {view.source: view.target.name for view in views}
     drafted = draft_trigger(trigger.sql, names, schema)
     return (trigger.sql, drafted) if drafted else (trigger.sql,)
+
+
+def _source_column(table: TablePlan | None, target: str) -> str:
+    """The source's name of a target column."""
+    return next((c.source for c in table.columns if c.target == target), target) if table else target
 
 
 def _original(source: Database, plan: TablePlan | None, refused: Refused) -> tuple[str, ...]:
