@@ -1,0 +1,82 @@
+"""Databases nobody thought of: migrated, audited, pulled back. ``python -m tests.migration.long_traps`` runs more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from migrator_tui.migration.pulling import pull
+from migrator_tui.model.pull import PullRequest
+from migrator_tui.postgres.connect import Target
+from tests.migration import auditing
+from tests.migration.comparing_files import contents
+from tests.migration.conftest import MakeSource
+from tests.migration.running import Engine, session, succeeded, text
+from tests.migration.there_and_back import Journey
+from tests.migration.trap_databases import Drawn, databases
+
+EXAMPLES = 20
+
+
+def test_generated_databases_arrive_whole_and_come_back_as_they_were(target: Target, tmp_path: Path) -> None:
+    journey = Journey(target, tmp_path)
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(databases())
+    def examples(drawn: Drawn) -> None:
+        journey.there_and_back(drawn)
+
+    examples()
+
+
+@pytest.mark.parametrize("column", ["xmin", "ctid", "tableoid"])
+def test_a_column_named_like_a_system_column_is_renamed_and_said_so(
+    make_source: MakeSource, engine: Engine, target: Target, column: str
+) -> None:
+    source = make_source(f"CREATE TABLE t ({column} TEXT PRIMARY KEY, n INTEGER); INSERT INTO t VALUES ('a', 1)")
+    outcome = succeeded(engine.migrate(source, target))
+    assert any(f.id == "NAME-CHANGED" and f.object == column for f in outcome.findings)
+    assert auditing.audit(source, target, outcome.as_json()) == []
+
+
+def test_what_the_target_refuses_of_a_renamed_column_is_told_by_its_name_in_the_source(
+    make_source: MakeSource, engine: Engine, target: Target
+) -> None:
+    long = "x" * 70
+    source = make_source(f'CREATE TABLE t (a INTEGER, d DATE, "{long}" AS (d = a))')
+    outcome = succeeded(engine.migrate(source, target))
+    assert {f.column for f in outcome.findings if f.id == "GENERATED-NOT-CARRIED"} <= {long}
+    assert auditing.audit(source, target, outcome.as_json()) == []
+
+
+@pytest.mark.parametrize(
+    "harm", ["UPDATE t SET name = 'c' WHERE id = 1", "DELETE FROM t WHERE id = 1", "DROP INDEX by_name"]
+)
+def test_the_auditor_sees_what_is_wrong(make_source: MakeSource, engine: Engine, target: Target, harm: str) -> None:
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+        "CREATE INDEX by_name ON t (name); INSERT INTO t VALUES (1, 'a'), (2, 'b')"
+    )
+    outcome = succeeded(engine.migrate(source, target))
+    assert auditing.audit(source, target, outcome.as_json()) == []
+    with session(target) as connection:
+        connection.execute(text(harm))
+    assert auditing.audit(source, target, outcome.as_json()) != []
+
+
+def test_checks_that_read_json_do_not_stop_a_pull(
+    make_source: MakeSource, engine: Engine, target: Target, tmp_path: Path
+) -> None:
+    source = make_source("CREATE TABLE t (a TEXT CHECK (json_valid(a)), b TEXT CHECK (json_extract(a, '$.x') > 0))")
+    succeeded(engine.migrate(source, target))
+    pull(PullRequest(tmp_path / "pulled.db"), target)
+    assert contents(tmp_path / "pulled.db") == contents(source)

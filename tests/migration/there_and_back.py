@@ -1,0 +1,74 @@
+"""A generated database on its way: SQLite → Postgres → SQLite, held to the row equation, the auditor, and itself."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from migrator_tui import locations
+from migrator_tui.migration.pulling import pull
+from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.model.pull import PullRequest
+from migrator_tui.postgres.connect import Target
+from tests.migration import auditing
+from tests.migration.comparing_files import contents
+from tests.migration.running import Engine, session, text
+from tests.migration.trap_databases import Drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """Migrates databases to one target, again and again; it is emptied before each."""
+
+    target: Target
+    folder: Path
+
+    def there_and_back(self, drawn: Drawn) -> str:
+        """Migrate, audit, pull, compare. Gives ``lossless``, or ``lossy`` where a lossy choice was taken.
+
+        Raises:
+            AssertionError: Something is not as it was.
+        """
+        self._forget()
+        source = drawn.build(self.folder / "source.db")
+        outcome = Engine().migrate(source, self.target, accept_lossy=True)
+        assert outcome.status is RunStatus.SUCCEEDED, outcome.error
+        wrong = auditing.audit(source, self.target, outcome.as_json())
+        assert not wrong, "; ".join(wrong[:3])
+        lossy = lossy_choices(outcome)
+        if outcome.tables:
+            pulled = self.folder / "pulled.db"
+            pulled.unlink(missing_ok=True)
+            pull(PullRequest(pulled), self.target)
+            self._same(source, pulled, outcome, lossy)
+        return "lossy" if lossy else "lossless"
+
+    def _same(self, source: Path, pulled: Path, outcome: RunOutcome, lossy: set[tuple[str, str]]) -> None:
+        by_value = auditing.json_columns(self.target, outcome.run)
+        before, after = contents(source, without=lossy | by_value), contents(pulled, without=lossy | by_value)
+        for table in outcome.tables:
+            mine, theirs = before[table.source], after[table.source]
+            if table.quarantined_rows or (table.source, "") in lossy:
+                theirs, mine = [row for row in theirs if row not in mine], []
+            changed = next(((m, t) for m, t in zip(mine, theirs, strict=False) if m != t), None)
+            assert mine == theirs, f"came back otherwise: {table.source!r}: {changed or (mine[:1], theirs[:1])}"
+
+    def _forget(self) -> None:
+        shutil.rmtree(locations.runs_folder(), ignore_errors=True)
+        with session(self.target) as connection:
+            connection.execute("DROP SCHEMA IF EXISTS public CASCADE")
+            connection.execute("CREATE SCHEMA public")
+            if connection.execute("SELECT to_regclass('migrator.run')").fetchone() != (None,):
+                connection.execute(text("TRUNCATE migrator.run CASCADE"))
+
+
+def lossy_choices(outcome: RunOutcome) -> set[tuple[str, str]]:
+    """Table and column (empty for the whole table) of each lossy choice that was taken."""
+    taken = set()
+    for finding in outcome.findings:
+        choice = finding.kind.choice(finding.decision) if finding.decision else None
+        if choice is not None and choice.lossy:
+            taken.add((finding.table or "", finding.column or ""))
+    return taken
