@@ -27,7 +27,7 @@ def _rows(connection: sqlite3.Connection, table: str, without: Collection[tuple[
         f"typeof({c}), CASE typeof({c}) WHEN 'real' THEN printf('%!.17g', {c}) ELSE {c} END"
         for c in ('"' + column.replace('"', '""') + '"' for column in columns)
     )
-    return sorted(connection.execute(f"SELECT {listed} FROM {name}").fetchall(), key=repr)
+    return sorted(connection.execute(f"SELECT {listed or 1} FROM {name}").fetchall(), key=repr)
 
 
 def statements(path: Path) -> list[tuple[str, str, str]]:
