@@ -70,7 +70,8 @@ def write_png(svg: str, path: Path) -> None:
         import resvg_py
     except ImportError:
         return
-    drawn = svg.replace(FONTS, "DejaVu Sans Mono")
+    # A sign that the font lacks would have the whole line drawn in another one.
+    drawn = svg.replace(FONTS, "DejaVu Sans Mono").replace("ℹ", "i")
     path.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=drawn)))
 
 

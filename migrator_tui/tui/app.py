@@ -15,6 +15,7 @@ from migrator_tui import __version__
 from migrator_tui.migration.guide import Ends, Guide
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
+from migrator_tui.tui.palette import Palette
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.session import Session
 from migrator_tui.tui.steps import Step
@@ -68,6 +69,11 @@ class MigratorApp(App[int]):
         """Show a step. Its screen is made anew from the session, so nothing on it can be out of date."""
         from migrator_tui.tui.screens.by_step import screen_of
 
+        if self.return_code is not None:
+            return  # quitting already
+        if isinstance(self.screen, StepScreen) and not self.screen.is_mounted:
+            self.call_later(self.go, step)  # keys that were typed ahead: a screen is not replaced while it is made
+            return
         if step.number > self.session.reached.number:
             self.session.reached = step
         screen = screen_of(step)
@@ -91,9 +97,17 @@ class MigratorApp(App[int]):
         else:
             self.action_show_help_panel()
 
+    def action_command_palette(self) -> None:
+        """Show the palette, once."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_leave(self) -> None:
         """Quit; while something runs, ask what becomes of it."""
         if isinstance(self.screen, Leaving):
+            return
+        if not self.screen.is_mounted:
+            self.call_later(self.action_leave)  # typed ahead: a screen is not taken away while it is made
             return
         if not self.running:
             self.exit(0)

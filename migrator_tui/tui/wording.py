@@ -30,3 +30,11 @@ def at_home(path: Path | str) -> str:
         return f"~/{Path(path).relative_to(Path.home()).as_posix()}"
     except (ValueError, RuntimeError):
         return str(path)
+
+
+def homely(text: str) -> str:
+    """A text with the paths in it as people write them."""
+    try:
+        return text.replace(f"{Path.home()}/", "~/")
+    except RuntimeError:
+        return text

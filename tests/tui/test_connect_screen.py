@@ -27,6 +27,7 @@ from migrator_tui.tui.screens.home import HomeScreen
 from migrator_tui.tui.target_text import Fields, HidePassword, fields_of, short, url_of, without_password
 from migrator_tui.tui.widgets.path_suggester import completed
 from migrator_tui.tui.widgets.step_lines import StepLines
+from migrator_tui.tui.wording import at_home
 from tests.tui.conftest import Opened, until
 from tests.tui.scripted import ScriptedBench, ScriptedGuide
 
@@ -286,7 +287,7 @@ async def test_the_file_is_chosen_from_a_tree_that_shows_only_databases(app_on: 
         assert names == ["uploads", "app.db"]
         await pilot.press("end", "enter")
         await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
-        assert value(app, "source") == str(source)
+        assert value(app, "source") == at_home(source)
 
 
 def test_a_path_is_completed_to_the_entry_that_goes_on(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from migrator_tui.tui.screens.home import HomeScreen
 from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.widgets.choices import Choices
+from migrator_tui.tui.wording import at_home
 from tests.tui.conftest import Opened, until
 from tests.tui.scripted import RUN, ScriptedGuide, outcome
 
@@ -149,7 +150,7 @@ async def test_sqlite_files_of_the_folder_are_offered_and_others_are_not(app_on:
         assert "notes.db" not in listed(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
-        assert app.screen.query_one("#source", Input).value == str(folder / "shop.db")
+        assert app.screen.query_one("#source", Input).value == at_home(folder / "shop.db")
 
 
 async def test_a_profile_is_offered_and_a_broken_file_says_what_is_wrong(app_on: AppOn, folder: Path) -> None:

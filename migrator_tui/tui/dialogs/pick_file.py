@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Static
 
 from migrator_tui.migration.ends import is_sqlite
+from migrator_tui.tui.wording import at_home
 
 
 class PickFile(ModalScreen[Path]):
@@ -37,7 +38,7 @@ class PickFile(ModalScreen[Path]):
         """The place, the tree, two buttons."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Choose the uploads folder" if self._folders else "Choose the SQLite file"
-            yield Static(str(self._folder), id="place", markup=False)
+            yield Static(at_home(self._folder), id="place", markup=False)
             yield FileTree(self._folder, folders=self._folders)
             with Horizontal(classes="buttons"):
                 yield Button("Folder above", id="up")
@@ -67,7 +68,7 @@ class PickFile(ModalScreen[Path]):
     def action_up(self) -> None:
         """The folder above."""
         self._folder = self._folder.parent
-        self.query_one("#place", Static).update(str(self._folder))
+        self.query_one("#place", Static).update(at_home(self._folder))
         tree = self.query_one(FileTree)
         tree.path = self._folder
         tree.focus()

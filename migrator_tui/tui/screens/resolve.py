@@ -22,6 +22,7 @@ from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.wording import visible
 
 PAGE = 200
@@ -77,7 +78,7 @@ class ResolveScreen(StepScreen):
         """The conflicts, and the one at the cursor."""
         yield Static("", id="headline", markup=False)
         with Container(id="both"):
-            yield OptionList(id="rows")
+            yield OptionLines(id="rows")
             with VerticalScroll(id="sides"):
                 yield Static("", id="fields", markup=False)
         with Horizontal(id="foot"):

@@ -28,6 +28,7 @@ from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.ddl_view import DdlView
 from migrator_tui.tui.widgets.finding_list import PLURALS, SEVERITIES, FindingList, alike
 from migrator_tui.tui.widgets.line_list import LineList
+from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.widgets.text_lines import TextLines
 from migrator_tui.tui.wording import counted, sized, visible
 
@@ -81,7 +82,7 @@ class ReviewScreen(PlanScreen):
                     yield FindingList(id="list")
                 with VerticalScroll(id="detail-side"):
                     yield Static("", id="what", markup=False)
-                    yield OptionList(id="choices", markup=False)
+                    yield OptionLines(id="choices", markup=False)
                     yield Static("", id="meaning", classes="muted", markup=False)
             with TabPane("DDL (d)", id="ddl"):
                 yield DdlView(id="script")

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from textual.content import Content
-from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.wording import visible
 
 MUTED = "$foreground 60%"
@@ -30,7 +30,7 @@ class Choice:
     style: str = "$primary"
 
 
-class Choices(OptionList):
+class Choices(OptionLines):
     """Two lines an entry; Enter or a click chooses."""
 
     DEFAULT_CSS = """

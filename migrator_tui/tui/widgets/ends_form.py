@@ -20,7 +20,9 @@ from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.target import Target
 from migrator_tui.tui.dialogs.pick_file import PickFile
 from migrator_tui.tui.target_text import Fields, HidePassword, fields_of, url_of, without_password
+from migrator_tui.tui.widgets.option_lines import Dropdown
 from migrator_tui.tui.widgets.path_suggester import PathSuggester
+from migrator_tui.tui.wording import at_home
 
 AS_URL, AS_FIELDS, AS_EMBEDDED = "as-url", "as-fields", "as-embedded"
 FIELD_OF_ERROR = {
@@ -79,7 +81,7 @@ class EndsForm(VerticalScroll, can_focus=False):
 
     def compose(self) -> ComposeResult:
         """A row a thing."""
-        yield _row("profile", Select[int]([], prompt="none", compact=True, id="profile"), id="profile-row")
+        yield _row("profile", Dropdown[int]([], prompt="none", compact=True, id="profile"), id="profile-row")
         suggester = PathSuggester(self._folder)
         yield _row(
             "source",
@@ -154,9 +156,9 @@ class EndsForm(VerticalScroll, can_focus=False):
         view = AS_EMBEDDED if target == EMBEDDED else AS_URL
         with self.prevent(Input.Changed):
             self.query_one(f"#{view}", RadioButton).value = True
-            self.query_one("#source", Input).value = str(ends.source if ends is not None else offered or "")
+            self.query_one("#source", Input).value = _shown(ends.source if ends is not None else offered)
             uploads = ends.uploads if ends is not None else None
-            self.query_one("#uploads", Input).value = str(uploads) if uploads is not None else ""
+            self.query_one("#uploads", Input).value = _shown(uploads)
             self.query_one("#url", Input).value = "" if target == EMBEDDED else target
             self.query_one("#password", Input).value = password.reveal() if password is not None else ""
         self._show_view(view)
@@ -344,7 +346,7 @@ class EndsForm(VerticalScroll, can_focus=False):
         def chosen(path: Path | None) -> None:
             field = self.query_one(f"#{name}", Input)
             if path is not None:
-                field.value = str(path)
+                field.value = _shown(path)
             (field if path is None else self.first_field() or field).focus()
 
         start = place if place is not None and place.is_dir() else self._folder
@@ -357,3 +359,7 @@ def _row(label: str, *widgets: Widget, id: str | None = None) -> Horizontal:
 
 def _in_sight(widget: Widget) -> bool:
     return all(node.display for node in widget.ancestors_with_self if isinstance(node, Widget))
+
+
+def _shown(path: Path | None) -> str:
+    return at_home(path) if path is not None else ""

@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from migrator_tui.migration.guide import Facts, Step
 from migrator_tui.model.errors import MigratorError
-from migrator_tui.tui.wording import counted, visible
+from migrator_tui.tui.wording import counted, homely, visible
 
 FRAMES = "◐◓◑◒"
 MUTED = "$foreground 60%"
@@ -83,7 +83,7 @@ def _step(step: Step, frame: int, width: int) -> list[Content]:
         True: ("✓", "$success"),
         False: ("✗", "$error"),
     }[step.ok]
-    lines = _hanging(f"{symbol} {step.name:<{NAME_CELLS}} ", f"{style} bold", step.message, width)
+    lines = _hanging(f"{symbol} {step.name:<{NAME_CELLS}} ", f"{style} bold", homely(step.message), width)
     for line in step.hint.splitlines():
         lines += _hanging("  → ", "$warning", line, width)
     return lines
