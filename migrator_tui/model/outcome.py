@@ -53,11 +53,12 @@ class ErrorReport:
 
 @dataclass(frozen=True, slots=True)
 class NotCarried:
-    """A schema object of the source that is not on the target, and why."""
+    """A schema object of the source that is not on the target, and why; ``id`` is the finding's."""
 
     object: str
     name: str
     why: str
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,9 @@ def not_carried(plan: Plan) -> tuple[NotCarried, ...]:
         "IDENTITY-NOT-CARRIED": "identity", "CONFLICT-NOT-CARRIED": "conflict clause",
     }  # fmt: skip
     return tuple(
-        NotCarried(kinds[f.id], ".".join(part for part in (f.table, f.column or f.object) if part) or "", f.message)
+        NotCarried(
+            kinds[f.id], ".".join(part for part in (f.table, f.column or f.object) if part) or "", f.message, f.id
+        )
         for f in plan.findings
         if f.id in kinds and not (f.id == "COLLATION-NOT-CARRIED" and f.decision in ("folded", "citext"))
     )
