@@ -7,6 +7,7 @@ with the smallest database that showed it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import re
@@ -25,6 +26,10 @@ from migrator_tui.postgres.server import fresh_database
 from tests.conftest import configured
 from tests.migration.there_and_back import Journey
 from tests.migration.trap_databases import Drawn, databases
+
+
+class Over(BaseException):
+    """The time is up; hypothesis lets it through."""
 
 
 def main() -> int:
@@ -54,7 +59,7 @@ def main() -> int:
         @given(databases())
         def examples(drawn: Drawn) -> None:
             if time.monotonic() - began > asked.seconds:
-                return
+                raise Over
             try:
                 count[journey.there_and_back(drawn)] += 1
                 count["examples"] += 1
@@ -66,7 +71,8 @@ def main() -> int:
                 if said not in smallest or len(drawn.script()) < len(smallest[said][0]):
                     smallest[said] = (drawn.script(), f"{error}\n" + "".join(traceback.format_exception(error)[-3:]))
 
-        examples()
+        with contextlib.suppress(Over):
+            examples()
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
