@@ -66,6 +66,8 @@ def _parent(
     parent = by_source.get(key.parent.name) or _not_chosen(draft, key)
     if parent is None:
         return f"there is no table {key.parent.name}"
+    if key.parent_columns and len(key.columns) != len(key.parent_columns):
+        return f"({', '.join(key.columns)}) are not as many columns as ({', '.join(key.parent_columns)})"
     if parent.action is Action.SKIP:
         live = draft.target.database.table(parent.target)
         if live is None:

@@ -80,3 +80,15 @@ def test_checks_that_read_json_do_not_stop_a_pull(
     succeeded(engine.migrate(source, target))
     pull(PullRequest(tmp_path / "pulled.db"), target)
     assert contents(tmp_path / "pulled.db") == contents(source)
+
+
+def test_a_foreign_key_of_fewer_columns_than_the_key_it_refers_to_is_said_not_to_be_carried(
+    make_source: MakeSource, engine: Engine, target: Target
+) -> None:
+    source = make_source(
+        "CREATE TABLE p (a INT, b INT, PRIMARY KEY (a, b)); CREATE TABLE c (a INT REFERENCES p);"
+        "INSERT INTO c VALUES (1)"
+    )
+    outcome = succeeded(engine.migrate(source, target))
+    assert [f.table for f in outcome.findings if f.id == "FK-PARENT"] == ["c"]
+    assert auditing.audit(source, target, outcome.as_json()) == []
