@@ -99,9 +99,10 @@ def rows_not_of_shapes(snapshot: Path, table: Table, column: str, shapes: Collec
 
 
 def violated(connection: sqlite3.Connection, table: Table) -> list[int]:
-    """The places, in ``Table.foreign_keys``, of the foreign keys that SQLite's own check finds violated.
+    """The places, in ``Table.foreign_keys``, of the foreign keys that SQLite's own check finds violated or cannot check.
 
-    Empty where SQLite cannot check them: a "foreign key mismatch", a collation that only the application has.
+    All of the table's where one is a "foreign key mismatch", which keeps SQLite from checking the others. Empty where
+    it cannot check them for another reason: a collation that only the application has.
 
     Args:
         connection: To the snapshot; one for all tables, because opening one reads the whole schema.
@@ -111,8 +112,8 @@ def violated(connection: sqlite3.Connection, table: Table) -> list[int]:
         found = connection.execute(
             "SELECT DISTINCT fkid FROM pragma_foreign_key_check(?)", (table.name.name,)
         ).fetchall()
-    except sqlite3.OperationalError:
-        return []
+    except sqlite3.OperationalError as error:
+        return list(range(len(table.foreign_keys))) if "mismatch" in str(error) else []
     return sorted(last - number for (number,) in found)  # SQLite numbers them from the last declared to the first
 
 

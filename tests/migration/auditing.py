@@ -239,7 +239,7 @@ class _Audit:
                 if columns not in unique and not self._told(("COLLATION-", "KEY-", "INDEX-"), table=name):
                     yield f"{name} has lost UNIQUE {columns}"
             elif origin == "c":
-                if index not in names:
+                if index not in names or self._told(("NAME-",), object=index):
                     if not self._told(("INDEX-", "NAME-", "COLLATION-"), object=index):
                         yield f"{name} has lost the index {index}"
                 elif (bool(is_unique) and not names[index][2]) or bool(partial) != names[index][3]:

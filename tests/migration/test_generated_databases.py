@@ -92,3 +92,15 @@ def test_a_foreign_key_of_fewer_columns_than_the_key_it_refers_to_is_said_not_to
     outcome = succeeded(engine.migrate(source, target))
     assert [f.table for f in outcome.findings if f.id == "FK-PARENT"] == ["c"]
     assert auditing.audit(source, target, outcome.as_json()) == []
+
+
+def test_orphans_are_found_also_beside_a_foreign_key_that_sqlite_cannot_check(
+    make_source: MakeSource, engine: Engine, target: Target
+) -> None:
+    source = make_source(
+        "CREATE TABLE e (a INTEGER PRIMARY KEY, b INT REFERENCES e, FOREIGN KEY (a, b) REFERENCES e (b, a));"
+        "INSERT INTO e VALUES (1, 99)"
+    )
+    outcome = succeeded(engine.migrate(source, target))
+    assert {f.id for f in outcome.findings} >= {"FK-ORPHAN", "FK-PARENT"}
+    assert auditing.audit(source, target, outcome.as_json()) == []

@@ -54,7 +54,8 @@ class Drawn:
                 attempt(connection, insert.format(marks), [c.raw if isinstance(c, BadText) else c for c in cells])
             for statement in self.late:
                 attempt(connection, statement)
-            connection.execute("COMMIT")
+            if connection.in_transaction:  # some errors end it
+                connection.execute("COMMIT")
         return path
 
     def script(self) -> str:

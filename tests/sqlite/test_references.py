@@ -136,7 +136,7 @@ def test_a_foreign_key_onto_columns_that_are_not_there_has_no_orphans_to_name(ma
     assert orphans(path, database, table("c"), 0) == []
     assert orphans(path, database, table("c"), 1) == []
     with closing(sqlite3.connect(path)) as connection:
-        assert violated(connection, table("c")) == []
+        assert violated(connection, table("c")) == [0, 1]  # what SQLite cannot check is looked at row by row
 
 
 def test_descent_is_followed_to_the_end_with_the_reason(make: Make, read_schema: Read) -> None:
