@@ -99,7 +99,7 @@ def rows_not_of_shapes(snapshot: Path, table: Table, column: str, shapes: Collec
 
 
 def violated(connection: sqlite3.Connection, table: Table) -> list[int]:
-    """The places, in ``Table.foreign_keys``, of the foreign keys that SQLite's own check finds violated or cannot check.
+    """The places, in ``Table.foreign_keys``, of the foreign keys that SQLite's check finds violated or cannot check.
 
     All of the table's where one is a "foreign key mismatch", which keeps SQLite from checking the others. Empty where
     it cannot check them for another reason: a collation that only the application has.
