@@ -170,13 +170,19 @@ class Merge:
             f"AND u.ctid IS DISTINCT FROM {live}.ctid)"
             for key in self.uniques
         ]
-        return " OR ".join([*found, *(self._doubled(left, key) for key in (self.table.match_key, *self.uniques))])
+        return " OR ".join([*found, *(f"e{n}.{self.locator} < {left}.{self.locator}" for n in range(len(self.uniques) + 1))])
 
-    def _doubled(self, left: str, key: Sequence[str]) -> str:
-        return (
-            f"EXISTS (SELECT 1 FROM {self.staged} e WHERE {_equal('e', left, key)} "
-            f"AND e.{self.locator} < {left}.{self.locator})"
-        )
+    def _earlier(self, left: str) -> str:
+        """Joins whose locators ``e0``, ``e1`` … are those of the first staged row of each unique value.
+
+        Joins of groups and not ``EXISTS``: staging has no index on keys, so that would read it once for every row.
+        """
+        joins = []
+        for n, key in enumerate((self.table.match_key, *self.uniques)):
+            columns = ", ".join(f"f.{quote(c)}" for c in key)
+            firsts = f"SELECT {columns}, min(f.{self.locator}) AS {self.locator} FROM {self.staged} f GROUP BY {columns}"
+            joins.append(f" LEFT JOIN ({firsts}) e{n} ON {_equal(f'e{n}', left, key)}")
+        return "".join(joins)
 
     def _key_json(self, alias: str) -> str:
         pairs = ", ".join(f"{quote_literal(c)}, {alias}.{quote(c)}" for c in self.table.match_key)
@@ -187,12 +193,12 @@ class Merge:
             f"SELECT s.{self.locator} AS src, CASE "
             # Of two staged rows that are one to the live key, only the first can be the live row.
             f"WHEN l.ctid IS NOT NULL AND NOT ({self._differs('s', 'l')}) "
-            f"AND NOT {self._doubled('s', self.table.match_key)} THEN 'same' "
+            f"AND e0.{self.locator} IS NOT DISTINCT FROM s.{self.locator} THEN 'same' "
             f"WHEN {self._clashes('s', 'l')} THEN 'clashing' "
             f"WHEN {self.refuses} THEN 'refused' "
             "WHEN l.ctid IS NULL THEN 'new' ELSE 'different' END AS met, "
             f"CASE WHEN l.ctid IS NULL THEN NULL ELSE {row_hash('l')} END AS live_hash, {self._key_json('s')} AS key "
-            f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self._paired('s', 'l')}"
+            f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self._paired('s', 'l')}{self._earlier('s')}"
         )
 
     def detect(self, connection: psycopg.Connection[Any]) -> MergeCounts:

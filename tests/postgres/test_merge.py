@@ -210,3 +210,19 @@ def test_rows_of_hundreds_of_columns_become_texts(db: Connection) -> None:
     assert len(found) == 400
     assert (found["c7"], found["c8"]) == ("7", None)
     assert execute(db, f"SELECT {texts_of('w', [])} FROM wide w") == [({},)]
+
+
+def test_detection_reads_staging_as_often_for_many_rows_as_for_one(db: Connection, merge: Merge) -> None:
+    staged = ddl.staged_name(TABLE)
+    execute(db, f"INSERT INTO stage.{staged} SELECT n, 'k' || n, 'u' || n, 'x' FROM generate_series(10, 3000) n")
+
+    ((plan,),) = execute(db, f"EXPLAIN (ANALYZE, FORMAT JSON) {merge._detection()}")
+
+    scans = [node for node in nodes(plan[0]["Plan"]) if node.get("Relation Name") == staged]
+    assert len(scans) == 3
+    assert {node["Actual Loops"] for node in scans} == {1}
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """A query plan's node and all below it."""
+    return [plan, *(below for child in plan.get("Plans", ()) for below in nodes(child))]
