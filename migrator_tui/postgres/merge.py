@@ -170,7 +170,9 @@ class Merge:
             f"AND u.ctid IS DISTINCT FROM {live}.ctid)"
             for key in self.uniques
         ]
-        return " OR ".join([*found, *(f"e{n}.{self.locator} < {left}.{self.locator}" for n in range(len(self.uniques) + 1))])
+        return " OR ".join(
+            [*found, *(f"e{n}.{self.locator} < {left}.{self.locator}" for n in range(len(self.uniques) + 1))]
+        )
 
     def _earlier(self, left: str) -> str:
         """Joins whose locators ``e0``, ``e1`` … are those of the first staged row of each unique value.
@@ -180,7 +182,9 @@ class Merge:
         joins = []
         for n, key in enumerate((self.table.match_key, *self.uniques)):
             columns = ", ".join(f"f.{quote(c)}" for c in key)
-            firsts = f"SELECT {columns}, min(f.{self.locator}) AS {self.locator} FROM {self.staged} f GROUP BY {columns}"
+            firsts = (
+                f"SELECT {columns}, min(f.{self.locator}) AS {self.locator} FROM {self.staged} f GROUP BY {columns}"
+            )
             joins.append(f" LEFT JOIN ({firsts}) e{n} ON {_equal(f'e{n}', left, key)}")
         return "".join(joins)
 
