@@ -18,7 +18,11 @@ THEMES = (
         warning="#f5b83d",
         error="#f0616d",
         dark=True,
-        variables={"footer-key-foreground": "#3ecf8e", "border-blurred": "#2b3640"},
+        variables={
+            "footer-key-foreground": "#3ecf8e",
+            "button-focus-text-style": "bold underline",
+            "border-blurred": "#2b3640",
+        },
     ),
     Theme(
         name="migrator-light",
@@ -33,6 +37,10 @@ THEMES = (
         warning="#8a5a00",
         error="#b3202c",
         dark=False,
-        variables={"footer-key-foreground": "#0b7a4b", "border-blurred": "#c9d2d9"},
+        variables={
+            "footer-key-foreground": "#0b7a4b",
+            "button-focus-text-style": "bold underline",
+            "border-blurred": "#c9d2d9",
+        },
     ),
 )

@@ -70,6 +70,12 @@ def outcome(status: RunStatus, *tables: str, error: ErrorReport | None = None, c
     )
 
 
+def conflict(number: int) -> ConflictRow:
+    """A row whose name differs on both sides."""
+    source: dict[str, str | None] = {"id": str(number), "name": "Ann", "note": None}
+    return ConflictRow("users", {"id": number}, "same-key", source, source | {"name": "Anne"}, None)
+
+
 @dataclass
 class ScriptedRun:
     """A run that is where the test puts it, and remembers what it was told."""

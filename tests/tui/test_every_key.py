@@ -27,7 +27,6 @@ from textual.widgets._footer import FooterKey
 from textual.widgets._key_panel import BindingsTable
 
 import migrator_tui.tui
-from migrator_tui.migration.conflicts import ConflictRow
 from migrator_tui.migration.guide import Ends, Offer
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.tui.app import MigratorApp
@@ -37,7 +36,7 @@ from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
 from tests.tui.planned import many
-from tests.tui.scripted import ScriptedGuide, ScriptedRun, outcome, plan, progress, table
+from tests.tui.scripted import ScriptedGuide, ScriptedRun, conflict, outcome, plan, progress, table
 
 ENDS = Ends(Path("app.db"), "postgresql://app@db.example.com:5432/shop")
 SIZES = ((120, 36), (80, 24))
@@ -68,11 +67,6 @@ def own_bindings(node: type[DOMNode]) -> list[Binding]:
     return list(found)
 
 
-def row(number: int) -> ConflictRow:
-    source: dict[str, str | None] = {"id": str(number), "name": "Ann", "note": None}
-    return ConflictRow("users", {"id": number}, "same-key", source, source | {"name": "Anne"}, None)
-
-
 def scripted(step: Step) -> ScriptedGuide:
     """A guide for a step: something runs on Run, conflicts wait on Resolve, a run succeeded on Result."""
     run = ScriptedRun(progress(table("users"), table("rooms", TableState.WAITING, 0)), plan("users", "rooms"))
@@ -83,7 +77,7 @@ def scripted(step: Step) -> ScriptedGuide:
         run.end(outcome(ended, "users", conflicts=3 if step is Step.RESOLVE else 0))
     else:
         run.end(outcome(RunStatus.SUCCEEDED, "users"))
-    return ScriptedGuide(run, rows=[row(n) for n in range(3)], offered=[Offer("shop", "app.db → shop", ENDS)])
+    return ScriptedGuide(run, rows=[conflict(n) for n in range(3)], offered=[Offer("shop", "app.db → shop", ENDS)])
 
 
 @asynccontextmanager
