@@ -226,7 +226,7 @@ def _boolean_text(name: str, spelling: str) -> Codec | None:
 
 def _moment(name: str, shape: str) -> Codec | None:
     if shape == "mixed":
-        return Codec(name, TEXT, _parse_mixed, None)
+        return _mixed_moments(name)
     if shape in EPOCHS:
         return _epoch(name, *EPOCHS[shape]) if name.startswith("timestamptz:") else None
     if not shapes.is_moment(shape):
@@ -280,12 +280,22 @@ _MOMENT_TYPES = {
 }
 
 
-def _parse_mixed(values: pa.Array) -> pa.Array:
+def _mixed_moments(name: str) -> Codec:
+    kind = name.partition(":")[0]
+
+    def to_target(values: pa.Array) -> pa.Array:
+        # A date has no room for a time of day, so that only what is written without one is a date.
+        return _parse_mixed(values, shapes.is_date if kind == "date" else shapes.is_moment).cast(_MOMENT_TYPES[kind])
+
+    return Codec(name, TEXT, to_target, None)
+
+
+def _parse_mixed(values: pa.Array, takes: Callable[[str], bool]) -> pa.Array:
     """Each value by its own shape, as a timestamp without zone; moments with a zone in UTC."""
     found = shapes.classify(values)
     result = pa.nulls(len(values), pa.timestamp("us"))
     for shape in pc.unique(pc.drop_null(found)).to_pylist():
-        if not shapes.is_moment(shape):
+        if not takes(shape):
             continue
         here = pc.fill_null(pc.equal(found, shape), False)
         parsed = shapes.parse(pc.if_else(here, values, pa.scalar(None, pa.string())), shape)

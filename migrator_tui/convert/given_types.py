@@ -7,7 +7,15 @@ from dataclasses import replace
 
 from migrator_tui.convert import shapes
 from migrator_tui.convert.codecs import MAX_PRECISION
-from migrator_tui.convert.types import Decide, Typed, boolean_text, exact_in_double, mixed, text_trouble
+from migrator_tui.convert.types import (
+    Decide,
+    Typed,
+    boolean_text,
+    exact_in_double,
+    mixed,
+    mixed_spellings,
+    text_trouble,
+)
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
 
@@ -36,7 +44,7 @@ def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decid
         return replace(
             typed, misfit=f"{table}.{column.name} holds {holds} values, which {kind} cannot take as they are"
         )
-    typed = replace(typed, codec=found)
+    typed = _moments_onto(table, column, profile, replace(typed, codec=found), decide)
     if classes == ("text",) and (profile.nul_texts or profile.invalid_utf8):
         text = text_trouble(table, column, profile, decide, bytea=False)
         if text.codec != "text" and not _is_textual(live):
@@ -87,19 +95,38 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
             precision, scale = (int(numeric[1]), int(numeric[2])) if numeric[1] else (38, profile.decimals or 0)
             return f"decimal({precision},{scale})" if scale <= precision <= MAX_PRECISION else None
         return None
-    moments = {"timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz", "date": "date"}
-    if kind in moments:
+    if kind in _MOMENTS:
         if not classes:
-            return f"{moments[kind]}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
-        if classes <= {"text"}:
-            fit = [s for s in profile.shapes if shapes.is_moment(s) and (kind != "date" or shapes.is_date(s))]
-            shape = max(fit, key=lambda s: profile.shapes[s], default=None)
-            return f"{moments[kind]}:{shape}" if shape else None
-        return None
+            return f"{_MOMENTS[kind]}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
+        fit = _spellings(profile, kind) if classes <= {"text"} else []
+        return f"{_MOMENTS[kind]}:{fit[0]}" if fit else None
     plain = {"bytea": ("blob", "blob"), "uuid": ("text", "uuid"), "json": ("text", "json"), "jsonb": ("text", "jsonb")}
     if kind in plain and classes <= {plain[kind][0]}:
         return plain[kind][1]
     return None
+
+
+_MOMENTS = {"timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz", "date": "date"}
+
+
+def _spellings(profile: ColumnProfile, kind: str) -> list[str]:
+    """The shapes of a column's texts that a type of moments can hold, the most frequent first."""
+    fit = [s for s in profile.shapes if shapes.is_moment(s) and (kind != "date" or shapes.is_date(s))]
+    return sorted(fit, key=lambda s: -profile.shapes[s])
+
+
+def _moments_onto(table: str, column: Column, profile: ColumnProfile, typed: Typed, decide: Decide) -> Typed:
+    """What goes into a type of moments, where several known spellings are among the texts."""
+    known = _spellings(profile, typed.type) if typed.type in _MOMENTS and ":" in typed.codec else []
+    if len(known) < 2:
+        return typed
+    finding = mixed_spellings(table, column, profile, ("timestamp", "quarantine"))
+    typed = replace(typed, findings=(*typed.findings, finding))
+    if decide(finding) == "quarantine":
+        return replace(typed, quarantine=(*typed.quarantine, ("DATE-MIXED", "shape-other", known[0])))
+    unknown = (("DATE-MIXED", "shape-other", ",".join(known)),) if len(known) < len(profile.shapes) else ()
+    codec = f"{_MOMENTS[typed.type]}:mixed"
+    return replace(typed, codec=codec, quarantine=(*typed.quarantine, *unknown))
 
 
 def codec_for(kind: str, proposed: str) -> str:

@@ -299,20 +299,25 @@ def _moments(table: str, column: Column, profile: ColumnProfile, decide: Decide)
         if shapes.has_zone(shape):
             return Typed("timestamp with time zone", f"timestamptz:{shape}")
         return Typed("timestamp without time zone", f"timestamp:{shape}")
+    finding = mixed_spellings(table, column, profile, ("text", "timestamp"))
+    if decide(finding) == "timestamp":
+        unknown = (("DATE-MIXED", "shape-other", ",".join(known)),) if len(known) < len(profile.shapes) else ()
+        return Typed("timestamp without time zone", "timestamp:mixed", (finding,), unknown)
+    return text.with_finding(finding)
+
+
+def mixed_spellings(table: str, column: Column, profile: ColumnProfile, choices: tuple[str, ...]) -> Finding:
+    """The finding of a column whose dates are written in several ways."""
     spelled = ", ".join(f"{count} {shape}" for shape, count in sorted(profile.shapes.items(), key=lambda i: -i[1]))
     most = max(profile.shapes.values())
-    finding = Finding(
+    return Finding(
         "DATE-MIXED",
         f"{table}.{column.name} writes its dates in several ways: {spelled}.",
         table=table,
         column=column.name,
         rows=profile.texts - most,
-        choices=("text", "timestamp"),
+        choices=choices,
     )
-    if decide(finding) == "timestamp":
-        unknown = (("DATE-MIXED", "shape-other", ",".join(known)),) if len(known) < len(profile.shapes) else ()
-        return Typed("timestamp without time zone", "timestamp:mixed", (finding,), unknown)
-    return text.with_finding(finding)
 
 
 def text_trouble(table: str, column: Column, profile: ColumnProfile, decide: Decide, *, bytea: bool) -> Typed:

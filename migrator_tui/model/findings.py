@@ -213,9 +213,11 @@ _KINDS = (
             Choice("text", "The column becomes text; every value stays as it is.", lossy=False),
             Choice(
                 "timestamp",
-                "Every spelling that is known becomes a timestamp; rows that none fits are quarantined.",
+                "Every spelling that is known becomes a timestamp (a date, where the target's column is one); rows "
+                "that none fits are quarantined.",
                 lossy=True,
             ),
+            _quarantine("Each row whose date is not written in the most frequent way that the target's column takes"),
         ),
     ),
     Kind(

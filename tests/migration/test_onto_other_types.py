@@ -36,7 +36,7 @@ CASES = [
     ("json", "TEXT", [("'{\"a\": 1, \"a\": 2}'", '{"a": 1, "a": 2}')], ["'{'", "''"]),
     ("timestamptz", "DATETIME", [("'2026-01-05 10:00:00'", "2026-01-05 10:00:00+00")],
      ["'yesterday'", "'2026-02-30 10:00:00'"]),
-    ("date", "DATE", [("'2026-01-05'", "2026-01-05")], ["'05.01.2026'"]),
+    ("date", "DATE", [("'2026-01-05'", "2026-01-05")], ["'2026-01-05 10:00:00'"]),
     ("bigint NOT NULL DEFAULT 7", "INTEGER", [("3", "3")], ["NULL"]),
 ]  # fmt: skip
 
@@ -117,3 +117,47 @@ def test_columns_in_another_order_with_computed_and_numbered_ones_between(
     db.execute("DELETE FROM t WHERE v = 'next'")
     engine.rollback(outcome.run, target)
     assert value(db, "SELECT count(*) FROM t") == 0
+
+
+@pytest.mark.parametrize(
+    ("live", "arrived"),
+    [
+        ("timestamptz", ["2026-01-05 10:00:00+00", "2026-01-05 08:00:00+00", "2026-01-05 00:00:00+00", None]),
+        ("timestamp", ["2026-01-05 10:00:00", "2026-01-05 08:00:00", "2026-01-05 00:00:00", None]),
+        ("date", ["2026-01-05", "2026-01-06", None]),
+    ],
+)
+def test_dates_in_several_spellings_become_moments_of_the_live_column_by_a_decision_alone(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection, live: str, arrived: list[str | None]
+) -> None:
+    db.execute(text(f"CREATE TABLE t (id bigint PRIMARY KEY, v {live})"))
+    texts = {
+        "date": ["'2026-01-05'", "'06.01.2026'", "NULL", "'2026-01-05 10:00'", "'soon'"],
+    }.get(live, ["'2026-01-05 10:00:00'", "'2026-01-05T10:00:00+02:00'", "'05.01.2026'", "NULL", "'soon'"])
+    values = ", ".join(f"({number}, {literal})" for number, literal in enumerate(texts, 1))
+    source = make_source(f"CREATE TABLE t (id INTEGER PRIMARY KEY, v DATETIME); INSERT INTO t VALUES {values};")
+
+    asked = engine.migrate(source, target)
+
+    assert asked.status is RunStatus.NEEDS_DECISIONS, asked.error
+    assert {f.id: f.choices for f in asked.findings if f.column == "v"} == {"DATE-MIXED": ("timestamp", "quarantine")}
+    decisions = decided(FindingDecision("DATE-MIXED", "timestamp", "t", "v"))
+    outcome = succeeded(engine.resume(asked.run, target, decisions=decisions))
+    assert outcome.tables[0].quarantined_rows == len(texts) - len(arrived)
+    assert [v for (v,) in rows(db, "SELECT v::text FROM t ORDER BY id")] == arrived
+    again = succeeded(engine.migrate(source, target, decisions=decisions))
+    assert again.tables[0].unchanged == len(arrived)
+
+
+def test_spellings_that_are_not_the_most_frequent_can_stay_behind(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE t (id bigint PRIMARY KEY, v timestamp)")
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v DATETIME);"
+        "INSERT INTO t VALUES (1, '2026-01-05 10:00:00'), (2, '2026-01-06 10:00:00'), (3, '05.01.2026'), (4, NULL);"
+    )
+    decisions = decided(FindingDecision("DATE-MIXED", "quarantine", "t", "v"))
+    outcome = succeeded(engine.migrate(source, target, decisions=decisions))
+    assert outcome.tables[0].quarantined_rows == 1
+    assert rows(db, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (4,)]
