@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.redaction import Masks
 from migrator_tui.convert.to_sqlite_schema import FileColumn
 from migrator_tui.convert.to_sqlite_values import Cells
@@ -33,7 +34,8 @@ class Redaction:
     ) -> None:
         self._tables = {table.live.name: table for table in tables}
         self._folded: Columns = set()
-        self._columns = self._with_relatives({self._find(text, named) for text in asked})
+        self._asked = {self._find(text, named) for text in asked}
+        self._columns = self._with_relatives(self._asked)
         for table, name in self._columns:
             column = self._column(table, name)
             if column.type.category == "enum" or column.type.base == "boolean":
@@ -59,6 +61,23 @@ class Redaction:
     def touches(self, table: PullTable) -> bool:
         """Whether any column of a table is masked."""
         return any(name == table.live.name for name, _ in self._columns)
+
+    def refuse_computed(self, table: PullTable, computed: Collection[str]) -> None:
+        """
+        Args:
+            computed: The columns of a table that the file computes, as it names them: no mask can be written there.
+
+        Raises:
+            UsageError: ``PULL-REDACT``: one of them was asked for, and nothing that it is computed from is masked.
+        """
+        for column in table.columns:
+            place = (table.live.name, column.live.name)
+            if place in self._asked and column.name in computed and not self._computed_from(place, self._columns):
+                raise UsageError(
+                    "PULL-REDACT",
+                    f"{table.name}.{column.name} cannot be masked: the file computes it from other columns.",
+                    "Mask the columns that it is computed from; it goes with them.",
+                )
 
     def mask(self, table: PullTable, column: FileColumn, cells: Cells) -> Cells:
         """The cells, masked where the column is."""
@@ -116,8 +135,12 @@ class Redaction:
 
     def _computed_from(self, place: tuple[TableName, str], found: Columns) -> bool:
         generated = self._column(*place).live.generated
-        words = set(re.findall(r"\w+", generated.expression)) if generated else set()
-        return any(table == place[0] and name in words for table, name in found)
+        expression = generated.expression if generated else ""
+        words = set(re.findall(r"\w+", expression))
+        return any(
+            table == place[0] and name != place[1] and (name in words or quote(name) in expression)
+            for table, name in found
+        )
 
     def _column(self, table: TableName, name: str) -> FileColumn:
         return next(column for column in self._tables[table].columns if column.live.name == name)

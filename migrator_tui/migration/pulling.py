@@ -176,15 +176,17 @@ class _Pulling:
                 connection.execute(f"PRAGMA {name} = {int(value)}")
 
     def _fill(self, plan: PullPlan, catalogue: Catalogue, subset: Subset, redaction: Redaction) -> list[PulledTable]:
-        described = inspect_file(self._file.path)
+        described = {table.name.name: table for table in inspect_file(self._file.path).tables}
         queries_of = {table.live.name: list(subset.queries(table.live.name)) for table in plan.tables}
         self._rows_total = sum(self._count(t, catalogue, queries_of[t.live.name]) for t in plan.tables)
+        for table in plan.tables:
+            computed = [c.name for c in described[table.name].columns if c.generated is not None]
+            redaction.refuse_computed(table, computed)
         pulled = []
         with self._file.rows() as writer:
             for table in plan.tables:
                 began = time.monotonic()
-                made = described.table(TableName("", table.name))
-                assert made is not None, table.name
+                made = described[table.name]
                 columns, into = _columns(table, made, compared=not redaction.touches(table))
                 filler = Filler(table, writer.table(made, *into), columns, redaction)
                 queries = queries_of[table.live.name]

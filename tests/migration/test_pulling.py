@@ -339,3 +339,33 @@ def test_views_are_translated_where_they_mean_the_same(shop: Target, file: Path)
     assert set(pulled.views) == {"spent", "great"}
     assert rows_of(file, "SELECT email FROM great") == expected
     assert [item.name for item in pulled.not_carried if item.object == "view"] == ["lost"]
+
+
+def test_what_is_computed_from_a_masked_column_tells_nothing_of_it_whatever_the_column_is_called(
+    target: Target, file: Path
+) -> None:
+    with session(target) as connection:
+        connection.execute(
+            'CREATE TABLE people (id int PRIMARY KEY, "full ""name" text, shown text '
+            "GENERATED ALWAYS AS (regexp_replace(\"full \"\"name\", 'x', 'y')) STORED)"
+        )
+        connection.execute("INSERT INTO people VALUES (1, 'Ann Precious')")
+    pulled = pull(PullRequest(file, redact=('people.full "name',)), target)
+    assert pulled.redacted == ('people.full "name', "people.shown")
+    assert b"Precious" not in file.read_bytes()
+
+
+def test_a_column_that_the_file_computes_is_masked_by_what_it_is_computed_from_or_refused(
+    target: Target, file: Path
+) -> None:
+    with session(target) as connection:
+        connection.execute(
+            "CREATE TABLE people (id int PRIMARY KEY, mail text, low text GENERATED ALWAYS AS (lower(mail)) STORED)"
+        )
+        connection.execute("INSERT INTO people VALUES (1, 'Ann@Precious.org')")
+    with pytest.raises(MigratorError) as refused:
+        pull(PullRequest(file, redact=("people.low",)), target)
+    assert refused.value.id == "PULL-REDACT"
+    assert list(file.parent.glob("pulled*")) == []
+    pull(PullRequest(file, redact=("people.low", "people.mail")), target)
+    assert b"precious" not in file.read_bytes().lower()
