@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -32,6 +32,8 @@ Kind = Literal["integer", "real", "numeric", "boolean", "text", "blob", "date", 
 EXACT_DIGITS = 15
 """A decimal of so many digits comes back from a double as it was (IEEE 754)."""
 
+_LOOSE = "compares byte by byte, and not by its collation"
+
 
 @dataclass(frozen=True, slots=True)
 class LiveType:
@@ -42,6 +44,7 @@ class LiveType:
         labels: Of an enum.
         domain: Name of the domain, if it is one.
         checks: The domain's conditions on VALUE.
+        loose: It has a collation to which different texts are equal.
     """
 
     name: str
@@ -49,6 +52,7 @@ class LiveType:
     labels: tuple[str, ...] = ()
     domain: str = ""
     checks: tuple[str, ...] = ()
+    loose: bool = False
 
     @property
     def base(self) -> str:
@@ -84,6 +88,13 @@ def way(live: LiveType, column: str, *, exact_real: bool = False) -> Way:
         column: Its unquoted name.
         exact_real: Every value of this numeric column is exact as a double.
     """
+    found = _way(live, column, exact_real=exact_real)
+    if live.loose and found.collation is None:
+        return replace(found, kind="other", how=_LOOSE)
+    return found
+
+
+def _way(live: LiveType, column: str, *, exact_real: bool) -> Way:
     own, base = quote(column), live.base
     text = f"{own}::text"
     if live.category == "enum":
@@ -109,9 +120,11 @@ def way(live: LiveType, column: str, *, exact_real: bool = False) -> Way:
     if base in ("character varying", "character"):
         length = re.search(r"\(\d+\)", live.name)
         kind = "VARCHAR" if base == "character varying" else "CHAR"
-        # A cast to text would take the blanks off the end.
-        select = own if base == "character" else text
-        return Way(kind + (length[0] if length else ""), "text", (select,), natural)
+        # A cast to text would take the blanks off the end of a char.
+        if base == "character":
+            # To Postgres its texts are equal but for blanks at the end, to SQLite they are not.
+            return Way(kind + (length[0] if length else ""), "other", (own,), natural, how="with its blanks")
+        return Way(kind + (length[0] if length else ""), "text", (text,), natural)
     if base in ("json", "jsonb"):
         return Way("JSON_TEXT", "json", (text,), natural, how="JSON as text")
     if base == "date":

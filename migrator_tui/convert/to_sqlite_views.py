@@ -46,11 +46,14 @@ class Query:
     columns: Mapping[str, Known]
 
 
-def view(query: str, names: Sequence[str], relations: Relations) -> tuple[Carried, Mapping[str, Known]]:
+def view(
+    query: str, names: Sequence[str], relations: Relations, schema: str = "public"
+) -> tuple[Carried, Mapping[str, Known]]:
     """A view's query.
 
     Args:
         names: Its columns' names.
+        schema: Of the relations; names of others are written with theirs.
 
     Returns:
         The query on its way, and the view's columns for the views that read it.
@@ -58,7 +61,7 @@ def view(query: str, names: Sequence[str], relations: Relations) -> tuple[Carrie
     made: dict[str, Known] = {}
 
     def translate() -> str:
-        found = _Queries(relations).query(parse(query.strip().rstrip(";")))
+        found = _Queries(relations, schema).query(parse(query.strip().rstrip(";")))
         if len(found.columns) != len(names):
             raise Refused("its columns could not be told apart")
         made.update({name: Known(name, known.kind) for name, known in zip(names, found.columns.values(), strict=True)})
@@ -68,8 +71,10 @@ def view(query: str, names: Sequence[str], relations: Relations) -> tuple[Carrie
 
 
 class _Queries:
-    def __init__(self, relations: Relations) -> None:
+    def __init__(self, relations: Relations, schema: str) -> None:
         self._relations = dict(relations)
+        self._schema = schema
+        self._queries: set[str] = set()
 
     def query(self, node: exp.Expr) -> Query:
         """Translate a query."""
@@ -96,6 +101,7 @@ class _Queries:
             names = [column.name for column in cte.args["alias"].args.get("columns") or ()] or list(found.columns)
             columns = {name: Known(name, k.kind) for name, k in zip(names, found.columns.values(), strict=True)}
             self._relations[cte.alias] = (cte.alias, columns)
+            self._queries.add(cte.alias)
             listed = ", ".join(quote_sqlite(name) for name in names)
             parts.append(f"{quote_sqlite(cte.alias)} ({listed}) AS ({found.sql})")
         return f"WITH {', '.join(parts)} "
@@ -185,6 +191,8 @@ class _Queries:
         if not isinstance(node, exp.Table):
             raise Refused(f"{node.key} in FROM")
         _only(node, frozenset({"this", "db", "alias", "joins"}))
+        if node.db and (node.db != self._schema or node.name in self._queries):
+            raise Refused(f"it reads {node.db}.{node.name}, which is not in the file under that name")
         known = self._relations.get(node.name)
         if known is None or not isinstance(node.this, exp.Identifier):
             raise Refused(f"it reads {node.name}, which is not in the file")

@@ -109,6 +109,15 @@ class Planner:
             self._plan.tables.append(
                 self._table(table, names[table.name], columns[table.name], parents, origins[table.name])
             )
+            if heirs := self._catalogue.heirs.get(table.name.name):
+                self._plan.not_carried.append(
+                    NotCarried(
+                        "inheritance",
+                        str(table.name),
+                        f"only its own rows are in its table in the file, without those of {', '.join(heirs)}; a view "
+                        "that reads it is not carried",
+                    )
+                )
         for wanted, given in self._names.changed:
             self._plan.notes.append(f"{wanted} is called {given} in the file: SQLite has the name already.")
         self._views()
@@ -230,6 +239,14 @@ class Planner:
                     NotCarried("foreign key", f"{table.name.name}.{key.name}", f"{key.parent} is not pulled")
                 )
         for column in columns:
+            if column.live.identity and column.live.default is None and column.live.name != made.alias:
+                self._plan.not_carried.append(
+                    NotCarried(
+                        "identity",
+                        f"{table.name.name}.{column.live.name}",
+                        "only an integer that is the whole primary key counts by itself in SQLite",
+                    )
+                )
             if column.way.how:
                 self._plan.represented.append(Represented(name, column.name, column.way.how))
         indexes = []
@@ -246,6 +263,7 @@ class Planner:
         relations: dict[str, tuple[str, Mapping[str, Known]]] = {
             table.live.name.name: (table.name, {column.live.name: column.known for column in table.columns})
             for table in self._plan.tables
+            if table.live.name.name not in self._catalogue.heirs
         }
         waiting: list[tuple[View, str]] = []
         for live in self._database.views:
@@ -259,7 +277,7 @@ class Planner:
         while waiting:
             left = []
             for live, name in waiting:
-                carried, columns = to_sqlite_views.view(live.sql, live.columns, relations)
+                carried, columns = to_sqlite_views.view(live.sql, live.columns, relations, live.name.schema)
                 if carried.sql is None:
                     left.append((live, name, carried))
                     continue

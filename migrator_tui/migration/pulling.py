@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.to_sqlite_schema import FileColumn
 from migrator_tui.migration.pull_plan import Planner, PullPlan, PullTable, drop, select_of
 from migrator_tui.migration.pull_redaction import Redaction
@@ -139,7 +139,13 @@ class _Pulling:
     def _look(self) -> tuple[Database, Catalogue]:
         schema = self._request.schema
         require_schema(self._extract, schema)
+        # Expressions and queries are written so that a name without a schema is one of this schema; conditions that a
+        # person gives are not.
+        ((behind,),) = self._extract.rows("SELECT current_setting('search_path')")
+        path = quote(schema) + (f", {behind}" if behind else "")
+        self._extract.rows("SELECT set_config('search_path', %(path)s, true)", {"path": path})
         database = inspect(self._extract.connection, (schema,))
+        self._extract.rows("SELECT set_config('search_path', %(path)s, true)", {"path": behind})
         return database, self._extract.catalogue(schema)
 
     def _subset(self, database: Database, catalogue: Catalogue, known: Sequence[Origin]) -> Subset:

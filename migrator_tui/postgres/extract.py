@@ -45,7 +45,8 @@ _TYPES = """
            (SELECT coalesce(max(d.domain::regtype::text) FILTER (WHERE d.depth = 1), '') FROM base d
             WHERE d.attrelid = b.attrelid AND d.attnum = b.attnum),
            ARRAY(SELECT pg_get_expr(k.conbin, 0) FROM base d JOIN pg_constraint k ON k.contypid = d.domain
-                 WHERE d.attrelid = b.attrelid AND d.attnum = b.attnum AND k.contype = 'c' ORDER BY k.conname)
+                 WHERE d.attrelid = b.attrelid AND d.attnum = b.attnum AND k.contype = 'c' ORDER BY k.conname),
+           coalesce((SELECT NOT l.collisdeterministic FROM pg_collation l WHERE l.oid = a.attcollation), false)
     FROM base b JOIN pg_type t ON t.oid = b.oid JOIN pg_class c ON c.oid = b.attrelid
     JOIN pg_attribute a ON a.attrelid = b.attrelid AND a.attnum = b.attnum WHERE t.typtype <> 'd'
 """
@@ -80,7 +81,12 @@ _OTHERS = """
 """
 
 _KINDS = """
-    SELECT c.relname, c.relkind::text, c.relispartition FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    SELECT c.relname, c.relkind::text, c.relispartition AND EXISTS (
+               SELECT 1 FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent
+               WHERE i.inhrelid = c.oid AND p.relnamespace = c.relnamespace),
+           CASE WHEN c.relkind = 'r' THEN ARRAY(
+               SELECT i.inhrelid::regclass::text FROM pg_inherits i WHERE i.inhparent = c.oid ORDER BY 1) END
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = %(schema)s AND c.relkind IN ('r', 'p', 'v', 'm')
 """
 
@@ -101,8 +107,9 @@ class Catalogue:
     Attributes:
         types: (table, column) → its type.
         others: Kind, name and text of objects that have no place in SQLite.
-        partitions: Tables that are parts of another one, which holds their rows.
+        partitions: Tables that are parts of another one of the schema, which holds their rows.
         partitioned, materialized: Names.
+        heirs: Table → tables that inherit from it, whose rows a query of it gives too.
     """
 
     types: dict[tuple[str, str], LiveType]
@@ -111,6 +118,7 @@ class Catalogue:
     partitions: frozenset[str]
     partitioned: frozenset[str]
     materialized: frozenset[str]
+    heirs: dict[str, tuple[str, ...]]
 
 
 class Extract:
@@ -171,9 +179,10 @@ class Extract:
             {(table, column): _live_type(*rest) for table, column, *rest in self._ask(_TYPES, scope)},
             tuple(Counter(*row) for row in self._ask(_SEQUENCES, scope)),
             tuple((kind, name, text) for kind, name, text in self._ask(_OTHERS, scope)),
-            frozenset(name for name, _, partition in kinds if partition),
-            frozenset(name for name, kind, _ in kinds if kind == "p"),
-            frozenset(name for name, kind, _ in kinds if kind == "m"),
+            frozenset(name for name, _, partition, _ in kinds if partition),
+            frozenset(name for name, kind, *_ in kinds if kind == "p"),
+            frozenset(name for name, kind, *_ in kinds if kind == "m"),
+            {name: tuple(heirs) for name, _, _, heirs in kinds if heirs},
         )
 
     def stream(self, query: str) -> Iterator[pa.RecordBatch]:
@@ -228,7 +237,9 @@ def _storage(column: pa.Array) -> pa.Array:
     return column.storage if isinstance(column, pa.ExtensionArray) else column
 
 
-def _live_type(name: str, kind: str, is_array: bool, labels: list[str], domain: str, checks: list[str]) -> LiveType:
+def _live_type(
+    name: str, kind: str, is_array: bool, labels: list[str], domain: str, checks: list[str], loose: bool
+) -> LiveType:
     found: Category = "plain"
     if kind == "e":
         found = "enum"
@@ -236,4 +247,4 @@ def _live_type(name: str, kind: str, is_array: bool, labels: list[str], domain: 
         found = "array"
     elif kind == "c":
         found = "composite"
-    return LiveType(name, found, tuple(labels), domain, tuple(checks))
+    return LiveType(name, found, tuple(labels), domain, tuple(checks), loose)

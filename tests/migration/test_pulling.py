@@ -369,3 +369,60 @@ def test_a_column_that_the_file_computes_is_masked_by_what_it_is_computed_from_o
     assert list(file.parent.glob("pulled*")) == []
     pull(PullRequest(file, redact=("people.low", "people.mail")), target)
     assert b"precious" not in file.read_bytes().lower()
+
+
+def test_a_view_is_carried_only_where_its_tables_have_the_same_rows_in_the_file(target: Target, file: Path) -> None:
+    with session(target) as connection:
+        connection.execute(
+            """
+            CREATE SCHEMA elsewhere;
+            CREATE TABLE elsewhere.things (id int);
+            CREATE TABLE things (id int);
+            CREATE VIEW others AS SELECT id FROM elsewhere.things;
+            CREATE VIEW ours AS WITH t AS (SELECT id FROM things) SELECT id FROM t;
+            CREATE VIEW hidden AS WITH things AS (SELECT 1 AS id) SELECT p.id FROM public.things p, things;
+            CREATE TABLE parents (id int);
+            CREATE TABLE children () INHERITS (parents);
+            CREATE VIEW everybody AS SELECT id FROM parents;
+            CREATE TABLE codes (code char(5));
+            CREATE VIEW short AS SELECT code FROM codes WHERE code = 'ab';
+            INSERT INTO elsewhere.things VALUES (1);
+            INSERT INTO things VALUES (2);
+            INSERT INTO parents VALUES (1);
+            INSERT INTO children VALUES (2);
+            INSERT INTO codes VALUES ('ab');
+            """
+        )
+    pulled = pull(PullRequest(file), target)
+    assert pulled.views == ("ours",)
+    assert rows_of(file, "SELECT id FROM ours") == [(2,)]
+    assert rows_of(file, "SELECT id FROM parents UNION ALL SELECT id FROM children") == [(1,), (2,)]
+    named = {(item.object, item.name) for item in pulled.not_carried}
+    assert named == {
+        ("inheritance", "public.parents"), ("view", "others"), ("view", "hidden"), ("view", "everybody"),
+        ("view", "short"),
+    }  # fmt: skip
+
+
+def test_partitions_of_a_table_of_another_schema_are_tables_with_their_rows(target: Target, file: Path) -> None:
+    with session(target) as connection:
+        connection.execute(
+            """
+            CREATE SCHEMA elsewhere;
+            CREATE TABLE elsewhere.events (id int) PARTITION BY LIST (id);
+            CREATE TABLE first PARTITION OF elsewhere.events FOR VALUES IN (1);
+            CREATE TABLE own (id int) PARTITION BY LIST (id);
+            CREATE TABLE own_first PARTITION OF own FOR VALUES IN (1);
+            INSERT INTO elsewhere.events VALUES (1);
+            INSERT INTO own VALUES (1);
+            """
+        )
+    pulled = pull(PullRequest(file), target)
+    assert {table.table: table.rows for table in pulled.tables} == {"first": 1, "own": 1}
+
+
+def test_a_column_that_counts_but_is_not_the_key_is_named(target: Target, file: Path) -> None:
+    with session(target) as connection:
+        connection.execute("CREATE TABLE counted (word text PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY)")
+    pulled = pull(PullRequest(file), target)
+    assert [(item.object, item.name) for item in pulled.not_carried] == [("identity", "counted.n")]
