@@ -75,6 +75,16 @@ def write_png(svg: str, path: Path) -> None:
     path.write_bytes(bytes(resvg_py.svg_to_bytes(svg_string=drawn)))
 
 
+def write_page(folder: Path) -> None:
+    """All pictures of a folder on one page."""
+    names = sorted({path.stem.rpartition("-")[0] for path in folder.glob("*.svg")})
+    lines = ["# Screens", "", "Written by `python screenshots/make.py` from a run of the demo.", ""]
+    for name in names:
+        lines += [f"## {name[3:].replace('-', ' ')}", ""]
+        lines += [f"![{name}, {width}×{height}]({name}-{width}x{height}.svg)" for width, height in SIZES] + [""]
+    (folder / "README.md").write_text("\n".join(lines), "utf-8")
+
+
 async def until(pilot: Pilot[int], met: Callable[[], bool], pause: float = 0.05) -> None:
     """Look again and again until something is so.
 
@@ -313,6 +323,7 @@ def main() -> None:
 
             app = MigratorApp(LiveGuide(), folder=shop, prepare_demo=prepare)
             asyncio.run(walk(app, out))
+    write_page(out)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class PickFile(ModalScreen[Path]):
             box.border_title = "Choose the uploads folder" if self._folders else "Choose the SQLite file"
             yield Static(at_home(self._folder), id="place", markup=False)
             yield FileTree(self._folder, folders=self._folders)
+            what = "Folders" if self._folders else "Folders and SQLite files"
+            yield Static(f"{what} are listed; Backspace goes to the folder above.", classes="muted")
             with Horizontal(classes="buttons"):
                 yield Button("Folder above", id="up")
                 if self._folders:
