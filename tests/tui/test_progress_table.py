@@ -57,7 +57,26 @@ async def test_of_two_thousand_tables_only_the_lines_in_sight_are_drawn() -> Non
         shown.drawn.clear()
         shown.show([replace(TABLES[0], rows_done=5), *TABLES[1:]])
         await pilot.pause()
-        assert 0 < len(shown.drawn) <= 2 * shown.size.height
+        assert set(shown.drawn) == {1}, "the line whose counters changed, below the heading"
+
+
+async def test_scrolled_down_the_changed_line_is_drawn_and_a_change_out_of_sight_is_there_when_scrolled_to() -> None:
+    async with Showing().run_test(size=(100, 30)) as pilot:
+        shown = pilot.app.query_one(Counted)
+        shown.show(TABLES)
+        await pilot.pause()
+        shown.scroll_to(y=100, animate=False)
+        await pilot.pause()
+        shown.drawn.clear()
+        last = 100 + shown.size.height - 2
+        changed = {0: 1, 100: 2, last: 3}
+        shown.show([replace(one, rows_done=changed.get(at, 0)) for at, one in enumerate(TABLES)])
+        await pilot.pause()
+        assert set(shown.drawn) == {1, shown.size.height - 1}
+        assert "2 / 110" in lines(shown)[1]
+        shown.scroll_to(y=0, animate=False)
+        await pilot.pause()
+        assert "1 / 10" in lines(shown)[1]
 
 
 async def test_equal_counters_draw_nothing_again() -> None:

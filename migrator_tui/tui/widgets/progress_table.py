@@ -67,10 +67,16 @@ class ProgressTable(ScrollView, can_focus=True):
 
     def show(self, tables: Sequence[TableProgress]) -> None:
         """Draw these counters. Nothing is repainted where nothing changed."""
-        if tables == self._tables:
+        before, self._tables = self._tables, tables
+        if self.worst_first or len(before) != len(tables):
+            if tables != before:
+                self._arrange()
             return
-        self._tables = tables
-        self._arrange()
+        self._shown = tables
+        first = round(self.scroll_offset.y)
+        for index in range(first, min(first + self.size.height, len(tables))):
+            if tables[index] != before[index]:
+                self.refresh_lines(index + 1)  # below the heading
 
     def on_resize(self) -> None:
         """As wide as there is room."""
