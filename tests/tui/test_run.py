@@ -124,7 +124,7 @@ async def test_a_run_that_succeeds_leads_to_its_result() -> None:
     guide = ScriptedGuide()
     async with showing(Step.RUN, guide) as (app, pilot):
         guide.run.end(outcome(RunStatus.SUCCEEDED, "users"))
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and bool(app.screen.query("#sentence")))
         assert "1,000 rows in 1 table" in text(app, "#sentence")
 
 

@@ -63,8 +63,7 @@ class ResultScreen(StepScreen):
 
     def on_mount(self) -> None:
         """Enter is Done."""
-        if self.session.outcome is not None:
-            self.query_one("#home").focus()
+        self.query("#home").focus()  # none is there when the program ends while this screen is being made
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what succeeded can be undone."""
