@@ -294,6 +294,7 @@ class _Pulling:
                 "Nothing was left in the file's place. Check the disk, and pull again.",
             )
         plan.notes += [f"Rows that the file's own constraints would refuse today: {line}." for line in found]
+        loose = _equal_only_there(plan)
         for table in plan.tables:
             missing = orphans(connection, table.name)
             if not missing:
@@ -302,6 +303,12 @@ class _Pulling:
             declared = connection.execute(
                 "SELECT count(DISTINCT id) FROM pragma_foreign_key_list(?)", (table.name,)
             ).fetchone()[0]
+            if all(parent in loose.get(table.name, ()) for parent, _ in missing):
+                plan.notes.append(
+                    f"{table.name}: {len(missing)} rows refer to rows of {missing[0][0]} whose keys are equal to "
+                    "theirs on the target, but not in SQLite."
+                )
+                continue
             if validated and declared == len(table.live.foreign_keys):
                 raise VerificationFailed(
                     "PULL-REFERENCES",
@@ -343,6 +350,28 @@ def _columns(table: PullTable, made: Table, *, compared: bool) -> tuple[list[Fil
     stored = [(column, own.name) for column, own in there if own.generated is None]
     computed = [(column, own.name) for column, own in there if own.generated is not None and compared]
     return [c for c, _ in (*stored, *computed)], ([name for _, name in stored], [name for _, name in computed])
+
+
+def _equal_only_there(plan: PullPlan) -> dict[str, set[str]]:
+    """Table → parents whose keys the target may find equal to its foreign keys where SQLite does not.
+
+    Such as texts without case, decimals and intervals, which SQLite compares as the texts that they are there.
+    """
+    tables = {table.live.name: table for table in plan.tables}
+    loose = {
+        table.live.name: {
+            c.live.name for c in table.columns if c.way.collation or (c.way.kind == "other" and c.way.how)
+        }
+        for table in plan.tables
+    }
+    found: dict[str, set[str]] = {}
+    for table in plan.tables:
+        for key in table.live.foreign_keys:
+            if key.parent in tables and (
+                loose[table.live.name] & {*key.columns} or loose[key.parent] & {*key.parent_columns}
+            ):
+                found.setdefault(table.name, set()).add(tables[key.parent].name)
+    return found
 
 
 def _counters(connection: sqlite3.Connection, plan: PullPlan) -> None:

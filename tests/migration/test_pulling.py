@@ -426,3 +426,25 @@ def test_a_column_that_counts_but_is_not_the_key_is_named(target: Target, file: 
         connection.execute("CREATE TABLE counted (word text PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY)")
     pulled = pull(PullRequest(file), target)
     assert [(item.object, item.name) for item in pulled.not_carried] == [("identity", "counted.n")]
+
+
+def test_foreign_keys_that_hold_by_an_equality_that_sqlite_lacks_are_pulled_and_said(
+    target: Target, file: Path
+) -> None:
+    with session(target) as connection:
+        connection.execute(
+            """
+            CREATE TABLE codes (code char(5) PRIMARY KEY);
+            CREATE TABLE uses (code char(8) REFERENCES codes);
+            CREATE TABLE spans (span interval PRIMARY KEY);
+            CREATE TABLE days (span interval REFERENCES spans);
+            INSERT INTO codes VALUES ('ab');
+            INSERT INTO uses VALUES ('ab');
+            INSERT INTO spans VALUES ('1 day');
+            INSERT INTO days VALUES ('24 hours');
+            """
+        )
+    pulled = pull(PullRequest(file), target)
+    assert rows_of(file, "SELECT code FROM uses") == [("ab      ",)]
+    assert rows_of(file, "SELECT span FROM days") == [("24:00:00",)]
+    assert {note.split(":")[0] for note in pulled.notes} == {"uses", "days"}
