@@ -33,6 +33,7 @@ PARTIAL = ".partial"
 _BESIDE = ("-wal", "-journal")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _SQLITE_FULL = 13
+_MAGIC = b"SQLite format 3\0"
 
 
 class FileError(MigratorError):
@@ -45,7 +46,7 @@ class NewFile:
     def __init__(self, path: Path, *, replace: bool) -> None:
         """
         Raises:
-            UsageError: ``PULL-EXISTS``: there is a file and it may not be replaced.
+            UsageError: ``PULL-EXISTS``: there is a file and it may not be replaced, or something else of its name.
             FileError: ``PULL-IN-USE``: a program uses the file that would be replaced, or another pull writes it.
                 ``PULL-FILE``, ``PULL-DISK-FULL``: the folder cannot be written.
         """
@@ -54,8 +55,9 @@ class NewFile:
         self._published = False
         self._refuse()
         self.path = self._to.with_name(self._to.name + PARTIAL)
+        self._refuse_foreign()
         with self._explained():
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_FILE)
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # Another pull may have renamed it away between the two calls.
@@ -146,6 +148,8 @@ class NewFile:
     def _refuse(self) -> None:
         if self._to.is_dir():
             raise UsageError("PULL-EXISTS", f"{self._to} is a folder.", "Name a file in it.")
+        if self._to.exists() and not self._to.is_file():
+            raise UsageError("PULL-EXISTS", f"{self._to} is no plain file.", "Name another one.")
         if self._to.exists() and not self._replace:
             raise _exists(self._to)
         for beside in _BESIDE:
@@ -156,6 +160,23 @@ class NewFile:
                     f"{self._to.name}{beside} lies beside {self._to}: a program has that database open, or broke off.",
                     "Close it (or open and close the database once), or name another file.",
                 )
+
+    def _refuse_foreign(self) -> None:
+        """What a pull that was killed left behind begins as a SQLite file does, or with a page not written yet."""
+        with self._explained():
+            if not self.path.is_symlink() and not self.path.exists():
+                return
+            plain = self.path.is_file() and not self.path.is_symlink()
+            start = b""
+            if plain:
+                with self.path.open("rb") as file:
+                    start = file.read(len(_MAGIC))
+        if not plain or (start and start != _MAGIC and start.strip(b"\0")):
+            raise UsageError(
+                "PULL-EXISTS",
+                f"{self.path}, under which the file would grow, is there and is not of a pull.",
+                "Move it away, or name another file.",
+            )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from migrator_tui.convert.to_sqlite_values import Cells
-from migrator_tui.model.errors import MigratorError, VerificationFailed
+from migrator_tui.model.errors import MigratorError, UsageError, VerificationFailed
 from migrator_tui.model.schema import TableName
 from migrator_tui.sqlite.inspect import inspect
 from migrator_tui.sqlite.write import NewFile
@@ -98,3 +99,33 @@ def test_a_database_that_a_program_writes_to_is_not_replaced(tmp_path: Path) -> 
         with pytest.raises(MigratorError) as refused:
             NewFile(tmp_path / "f.db", replace=True)
     assert refused.value.id == "PULL-IN-USE"
+
+
+def test_what_is_no_plain_file_is_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.db"
+    os.mkfifo(pipe)
+    with pytest.raises(UsageError, match="no plain file"):
+        NewFile(pipe, replace=True)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "pipe", "folder"])
+def test_something_else_under_the_name_of_the_growing_file_stays_as_it_is(tmp_path: Path, kind: str) -> None:
+    precious, partial = tmp_path / "precious", tmp_path / "new.db.partial"
+    precious.write_bytes(b"precious")
+    match kind:
+        case "file":
+            partial.write_bytes(b"precious")
+        case "link":
+            partial.symlink_to(precious)
+        case "pipe":
+            os.mkfifo(partial)
+        case _:
+            partial.mkdir()
+    with pytest.raises(UsageError, match=r"new\.db\.partial"):
+        NewFile(tmp_path / "new.db", replace=False)
+    assert precious.read_bytes() == b"precious"
+    assert partial.is_symlink() or partial.exists()
+    if kind == "file":
+        assert partial.read_bytes() == b"precious"
