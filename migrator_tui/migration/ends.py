@@ -8,6 +8,7 @@ from pathlib import Path
 
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.plan import Scope
+from migrator_tui.model.secret import Secret
 
 SQLITE_MAGIC = b"SQLite format 3\x00"
 
@@ -41,12 +42,14 @@ class Offer:
     Attributes:
         ends: Of a profile; None for a SQLite file, which is ``source``. Both are None for a ``config.yaml`` that cannot
             be read: ``detail`` says why.
+        password: That came with the ends, from a ``.env`` file.
     """
 
     label: str
     detail: str
     ends: Ends | None
     source: Path | None = None
+    password: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Protocol
 from migrator_tui import locations
 from migrator_tui.config import EMBEDDED, find, load, scope_of
 from migrator_tui.credentials import account_name, find_password, set_password
+from migrator_tui.migration import env_files
 from migrator_tui.migration.comparing import Pair
 from migrator_tui.migration.conflicts import ConflictRow, conflict_counts, conflict_rows
 from migrator_tui.migration.ends import Ends, Facts, Offer, Step, is_sqlite
@@ -72,7 +73,7 @@ class Guide(Protocol):
     """The engine as screens see it."""
 
     def offers(self, folder: Path) -> Sequence[Offer]:
-        """Profiles of the folder's configuration and SQLite files in it."""
+        """Profiles of the folder's configuration, SQLite files in it, and targets that its ``.env`` files name."""
 
     def runs(self) -> Sequence[RunRecord]:
         """The runs of this machine, newest first."""
@@ -127,12 +128,22 @@ class LiveGuide:
         self._typed: dict[str, Secret] = {}
 
     def offers(self, folder: Path) -> Sequence[Offer]:
-        """Profiles of the folder's configuration and SQLite files in it."""
+        """Profiles of the folder's configuration, SQLite files in it, and targets that its ``.env`` files name."""
         try:
             files = [path for path in sorted(folder.iterdir()) if is_sqlite(path)]
         except OSError:
             files = []
-        return [*_profiles(folder), *(Offer(p.name, f"{p.stat().st_size:,} bytes", None, p) for p in files)]
+        named = env_files.targets(folder) if files else ()
+        offers = (
+            Offer(
+                f"{files[0].name} → {found.target.label}",
+                f"{found.key} of {found.file.name}",
+                Ends(files[0], found.target.display),
+                password=found.target.password,
+            )
+            for found in named
+        )
+        return [*_profiles(folder), *offers, *(Offer(p.name, f"{p.stat().st_size:,} bytes", None, p) for p in files)]
 
     def runs(self) -> Sequence[RunRecord]:
         """The runs of this machine, newest first."""

@@ -153,6 +153,27 @@ async def test_sqlite_files_of_the_folder_are_offered_and_others_are_not(app_on:
         assert app.screen.query_one("#source", Input).value == at_home(folder / "shop.db")
 
 
+async def test_the_target_of_an_env_file_is_offered_and_its_password_is_never_shown(
+    app_on: AppOn, folder: Path
+) -> None:
+    with closing(sqlite3.connect(folder / "shop.db")) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    (folder / ".env").write_text(
+        "SECRET=1\nDATABASE_URL='postgresql://app:sw0rd%40fish@db.example.com:5432/shop'\nPOSTGRES_URL=postgres://[\n"
+    )
+    async with app_on() as (app, pilot):
+        await until(pilot, lambda: getattr(app.focused, "chosen", None) == "offer-0")
+        assert "shop.db → shop@db.example.com" in listed(app)
+        assert "DATABASE_URL of .env" in listed(app)
+        assert "sw0rd" not in listed(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        assert app.screen.query_one("#url", Input).value == "postgresql://app@db.example.com:5432/shop"
+        password = app.screen.query_one("#password", Input)
+        assert (password.value, password.password) == ("sw0rd@fish", True)
+        assert "sw0rd" not in app.export_screenshot()
+
+
 async def test_a_profile_is_offered_and_a_broken_file_says_what_is_wrong(app_on: AppOn, folder: Path) -> None:
     config = folder / "config.yaml"
     config.write_text("profiles:\n  live:\n    source: {sqlite: a.db}\n    target: {database: embedded}\n")

@@ -185,6 +185,7 @@ class HomeScreen(StepScreen):
     def _open_offer(self, offer: Offer) -> None:
         if offer.ends is not None:
             self.session.begin(offer.ends)
+            self.session.password = offer.password
         else:
             self.session.offered = offer.source
         self.migrator.go(Step.CONNECT)

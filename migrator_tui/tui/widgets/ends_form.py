@@ -196,7 +196,8 @@ class EndsForm(VerticalScroll, can_focus=False):
     def on_select_changed(self, event: Select.Changed) -> None:
         """A profile fills the form."""
         if isinstance(event.value, int) and event.value < len(self._offers):
-            self.fill(self._offers[event.value].ends, None)
+            offer = self._offers[event.value]
+            self.fill(offer.ends, offer.password)
             self.post_message(self.Changed())
 
     def on_input_changed(self, event: Input.Changed) -> None:
