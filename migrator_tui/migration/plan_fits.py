@@ -16,7 +16,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert.codecs import Codec, CodecError, codec, differences, encode
+from migrator_tui.convert.codecs import TEXT, Codec, CodecError, codec, differences, encode
 from migrator_tui.migration import quarantine
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.quarantine import RowSets
@@ -108,10 +108,10 @@ def _prove(
         for _, batch in _batches(table, asked, source, sets):
             for suspect, values in zip(asked, batch, strict=True):
                 assert suspect.distinct is not None
-                suspect.distinct.update(pc.unique(values).to_pylist())
+                suspect.distinct.update(pc.unique(_as_judged(suspect.codec, values)).to_pylist())
         for suspect in asked:
             refused = refused_by_type(connection, suspect.live.type, sorted(suspect.distinct or (), key=repr))
-            suspect.tests.append(_among(refused))
+            suspect.tests.append(_among(refused, suspect.codec))
     for locators, batch in _batches(table, suspects, source, sets):
         for suspect, values in zip(suspects, batch, strict=True):
             unfit = {position for test in suspect.tests for position in test(values)}
@@ -191,6 +191,8 @@ def _refused_alone(made: Codec, value: pa.Array) -> bool:
 
 def _narrow(kind: str, made: Codec) -> Iterable[Unfit]:
     """What a type does not take of what the codec would send."""
+    if re.fullmatch(r"character(\(\d+\))?|bpchar", kind):  # they forget spaces at the end
+        yield lambda values: _positions(_ends_in_space(made, values))
     length = re.fullmatch(r"(?:character varying|character|varchar)\((\d+)\)", kind)
     if length:
         most = int(length[1])
@@ -209,6 +211,13 @@ def _characters(made: Codec, values: pa.Array) -> pa.Array:
         return pc.utf8_length(made.to_target(values))
     except (pa.ArrowInvalid, UnicodeDecodeError):  # bytes that are no text are another finding's
         return pa.array([None] * len(values), pa.int32())
+
+
+def _ends_in_space(made: Codec, values: pa.Array) -> pa.Array:
+    try:
+        return pc.ends_with(made.to_target(values), " ")
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        return pa.array([None] * len(values), pa.bool_())
 
 
 def _is_json(text: str, kind: str) -> bool:
@@ -256,8 +265,26 @@ def _not_among(enum: EnumType) -> Unfit:
     return outside
 
 
-def _among(refused: Sequence[Any]) -> Unfit:
+def _as_judged(made: Codec, values: pa.Array) -> pa.Array:
+    """The values as the server is asked about them: as they are sent where they are written otherwise in the source,
+    which may hold texts that are none, and dates that a server reads in another order."""
+    if made.name.partition(":")[0] not in _REWRITTEN or made.header != TEXT:
+        return values
+    refused = _refused(made, values)  # these are found by the codec's own test
+    if refused:
+        mask = pc.is_in(pa.array(range(len(values)), pa.int64()), pa.array(refused, pa.int64()))
+        values = values.filter(pc.invert(mask))
+    sent = made.to_target(values).cast(pa.string())
+    return pc.replace_with_mask(pa.nulls(len(mask), pa.string()), pc.invert(mask), sent) if refused else sent
+
+
+_REWRITTEN = ("text", "timestamp", "timestamptz", "date")
+"""Codecs by which a text may be sent in another form."""
+
+
+def _among(refused: Sequence[Any], made: Codec) -> Unfit:
     def inside(values: pa.Array) -> list[int]:
+        values = _as_judged(made, values)
         bad = pa.array([value for value in refused if value is not None], values.type)
         hit = pc.and_(pc.is_valid(values), pc.is_in(values, bad))
         return _positions(pc.or_(hit, pc.is_null(values)) if None in refused else hit)

@@ -40,7 +40,14 @@ def refused_by_type(connection: psycopg.Connection[Any], kind: str, values: Sequ
             rows = connection.execute(
                 "SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS given (value, number) "
                 "WHERE NOT pg_temp._mt_takes(value, %s)",
-                ([None if value is None else str(value) for value in some], kind),
+                ([_written(value) for value in some], kind),
             )
             refused += [some[number - 1] for (number,) in rows]
     return refused
+
+
+def _written(value: Any) -> str | None:
+    """A value as a type reads it."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    return None if value is None else str(value)

@@ -13,6 +13,8 @@ from tests.migration.running import Connection, Engine, decided, fingerprint, li
 TYPES = (
     "CREATE TYPE role AS ENUM ('admin', 'member')",
     "CREATE DOMAIN email AS text CHECK (VALUE LIKE '%@%')",
+    "CREATE DOMAIN two AS bytea CHECK (octet_length(VALUE) = 2)",
+    "CREATE DOMAIN day AS date CHECK (VALUE > '2026-01-01')",
     "CREATE DOMAIN age AS integer NOT NULL CHECK (VALUE BETWEEN 0 AND 150)",
 )
 UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
@@ -21,6 +23,10 @@ CASES = [
     ("role", "TEXT", [("'admin'", "admin"), ("NULL", None)], ["'guest'", "'Admin'", "''"]),
     ("email", "TEXT", [("'a@x'", "a@x"), ("NULL", None)], ["'nobody'", "''"]),
     ("age", "INTEGER", [("0", "0"), ("150", "150")], ["-1", "151", "5000000000", "NULL"]),
+    ("two", "BLOB", [("x'0102'", r"\x0102"), ("x'5c61'", r"\x5c61"), ("NULL", None)], ["x'05'", "x''"]),
+    ("day", "DATE", [("'13.01.2026'", "2026-01-13"), ("'05.04.2026'", "2026-04-05")], ["'01.01.2026'", "'soon'"]),
+    ("char(3)", "TEXT", [("'abc'", "abc"), ("'a'", "a")], ["'a '", "'abcd'", "'abc  '"]),
+    ("bpchar", "TEXT", [("'abc'", "abc")], ["'c '"]),
     ("varchar(3)", "TEXT", [("'abc'", "abc"), ("'äöü'", "äöü")], ["'abcd'"]),
     ("numeric(5,2)", "REAL", [("1.25", "1.25"), ("-999.99", "-999.99")], ["1.255", "1000.5"]),
     ("numeric(3,0)", "INTEGER", [("999", "999")], ["1000", "-1000"]),
@@ -161,3 +167,17 @@ def test_spellings_that_are_not_the_most_frequent_can_stay_behind(
     outcome = succeeded(engine.migrate(source, target, decisions=decisions))
     assert outcome.tables[0].quarantined_rows == 1
     assert rows(db, "SELECT id FROM t ORDER BY id") == [(1,), (2,), (4,)]
+
+
+def test_texts_that_are_none_are_mended_before_a_domain_judges_them(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE DOMAIN said AS text CHECK (VALUE <> '')")
+    db.execute("CREATE TABLE t (id bigint PRIMARY KEY, v said)")
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT);"
+        "INSERT INTO t VALUES (1, CAST(x'636166E9' AS TEXT)), (2, CAST(x'610062' AS TEXT)), (3, '');"
+    )
+    outcome = succeeded(engine.migrate(source, target, accept_lossy=True))
+    assert outcome.tables[0].quarantined_rows == 1
+    assert rows(db, "SELECT id, v::text FROM t ORDER BY id") == [(1, "café"), (2, "a\N{REPLACEMENT CHARACTER}b")]
