@@ -8,7 +8,7 @@ from migrator_tui.convert import codecs, given_types
 from migrator_tui.convert.fills import as_sql
 from migrator_tui.migration.plan_columns import row_rules
 from migrator_tui.migration.plan_draft import Drafting
-from migrator_tui.migration.plan_matching import column_match
+from migrator_tui.migration.plan_matching import Alike
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Fill, RowRule, TableOverride, TablePlan
@@ -114,6 +114,7 @@ def _counterparts(
     name = table.name.name
     there = {column.name: column for column in live.columns}
     found: dict[str, Column] = {}
+    sources: dict[str, str] = {}
     waiting: list[str] = []
     for column in table.columns:
         fixed = override.columns.get(column.name, (None, None, None))
@@ -125,8 +126,7 @@ def _counterparts(
         other = there.get(fixed[0]) or next((c for c in live.columns if c.name.lower() == fixed[0].lower()), None)
         if other is None or other.generated:
             unplaced[column.name] = f"its column {column.name} has no counterpart named {fixed[0]}"
-        elif other in found.values():
-            first = next(source for source, taken in found.items() if taken is other)
+        elif first := sources.get(other.name):
             raise UsageError(
                 "PLAN-SAME-COLUMN",
                 f"{name}: {first} and {column.name} are both to become {live.name}.{other.name}.",
@@ -134,20 +134,26 @@ def _counterparts(
             )
         else:
             found[column.name] = other
+            sources[other.name] = column.name
 
-    def free() -> list[Column]:
-        return [column for column in live.columns if column not in found.values() and not column.generated]
-
+    free = {c.name: c for c in live.columns if not c.generated and c.name not in sources}
     for fold in (str, str.lower):
-        for column_name in list(waiting):
-            if other := next((c for c in free() if fold(c.name) == fold(column_name)), None):
-                found[column_name] = other
-                waiting.remove(column_name)
-    left = [column.name for column in free()]
+        by_fold: dict[str, list[str]] = {}
+        for free_name in free:
+            by_fold.setdefault(fold(free_name), []).append(free_name)
+        still = []
+        for column_name in waiting:
+            names = by_fold.get(fold(column_name), [])
+            if len(names) == 1:
+                found[column_name] = free.pop(names.pop())
+            else:
+                still.append(column_name)
+        waiting = still
+    left, unmatched = Alike(free), Alike(waiting)
     for column_name in waiting:
-        proposed = column_match(column_name, left)
+        proposed = left.of(column_name)
         # Where two columns look like one, nothing says which of them it is.
-        if proposed is None or column_match(proposed, waiting) is None:
+        if proposed is None or unmatched.of(proposed) is None:
             unplaced[column_name] = f"its column {column_name} has no counterpart"
             continue
         message = f"{name}.{column_name} has no namesake in {live.name}, where {proposed} is named alike."

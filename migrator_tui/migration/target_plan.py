@@ -11,7 +11,7 @@ from migrator_tui.migration import planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
 from migrator_tui.migration.plan_fits import with_unfit
-from migrator_tui.migration.plan_matching import match
+from migrator_tui.migration.plan_matching import Candidates
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.errors import DecisionsNeeded, TargetError, UsageError
@@ -37,10 +37,11 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     }
     there = [table.name for table in database.tables if table.name in wanted]
     namesakes = frozenset(there)
+    candidates = Candidates(scope.schema, database, namesakes)
     alike = {
         table.name.name: found
         for table in source.database.tables
-        if (found := match(table, scope.schema, database, namesakes)) is not None and table.holds_rows
+        if table.holds_rows and (found := candidates.match(table)) is not None
     }
     counted = dict.fromkeys([*there, *(found.table for found in alike.values())])
     target = Target(server_identity(connection), database, exact_counts(connection, counted), alike)
