@@ -15,7 +15,6 @@ from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from migrator_tui.migration.conflicts import ConflictRow
-from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.progress import RunStatus
@@ -261,19 +260,7 @@ class ResolveScreen(StepScreen):
         if not self._all_decided():
             self.notify("Some conflicts are not decided yet.", severity="warning")
             return
-        self.run_worker(lambda: self._resume(outcome.run), thread=True, exit_on_error=False)
-
-    def _resume(self, run: str) -> None:
-        try:
-            handle = self.guide.resume(run, self.session.decisions, self.session.password)
-        except MigratorError as error:
-            self.app.call_from_thread(self.show_trouble, error)
-            return
-        self.app.call_from_thread(self._take, handle)
-
-    def _take(self, handle: RunHandle) -> None:
-        self.session.handle, self.session.outcome = handle, None
-        self.migrator.go(Step.RUN)
+        self.resume_run(outcome.run)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Go on."""

@@ -13,8 +13,6 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Button, ProgressBar, Sparkline, Static
 
-from migrator_tui.migration.runner import RunHandle
-from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.progress import Progress, RunStatus
 from migrator_tui.tui.dialogs.publish import Publish
@@ -225,19 +223,7 @@ class RunScreen(StepScreen):
         progress = handle.progress() if handle else None
         if progress is None or progress.status is not RunStatus.INTERRUPTED:
             return
-        self.run_worker(lambda: self._resume(progress.run), thread=True, exit_on_error=False)
-
-    def _resume(self, run: str) -> None:
-        try:
-            handle = self.guide.resume(run, self.session.decisions, self.session.password)
-        except MigratorError as error:
-            self.app.call_from_thread(self.show_trouble, error)
-            return
-        self.app.call_from_thread(self._take, handle)
-
-    def _take(self, handle: RunHandle) -> None:
-        self.session.handle, self.session.outcome = handle, None
-        self.migrator.go(Step.RUN)
+        self.resume_run(progress.run)
 
     def action_order(self) -> None:
         """Unfinished tables first, or the plan's order."""

@@ -19,6 +19,7 @@ from migrator_tui.tui.widgets.stepper import Stepper
 
 if TYPE_CHECKING:
     from migrator_tui.migration.guide import Guide
+    from migrator_tui.migration.runner import RunHandle
     from migrator_tui.tui.app import MigratorApp
 
 
@@ -76,6 +77,22 @@ class StepScreen(Screen[None]):
         """The step after."""
         self.session.save()
         self.migrator.go(ORDER[self.STEP.number + 1])
+
+    def resume_run(self, run: str) -> None:
+        """Go on with a run by what is decided by now, in a thread; then show it."""
+        self.run_worker(lambda: self._resume(run), thread=True, exit_on_error=False)
+
+    def _resume(self, run: str) -> None:
+        try:
+            handle = self.guide.resume(run, self.session.decisions, self.session.password)
+        except MigratorError as error:
+            self.app.call_from_thread(self.show_trouble, error)
+            return
+        self.app.call_from_thread(self._take, handle)
+
+    def _take(self, handle: RunHandle) -> None:
+        self.session.handle, self.session.outcome = handle, None
+        self.migrator.go(Step.RUN)
 
     def show_trouble(self, error: MigratorError) -> None:
         """An error names what happened and what to do next; it is never a traceback."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.text import Text
+from textual.content import Content
 from textual.widgets import Static
 
 from migrator_tui.migration.guide import Ends, Facts
@@ -14,6 +14,7 @@ class Masthead(Static):
 
     DEFAULT_CSS = """
     Masthead { height: 1; padding: 0 1; background: $panel; color: $foreground; }
+    Masthead { text-wrap: nowrap; text-overflow: ellipsis; }
     """
 
     def __init__(self, ends: Ends | None, facts: Facts | None) -> None:
@@ -24,13 +25,16 @@ class Masthead(Static):
         self.update(self._line(ends, facts))
 
     @staticmethod
-    def _line(ends: Ends | None, facts: Facts | None) -> Text:
-        line = Text("migrator-tui", style="bold", overflow="ellipsis", no_wrap=True)
+    def _line(ends: Ends | None, facts: Facts | None) -> Content:
+        name = ("migrator-tui   ", "bold")
         if ends is None:
-            return line.append("   SQLite → Postgres, staged, checked, undoable", style="dim")
+            return Content.assemble(name, ("SQLite → Postgres, staged, checked, undoable", "$foreground 60%"))
         target = facts.target_label if facts else short(ends.target)
         local = ends.target == "embedded" or "localhost" in target or "127.0.0.1" in target
-        line.append(f"   {ends.source.name} ", style="not bold")
-        line.append("→ ", style="dim")
-        line.append(f" {target} ", style="bold black on #3ecf8e" if local else "bold black on #f5b83d")
-        return line.append(" local" if local else " live", style="dim")
+        return Content.assemble(
+            name,
+            f"{ends.source.name} ",
+            ("→ ", "$foreground 60%"),
+            (f" {target} ", f"bold $background on {'$success' if local else '$warning'}"),
+            (" local" if local else " live", "$foreground 60%"),
+        )
