@@ -7,7 +7,8 @@ table's condition says, and what those refer to, and so on. Foreign keys of a cy
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import graphlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import psycopg
 
@@ -19,6 +20,10 @@ from migrator_tui.postgres.merge import sql
 
 AT_ONCE = 2_000
 """Rows that one query names by their place."""
+
+DEEPEST = 50
+LONGEST = 100_000
+"""Foreign keys one after another, and characters, of a condition; what goes beyond works upwards only."""
 
 Place = tuple[int, str]
 """Where a row is in this snapshot: the oid of its table or partition, and its ctid."""
@@ -71,7 +76,8 @@ class Subset:
         for name, given in self._where.items():
             self._try(name, given)
         wanted = self.tables
-        self._conditions = {table.name: self._condition(table.name) for table in wanted}
+        restricted = self._restricted()
+        self._conditions = {table.name: self._condition(table.name, restricted) for table in wanted}
         fresh: dict[TableName, set[Place]] = {}
         for table in wanted:
             condition = self._conditions[table.name]
@@ -111,31 +117,50 @@ class Subset:
     def _keys(self, name: TableName) -> list[ForeignKey]:
         return [key for key in self._all[name].foreign_keys if key.parent in self._all]
 
-    def _condition(self, name: TableName) -> str | None:
+    def _condition(self, name: TableName, restricted: Mapping[TableName, str]) -> str | None:
         """Which rows are chosen before any come along: None for all."""
         if self._chosen is not None and name not in self._chosen:
             return "false"
-        return self._restricted(name, ())
+        return restricted.get(name)
 
-    def _restricted(self, name: TableName, path: tuple[TableName, ...]) -> str | None:
-        if name in self._where:
-            return f"({self._where[name]}\n)"
-        parts = []
-        for key in self._keys(name):
-            if key.parent == name or key.parent in path:
+    def _restricted(self) -> dict[TableName, str]:
+        """Table → which of its rows meet the conditions, its own or those of what they refer to."""
+        above = self._above()
+        found: dict[TableName, str] = {}
+        depths: dict[TableName, int] = {}
+        for name in graphlib.TopologicalSorter(above).static_order():
+            if name in self._where:
+                found[name], depths[name] = f"({self._where[name]}\n)", 0
                 continue
-            condition = self._restricted(key.parent, (*path, name))
-            if condition is None:
-                continue
-            parent = from_clause(self._all[key.parent], self._catalogue)
-            pairs = [
-                f"{quote(key.parent.name)}.{quote(theirs)} = {quote(name.name)}.{quote(own)}"
-                for own, theirs in zip(key.columns, key.parent_columns, strict=True)
-            ]
-            unset = [f"{quote(name.name)}.{quote(own)} IS NULL" for own in key.columns]
-            found = f"EXISTS (SELECT 1 FROM {parent} WHERE {' AND '.join([*pairs, condition])})"
-            parts.append(f"({' OR '.join([*unset, found])})")
-        return " AND ".join(parts) or None
+            keys = [key for key in self._keys(name) if key.parent in above[name] and key.parent in found]
+            depth = 1 + max((depths[key.parent] for key in keys), default=0)
+            text = " AND ".join(self._met(name, key, found[key.parent]) for key in keys)
+            if text and depth <= DEEPEST and len(text) <= LONGEST:
+                found[name], depths[name] = text, depth
+        return found
+
+    def _above(self) -> dict[TableName, set[TableName]]:
+        """Table → those that it refers to and that a condition reaches, without the foreign keys of a cycle."""
+        below: dict[TableName, set[TableName]] = {}
+        for name in self._all:
+            for key in self._keys(name):
+                below.setdefault(key.parent, set()).add(name)
+        reached = _reached(self._where, lambda name: below.get(name, ()))
+        above: dict[TableName, set[TableName]] = {name: set() for name in self._where}
+        for name in reached - self._where.keys():
+            under = _reached([name], lambda n: () if n in self._where else below.get(n, ()))
+            above[name] = {key.parent for key in self._keys(name) if key.parent in reached} - (
+                under - self._where.keys()
+            )
+        return above
+
+    def _met(self, name: TableName, key: ForeignKey, condition: str) -> str:
+        # IN and not EXISTS, which the planner plans twice, and what is within it twice again.
+        own = [f"{quote(name.name)}.{quote(column)}" for column in key.columns]
+        theirs = ", ".join(f"{quote(key.parent.name)}.{quote(column)}" for column in key.parent_columns)
+        parent = from_clause(self._all[key.parent], self._catalogue)
+        found = f"({', '.join(own)}) IN (SELECT {theirs} FROM {parent} WHERE {condition})"
+        return f"({' OR '.join([*(f'{column} IS NULL' for column in own), found])})"
 
     def _refer(self, table: Table, condition: str, fresh: dict[TableName, set[Place]]) -> None:
         """Note the rows that a table's rows refer to and that are not chosen yet."""
@@ -157,6 +182,17 @@ class Subset:
             if new := {(oid, place) for oid, place in rows} - known:
                 known |= new
                 fresh.setdefault(key.parent, set()).update(new)
+
+
+def _reached(starts: Iterable[TableName], following: Callable[[TableName], Collection[TableName]]) -> set[TableName]:
+    found = set(starts)
+    waiting = list(found)
+    while waiting:
+        for name in following(waiting.pop()):
+            if name not in found:
+                found.add(name)
+                waiting.append(name)
+    return found
 
 
 def _parts(name: TableName, places: Collection[Place]) -> Iterator[str]:

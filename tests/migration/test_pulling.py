@@ -448,3 +448,25 @@ def test_foreign_keys_that_hold_by_an_equality_that_sqlite_lacks_are_pulled_and_
     assert rows_of(file, "SELECT code FROM uses") == [("ab      ",)]
     assert rows_of(file, "SELECT span FROM days") == [("24:00:00",)]
     assert {note.split(":")[0] for note in pulled.notes} == {"uses", "days"}
+
+
+def test_foreign_keys_every_way_and_long_rows_of_them_end(target: Target, file: Path) -> None:
+    tables, chain = range(16), range(1100)
+    with session(target) as connection:
+        connection.execute(
+            ";".join(
+                [f"CREATE TABLE d{n} (id int PRIMARY KEY, {', '.join(f'r{m} int' for m in tables)})" for n in tables]
+                + [f"ALTER TABLE d{n} ADD FOREIGN KEY (r{m}) REFERENCES d{m}" for n in tables for m in tables]
+                + [f"INSERT INTO d{n} (id) VALUES (1), (2)" for n in tables]
+                + [f"UPDATE d{n} SET r0 = id" for n in tables]
+            )
+        )
+        for n in chain:
+            connection.execute(f"CREATE TABLE c{n} (id int PRIMARY KEY, up int REFERENCES c{max(0, n - 1)})")
+            connection.execute(f"INSERT INTO c{n} VALUES (1, 1), (2, 2)")
+    pulled = pull(PullRequest(file, where={"d0": "id = 1", "c0": "id = 1"}), target)
+    rows = {table.table: table.rows for table in pulled.tables}
+    assert {rows[f"d{n}"] for n in tables} == {1}
+    # What lies far below a condition comes whole, and what it refers to comes along.
+    assert rows["c1099"] == rows["c0"] == 2
+    assert rows_of(file, "PRAGMA foreign_key_check") == []
