@@ -27,6 +27,11 @@ def depends_on_row(expression: str) -> bool:
     return next(_parsed(expression).find_all(exp.Column), None) is not None
 
 
+def is_constant(expression: str) -> bool:
+    """Whether the expression calls nothing and reads nothing, so that it is the same each time."""
+    return next(_parsed(expression).find_all(exp.Column, exp.Func, exp.Query), None) is None
+
+
 def _parsed(expression: str) -> exp.Expression:
     """The expression's tree.
 

@@ -131,7 +131,7 @@ def _family(kind: str) -> str:
 def _orphans(
     draft: Drafting, plan: TablePlan, key: ForeignKey, number: int, rows: int, keys: tuple[str, ...]
 ) -> tuple[TablePlan, bool]:
-    required = {c.source for c in plan.columns if c.not_null}
+    required = {c.source for c in plan.columns if c.not_null or c.target in plan.match_key}
     choices = ["not-valid", "null", "quarantine"]
     if required & set(key.columns):
         choices.remove("null")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from migrator_tui.convert import codecs, given_types
-from migrator_tui.convert.fills import as_sql
+from migrator_tui.convert.fills import as_sql, is_constant
 from migrator_tui.migration.plan_columns import row_rules
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.migration.plan_matching import Alike
@@ -46,7 +47,7 @@ def merged_table(
     filled_by_itself = {c.name for c in live.columns if c.default is not None or c.identity or c.generated}
     missing = [c.name for c in live.columns if c.not_null and c.name not in given | filled_by_itself]
     misfits = [f"the target's column {c} is NOT NULL, has no default and gets no value" for c in missing]
-    key = next((key for key in live.keys if set(key) <= given), ())
+    key = _match_key(live, columns.planned, profile, fills)
     if not key:
         misfits.append("no primary or unique key of the target is filled by the source, so rows cannot be paired")
     if misfits or columns.unplaced:
@@ -59,6 +60,7 @@ def merged_table(
         if draft.find(finding) != "leave":
             return None
         columns.left_behind += columns.unplaced
+    columns.rules += _without_nulls(draft, name, key, columns.planned, profile)
     _effects(draft, name, live)
     return TablePlan(
         source=name,
@@ -76,6 +78,46 @@ def merged_table(
         row_rules=tuple(columns.rules),
         fills=fills,
     )
+
+
+def _match_key(
+    live: Table, planned: Sequence[ColumnPlan], profile: TableProfile, fills: Sequence[Fill]
+) -> tuple[str, ...]:
+    """The live table's key by which rows are paired; empty where the source fills none.
+
+    A NULL is equal to nothing, and a value such as ``gen_random_uuid()`` is another one each time that it is asked
+    for, so a key without either is taken where there is one.
+    """
+    given = {c.target for c in planned} | {fill.target for fill in fills}
+    nulls = {c.target for c in planned if _nulls(profile, c)}
+    changing = {fill.target for fill in fills if not is_constant(fill.expression)}
+    whole = [key for key in live.keys if set(key) <= given]
+    return min(whole, key=lambda key: (bool(nulls & set(key)), bool(changing & set(key))), default=())
+
+
+def _nulls(profile: TableProfile, planned: ColumnPlan) -> int:
+    return next((c.nulls for c in profile.columns if c.name == planned.source), 0)
+
+
+def _without_nulls(
+    draft: Drafting, name: str, key: Sequence[str], planned: Sequence[ColumnPlan], profile: TableProfile
+) -> list[RowRule]:
+    """The quarantine of rows that no live row can be told to be, or not to be, because their key holds NULL."""
+    sources = tuple(c.source for c in planned if c.target in key and not c.not_null and _nulls(profile, c))
+    if not sources:  # what NOT NULL refuses is found with the other values that do not fit
+        return []
+    rows = max(_nulls(profile, c) for c in planned if c.source in sources)
+    least = "at least " if len(sources) > 1 else ""
+    finding = Finding(
+        "KEY-NULL",
+        f"{name}: {least}{rows:,} rows have a NULL in the key ({', '.join(key)}) by which they are paired with live "
+        "rows.",
+        table=name,
+        rows=rows,
+        choices=("quarantine",),
+    )
+    draft.find(finding)
+    return [RowRule("KEY-NULL", "null-key", sources, "", finding.message)]
 
 
 def _columns(draft: Drafting, table: Table, profile: TableProfile, live: Table, override: TableOverride) -> _Columns:

@@ -220,3 +220,51 @@ def test_two_columns_that_a_person_sends_into_one_are_refused(
     outcome = engine.migrate(make_source(T), target, scope=scope)
     assert outcome.error is not None
     assert outcome.error.id == "PLAN-SAME-COLUMN"
+
+
+def test_rows_are_paired_by_a_key_that_is_the_same_each_time(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE t (token uuid PRIMARY KEY, id bigint UNIQUE, v text)")
+    scope = onto(fill={"token": "gen_random_uuid()"})
+    assert succeeded(engine.migrate(make_source(T), target, scope=scope)).tables[0].inserted == 2
+    again = succeeded(engine.migrate(make_source(T, "again.db"), target, scope=scope))
+    assert again.tables[0].unchanged == 2
+    assert rows(db, "SELECT id, v FROM t ORDER BY id") == [(1, "x"), (2, "y")]
+
+
+def test_rows_without_a_key_are_not_added_again_and_again(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE t (id bigserial PRIMARY KEY, email text UNIQUE)")
+    source = make_source("CREATE TABLE t (email TEXT UNIQUE); INSERT INTO t VALUES ('a'), (NULL), (NULL);")
+    asked = engine.migrate(source, target)
+    assert asked.status is RunStatus.NEEDS_DECISIONS
+    assert [(f.rows, f.choices) for f in asked.findings if f.id == "KEY-NULL"] == [(2, ("quarantine",))]
+    outcome = succeeded(engine.resume(asked.run, target, accept_lossy=True))
+    assert (outcome.tables[0].inserted, outcome.tables[0].quarantined_rows) == (1, 2)
+    again = succeeded(engine.migrate(source, target, accept_lossy=True))
+    assert again.tables[0].unchanged == 1
+
+
+def test_of_two_keys_the_one_without_null_pairs_the_rows(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE t (n bigserial PRIMARY KEY, email text UNIQUE, code text UNIQUE)")
+    source = make_source("CREATE TABLE t (email TEXT, code TEXT PRIMARY KEY); INSERT INTO t VALUES (NULL, 'x');")
+    for inserted in (1, 0):
+        assert succeeded(engine.migrate(source, target)).tables[0].inserted == inserted
+
+
+def test_a_reference_by_which_rows_are_paired_is_not_offered_to_become_null(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE p (id bigint PRIMARY KEY)")
+    db.execute("CREATE TABLE t (n bigserial PRIMARY KEY, p bigint UNIQUE REFERENCES p)")
+    source = make_source(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE t (p INTEGER UNIQUE REFERENCES p (id));"
+        "INSERT INTO p VALUES (1); INSERT INTO t VALUES (1), (9);"
+    )
+    asked = engine.migrate(source, target)
+    assert [f.choices for f in asked.findings if f.id == "FK-ORPHAN"] == [("quarantine",)]
+    assert succeeded(engine.resume(asked.run, target, accept_lossy=True)).tables[1].quarantined_rows == 1
