@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from adbc_driver_manager.dbapi import Error as AdbcError
 
 from migrator_tui.convert.codecs import differences
 from migrator_tui.convert.identifiers import quote_sqlite
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _HEADERS = {pa.int64(): "0", pa.float64(): "0.0", pa.string(): "''", pa.binary(): "x''"}
 _KEYS = "temp.mt_keys"
+_ALIKE = "UNIQUE constraint failed: "
 _NUMERIC = ("INTEGER", "REAL", "NUMERIC")
 
 
@@ -78,7 +80,8 @@ class TableWriter:
         """Insert a batch and compare what is in the file then with what was given.
 
         Raises:
-            VerificationFailed: ``PULL-CELLS``: a cell reads back as something else.
+            VerificationFailed: ``PULL-CELLS``: a cell reads back as something else. ``PULL-UNIQUE``: rows are alike
+                that must not be.
         """
         rows = len(cells[0])
         if not rows:
@@ -90,7 +93,17 @@ class TableWriter:
         )
         listed = ", ".join(quote_sqlite(column.name) for column in self._columns[: self._stored])
         batch = pa.record_batch(parts, names=[f"p{number}" for number in range(len(parts))])
-        self._cursor.executemany(f"INSERT INTO {self._name} ({listed}) VALUES ({values})", batch)
+        try:
+            self._cursor.executemany(f"INSERT INTO {self._name} ({listed}) VALUES ({values})", batch)
+        except AdbcError as error:
+            _, alike, names = str(error).partition(_ALIKE)
+            if not alike:
+                raise
+            raise VerificationFailed(
+                "PULL-UNIQUE",
+                f"Two rows of {self._table.name} have the same {names}, which the file's definition has as unique.",
+                "Where the column is masked, two masks are alike: leave it out of --redact, or pull fewer rows.",
+            ) from error
         self._compare(cells, rows)
         self.written.rows += rows
 

@@ -470,3 +470,14 @@ def test_foreign_keys_every_way_and_long_rows_of_them_end(target: Target, file: 
     # What lies far below a condition comes whole, and what it refers to comes along.
     assert rows["c1099"] == rows["c0"] == 2
     assert rows_of(file, "PRAGMA foreign_key_check") == []
+
+
+def test_masks_that_are_alike_where_values_must_differ_are_said_and_leave_nothing(target: Target, file: Path) -> None:
+    with session(target) as connection:
+        connection.execute("CREATE TABLE days (day date PRIMARY KEY)")
+        connection.execute("INSERT INTO days SELECT date '1900-01-01' + n FROM generate_series(1, 5000) n")
+    with pytest.raises(MigratorError) as refused:
+        pull(PullRequest(file, redact=("days.day",)), target)
+    assert refused.value.id == "PULL-UNIQUE"
+    assert "days.day" in refused.value.message
+    assert list(file.parent.glob("pulled*")) == []
