@@ -6,7 +6,7 @@ file is honoured, and a source that changed since is noticed: new findings come 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class _Finding(BaseModel):
     table: str | None = None
     column: str | None = None
     object: str | None = None
+    choices: list[str] = Field(default_factory=list)
     decision: str | None = None
 
 
@@ -133,7 +134,11 @@ def read(path: Path) -> Replay:
         raise UsageError(
             "PLAN-FILE", f"{path} is not a plan: {where}: {first['msg']}.", "`migrator-tui plan --out FILE` writes one."
         ) from error
+    # That such a table is left out is what the plan was made by until somebody decides, and no decision.
+    open_still = {f.table for f in file.findings if f.id == "TARGET-MISFIT" and f.choices and f.decision is None}
     tables = {source: _override(path, source, table) for source, table in file.tables.items()}
+    for source in open_still & {name for name, table in tables.items() if table.action is Action.SKIP}:
+        tables[str(source)] = replace(tables[str(source)], action=None)
     decisions = tuple(
         FindingDecision(f.id, f.decision, f.table, f.column or f.object)
         for f in file.findings

@@ -212,6 +212,22 @@ def test_a_plan_file_says_what_a_required_column_gets(
     assert again.scope.tables["t"].fill == {"tenant": "'it''s ours'"}
 
 
+def test_a_plan_file_that_nobody_decided_leaves_no_table_out(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute(text(TENANTS))
+    source = make_source(T)
+    stopped = engine.migrate(source, target)
+    replay = plan_file.read(RunFolder.open(stopped.run).file("plan.yaml"))
+    again = engine.migrate(source, target, scope=replay.scope, decisions=replay.decisions)
+    assert again.status is RunStatus.NEEDS_DECISIONS
+    assert found(again, "TARGET-MISFIT") == [("t", None, ("skip",))]
+    decided_there = plan_file.read(
+        RunFolder.open(engine.resume(again.run, target, accept_lossy=True).run).file("plan.yaml")
+    )
+    assert decided_there.scope.tables["t"].action is Action.SKIP
+
+
 def test_two_columns_that_a_person_sends_into_one_are_refused(
     make_source: MakeSource, target: Target, engine: Engine, db: Connection
 ) -> None:
