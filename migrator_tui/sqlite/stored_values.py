@@ -32,6 +32,8 @@ BATCH_ROWS = 65_536
 _COLUMNS_PER_QUERY = 60
 _PARTS_PER_QUERY = 1_900  # of SQLite's 2,000 results
 _TRIED_TEXTS = 256
+_STRANGE = 10  # of so many texts of a column of dates one may be none
+_NO_DATE = ("empty", "zero-date")
 _MAX_DIFFERENT = 2_000_000
 _HEADERS = {"integer": "0", "real": "0.0", "text": "''", "blob": "x''"}
 _ASKS_FOR_SHAPES = re.compile("DATE|TIME|BOOL", re.IGNORECASE)
@@ -223,7 +225,7 @@ class _Texts:
 
     def __init__(self, asks_for_shapes: bool) -> None:
         # Texts of a column that does not ask may be dates all the same, which a live column of the target wants to
-        # know; they are looked at while all are of one shape.
+        # know; they are looked at while nearly all are of one shape, or dates in several.
         self._asks = asks_for_shapes
         self._shapes: Counter[str] | None = Counter()
         self._count = self._characters = self._bytes = self._nul = self._invalid = self._empty = 0
@@ -278,7 +280,9 @@ class _Texts:
 
     def _several(self) -> bool:
         if not self._asks and self._shapes and (len(self._shapes) > 1 or shapes.OTHER in self._shapes):
-            self._shapes = None
+            strange = sum(n for name, n in self._shapes.items() if name not in _NO_DATE and not shapes.is_moment(name))
+            if strange * _STRANGE > self._shapes.total():
+                self._shapes = None
         return self._shapes is None
 
     def onto(self, profile: ColumnProfile) -> ColumnProfile:

@@ -155,6 +155,29 @@ def test_dates_in_several_spellings_become_moments_of_the_live_column_by_a_decis
     assert again.tables[0].unchanged == len(arrived)
 
 
+def test_texts_that_are_declared_as_such_become_moments_of_the_live_column_too(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE t (id bigint PRIMARY KEY, a timestamptz, b timestamptz)")
+    days = [f"({day}, '2026-01-{day:02} 10:00:00', '{day:02}.01.2026')" for day in range(1, 29)]
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t VALUES " + ", ".join(days) + ", "
+        "(29, '', '2026-01-29'), (30, '2026-01-30 10:00:00', 'soon');"
+    )
+    asked = engine.migrate(source, target)
+    assert {(f.id, f.column, f.choices) for f in asked.findings if f.column} == {
+        ("VALUE-RANGE", "a", ("quarantine", "null")),
+        ("DATE-MIXED", "b", ("timestamp", "quarantine")),
+    }
+    decisions = decided(FindingDecision("VALUE-RANGE", "null"), FindingDecision("DATE-MIXED", "timestamp"))
+    outcome = succeeded(engine.resume(asked.run, target, decisions=decisions))
+    assert outcome.tables[0].quarantined_rows == 1
+    assert rows(db, "SELECT a::text, b::text FROM t WHERE id > 27 ORDER BY id") == [
+        ("2026-01-28 10:00:00+00", "2026-01-28 00:00:00+00"),
+        (None, "2026-01-29 00:00:00+00"),
+    ]
+
+
 def test_spellings_that_are_not_the_most_frequent_can_stay_behind(
     make_source: MakeSource, target: Target, engine: Engine, db: Connection
 ) -> None:
