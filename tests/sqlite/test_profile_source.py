@@ -198,9 +198,9 @@ def test_orphans_are_counted_per_foreign_key_with_the_keys_of_the_first(make: Ma
     )
 
 
-def test_a_foreign_key_mismatch_is_left_to_the_planner(make: Make) -> None:
+def test_orphans_are_counted_where_sqlite_refuses_to_check_the_foreign_key(make: Make) -> None:
     path = make("CREATE TABLE p (a); CREATE TABLE c (x REFERENCES p (a)); INSERT INTO c VALUES (1);")
-    assert profiled(path).orphans == ()
+    assert profiled(path).orphans == (OrphanCount("c", 0, 1, ("rowid=1",)),)
 
 
 def test_shadow_tables_are_only_counted(make: Make) -> None:
