@@ -318,7 +318,7 @@ def _batches_of_views(
     """Views with the tables and views whose names their queries hold, as few tables together as that allows."""
     groups: list[tuple[set[int], set[int]]] = []
     for number, view in enumerate(views):
-        query = view.query.lower()
+        query = view.query.lower().replace('""', '"')  # as names with quotes in them are
         read = {n for n, table in enumerate(tables) if table.target.name.lower() in query}
         used = {n for n, other in enumerate(views) if other.target.name.lower() in query} | {number}
         joined = [group for group in groups if group[1] & used]

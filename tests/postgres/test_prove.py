@@ -133,6 +133,11 @@ def test_views_that_read_views_are_proved_in_any_order(db: Connection) -> None:
     assert {item.name: item.error for item in refused}["broken"] == 'column "nothing" does not exist'
 
 
+def test_a_view_may_read_a_table_with_quotes_in_its_name(db: Connection) -> None:
+    odd = replace(PEOPLE, source='pe"op"le', target=TableName("public", 'pe"op"le'))
+    assert prove(db, [odd], [view("all of them", 'SELECT "id" FROM "pe""op""le"')], []) == []
+
+
 def test_a_view_may_read_a_live_table_that_is_merged_into(db: Connection) -> None:
     db.execute("CREATE TABLE public.live (a bigint)")
     merged = replace(table("live", column("a", "nonsense")), action=Action.MERGE)
