@@ -95,11 +95,11 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
             precision, scale = (int(numeric[1]), int(numeric[2])) if numeric[1] else (38, profile.decimals or 0)
             return f"decimal({precision},{scale})" if scale <= precision <= MAX_PRECISION else None
         return None
-    if kind in _MOMENTS:
+    if moment := _moment(kind):
         if not classes:
-            return f"{_MOMENTS[kind]}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
+            return f"{moment}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
         fit = _spellings(profile, kind) if classes <= {"text"} else []
-        return f"{_MOMENTS[kind]}:{fit[0]}" if fit else None
+        return f"{moment}:{fit[0]}" if fit else None
     plain = {"bytea": ("blob", "blob"), "uuid": ("text", "uuid"), "json": ("text", "json"), "jsonb": ("text", "jsonb")}
     if kind in plain and classes <= {plain[kind][0]}:
         return plain[kind][1]
@@ -107,6 +107,11 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
 
 
 _MOMENTS = {"timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz", "date": "date"}
+
+
+def _moment(kind: str) -> str | None:
+    """How codecs call a type of moments, of whatever precision; None for other types."""
+    return _MOMENTS.get(re.sub(r"\(\d\)", "", kind))
 
 
 def _spellings(profile: ColumnProfile, kind: str) -> list[str]:
@@ -117,7 +122,8 @@ def _spellings(profile: ColumnProfile, kind: str) -> list[str]:
 
 def _moments_onto(table: str, column: Column, profile: ColumnProfile, typed: Typed, decide: Decide) -> Typed:
     """What goes into a type of moments, where several known spellings are among the texts."""
-    known = _spellings(profile, typed.type) if typed.type in _MOMENTS and ":" in typed.codec else []
+    moment = _moment(typed.type)
+    known = _spellings(profile, typed.type) if moment and ":" in typed.codec else []
     if len(known) < 2:
         return typed
     finding = mixed_spellings(table, column, profile, ("timestamp", "quarantine"))
@@ -125,8 +131,7 @@ def _moments_onto(table: str, column: Column, profile: ColumnProfile, typed: Typ
     if decide(finding) == "quarantine":
         return replace(typed, quarantine=(*typed.quarantine, ("DATE-MIXED", "shape-other", known[0])))
     unknown = (("DATE-MIXED", "shape-other", ",".join(known)),) if len(known) < len(profile.shapes) else ()
-    codec = f"{_MOMENTS[typed.type]}:mixed"
-    return replace(typed, codec=codec, quarantine=(*typed.quarantine, *unknown))
+    return replace(typed, codec=f"{moment}:mixed", quarantine=(*typed.quarantine, *unknown))
 
 
 def codec_for(kind: str, proposed: str) -> str:

@@ -202,6 +202,9 @@ def _narrow(kind: str, made: Codec) -> Iterable[Unfit]:
         limit = 10 ** (int(digits[1]) - int(digits[2]))
         if limit < 2**63:
             yield lambda values: _positions(pc.or_(pc.greater_equal(values, limit), pc.less_equal(values, -limit)))
+    if fraction := re.fullmatch(r"timestamp\((\d)\) with(?:out)? time zone", kind):
+        unit = 10 ** (6 - int(fraction[1]))
+        yield lambda values: _positions(pc.not_equal(_rest(_as_sent(made, values).cast(pa.int64()), unit), 0))
     if kind in ("json", "jsonb"):
         yield lambda values: [i for i, v in enumerate(values.to_pylist()) if v is not None and not _is_json(v, kind)]
 
@@ -270,12 +273,21 @@ def _as_judged(made: Codec, values: pa.Array) -> pa.Array:
     which may hold texts that are none, and dates that a server reads in another order."""
     if made.name.partition(":")[0] not in _REWRITTEN or made.header != TEXT:
         return values
-    refused = _refused(made, values)  # these are found by the codec's own test
-    if refused:
-        mask = pc.is_in(pa.array(range(len(values)), pa.int64()), pa.array(refused, pa.int64()))
-        values = values.filter(pc.invert(mask))
-    sent = made.to_target(values).cast(pa.string())
-    return pc.replace_with_mask(pa.nulls(len(mask), pa.string()), pc.invert(mask), sent) if refused else sent
+    return _as_sent(made, values).cast(pa.string())
+
+
+def _as_sent(made: Codec, values: pa.Array) -> pa.Array:
+    """The values as they are sent, and null for those that the codec's own test finds."""
+    refused = _refused(made, values)
+    if not refused:
+        return made.to_target(values)
+    fine = pc.invert(pc.is_in(pa.array(range(len(values)), pa.int64()), pa.array(refused, pa.int64())))
+    sent = made.to_target(values.filter(fine))
+    return pc.replace_with_mask(pa.nulls(len(values), sent.type), fine, sent)
+
+
+def _rest(numbers: pa.Array, unit: int) -> pa.Array:
+    return pc.subtract(numbers, pc.multiply(pc.divide(numbers, unit), unit))
 
 
 _REWRITTEN = ("text", "timestamp", "timestamptz", "date")
