@@ -7,6 +7,7 @@ that hold rows of somebody's database are created 0700 and files in them 0600.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import platformdirs
@@ -40,9 +41,14 @@ def embedded_server_folder() -> Path:
 
 
 def make_private_folder(path: Path) -> Path:
-    """Create ``path`` and its parents, ``path`` itself readable by its owner alone."""
+    """Create ``path`` and its parents, ``path`` itself readable by its owner alone.
+
+    Where it is there already and others may pass through it, they still may, without seeing what is in it: an embedded
+    server that runs as another user keeps its data below, and looks there as long as it runs.
+    """
+    through = stat.S_IMODE(path.stat().st_mode) & (stat.S_IXGRP | stat.S_IXOTH) if path.is_dir() else 0
     path.mkdir(parents=True, exist_ok=True)
-    path.chmod(PRIVATE_FOLDER)
+    path.chmod(PRIVATE_FOLDER | through)
     return path
 
 
