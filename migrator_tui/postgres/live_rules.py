@@ -1,4 +1,5 @@
-"""The rules of a live table that would refuse a row: its checks, and its foreign keys to tables that stay."""
+"""The rules of a live table that would refuse a row: its checks, foreign keys to tables that stay, and unique indexes
+over expressions or over some rows."""
 
 from __future__ import annotations
 
@@ -23,11 +24,26 @@ _RULES = """
     ORDER BY k.conname
 """
 
+_UNIQUES = """
+    SELECT ARRAY(SELECT pg_get_indexdef(i.indexrelid, n, false) FROM generate_series(1, i.indnkeyatts) n ORDER BY n),
+           pg_get_expr(i.indpred, i.indrelid),
+           ARRAY(SELECT DISTINCT a.attname::text FROM pg_depend d
+                 JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                 WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid AND d.refobjsubid > 0
+                   AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid)
+    FROM pg_index i
+    WHERE i.indrelid = %s::regclass AND i.indisunique AND i.indisvalid
+      AND (i.indpred IS NOT NULL OR i.indexprs IS NOT NULL)
+    ORDER BY i.indexrelid
+"""
+
 
 def live_rules(
     connection: psycopg.Connection[Any], table: TableName, columns: Collection[str], moved: Collection[TableName]
 ) -> tuple[str, ...]:
     """Conditions over a row ``s`` that is to be written, each true where a rule of the table refuses it.
+
+    ``l`` is the live row that it is paired with, if there is one.
 
     Args:
         columns: The columns that are written; rules about others are left to the server.
@@ -43,7 +59,22 @@ def live_rules(
             conditions.append(f"EXISTS (SELECT 1 FROM (SELECT {row}) own WHERE NOT ({check}))")
         elif TableName(schema, parent) not in moved:
             conditions.append(_refers_to_nothing(quote_name(TableName(schema, parent)), ours, theirs))
+    for parts, where, ours in connection.execute(_UNIQUES, (quote_name(table),)).fetchall():
+        if set(ours) <= set(columns):
+            conditions.append(_taken(quote_name(table), parts, where, ours))
     return tuple(conditions)
+
+
+def _taken(live: str, parts: Sequence[str], where: str | None, ours: Sequence[str]) -> str:
+    """Another live row has what a unique index over expressions, or over some rows, allows once."""
+    listed = ", ".join(f"{part} AS _mt_{n}" for n, part in enumerate(parts))
+    some = f" WHERE {where}" if where else ""
+    row = ", ".join(f"s.{quote(c)}" for c in ours) or "1"
+    same = " AND ".join(f"u._mt_{n} = o._mt_{n}" for n in range(len(parts)))
+    return (
+        f"EXISTS (SELECT 1 FROM (SELECT {listed} FROM (SELECT {row}) own{some}) o "
+        f"JOIN (SELECT ctid AS _mt_at, {listed} FROM {live}{some}) u ON {same} WHERE u._mt_at IS DISTINCT FROM l.ctid)"
+    )
 
 
 def _refers_to_nothing(parent: str, ours: Sequence[str], theirs: Sequence[str]) -> str:

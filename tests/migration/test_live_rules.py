@@ -61,3 +61,24 @@ def test_a_parent_that_comes_in_the_same_run_is_no_reason_to_refuse(
     )
     succeeded(engine.migrate(source, target))
     assert rows(db, "SELECT id, tenant FROM t") == [(3, 9)]
+
+
+def test_a_row_that_a_unique_index_over_an_expression_refuses_can_be_quarantined(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute('CREATE TABLE u (id bigint PRIMARY KEY, email text, "on" bigint)')
+    db.execute('CREATE UNIQUE INDEX ON u (lower(email COLLATE "C"), (id % 1)) WHERE "on" = 1')
+    db.execute("INSERT INTO u VALUES (1, 'ann@x', 1), (2, 'bob@x', 1)")
+    source = make_source(
+        'CREATE TABLE u (id INTEGER PRIMARY KEY, email TEXT, "on" INT);'
+        "INSERT INTO u VALUES (1, 'ann@x', 1), (2, 'BOB@x', 1), (3, 'ANN@x', 1), (4, 'ANN@x', 0), (5, 'eve@x', 1);"
+    )
+    rules = (ConflictRule("u", ConflictChoice.QUARANTINE, "rule"), ConflictRule("u", ConflictChoice.KEEP_SOURCE))
+    outcome = succeeded(engine.migrate(source, target, decisions=decided(rules=rules)))
+    assert outcome.tables[0].quarantined_rows == 1
+    assert rows(db, "SELECT id, email FROM u ORDER BY id") == [
+        (1, "ann@x"),
+        (2, "BOB@x"),
+        (4, "ANN@x"),
+        (5, "eve@x"),
+    ]
