@@ -19,7 +19,7 @@ class ConflictRow:
     Attributes:
         key: The match key's columns and values.
         kind: ``same-key``: other values under the same key; ``unique``: another row holds a unique value of it;
-            ``rule``: a check or foreign key of the live table refuses it.
+            ``rule``: a check, foreign key or unique index of the live table refuses it.
         source, target: Column → value as text, None for NULL; ``target`` is empty where the key is not there.
         choice: What was decided, or None.
     """

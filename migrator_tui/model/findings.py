@@ -524,7 +524,7 @@ _KINDS = (
     Kind(
         "TARGET-RULE",
         Severity.ERROR,
-        "A row that a check or foreign key of the target refuses",
+        "A row that a check, foreign key or unique index of the target refuses",
         "The live table has a CHECK that the row does not satisfy, or refers to a table that lacks the row it names.",
         "members 3 refers to tenants 9, which the target does not have",
         (_quarantine("The row"),),

@@ -329,7 +329,7 @@ class Merge:
         reasons = {
             "different": ("TARGET-HAS-ROWS", "{} holds other values under the key {}"),
             "clashing": ("TARGET-UNIQUE", "{} or an earlier row holds a unique value of the row with the key {}"),
-            "refused": ("TARGET-RULE", "a check, foreign key or unique index of {} does not take the row with the key {}"),
+            "refused": ("TARGET-RULE", "a check, key or index of {} does not take the row with the key {}"),
         }
         return {src: (reasons[met][0], reasons[met][1].format(self.table.target, key)) for src, met, key in rows}
 
