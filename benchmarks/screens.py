@@ -8,6 +8,7 @@ staged; and how long each screen takes to open with 2,000 tables. See README.md 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -187,7 +188,7 @@ def _print_load(folder: Path, server: Target, scale: float, rounds: int, screens
         for number in range(SMALL_TABLES):
             connection.execute(f"CREATE TABLE small_{number:03} (id INTEGER PRIMARY KEY, name TEXT, at DATE)")
     print(f"{sum(app.rows.values()):,} rows in {len(app.rows) + SMALL_TABLES} tables", flush=True)
-    for name in (None, *screens):
+    for name in (*screens, None):
         found = [_load(folder, app, server, name) for _ in range(rounds)]
         print(f"  {f'keys on {name}' if name else 'Run, and no keys'}")
         for stage in ("stage", "check"):
@@ -275,6 +276,7 @@ def _keys(
     that a stall counts for every key that would have been typed during it.
     """
     answer = ANSWERS[name]
+    terminal.wait(lambda text: answer.search(text) is not None, since=0)
     now = next(found[1] for f in reversed(terminal.frames) if (found := answer.search(f.text)))
     times = []
     began = time.monotonic()
@@ -303,11 +305,10 @@ def _there_and_back(there: str, back: str) -> Iterator[str]:
 
 
 def _quit(terminal: Terminal) -> None:
-    terminal.press("ctrl+q")
-    time.sleep(1)
-    if terminal.process.poll() is None:
-        terminal.press("tab", "enter")
-        terminal.process.wait(30)
+    """Ask it to stop; what does not, for a dialog or work in hand, is ended by the ``with`` block."""
+    terminal.process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        terminal.process.wait(5)
 
 
 def _many_tables(path: Path, tables: int) -> Path:

@@ -78,8 +78,9 @@ def test_data_tells_the_rows_that_are_missing_extra_and_changed(
 
 @pytest.mark.usefixtures("migrated")
 def test_a_person_sees_both_sides_the_reason_and_the_counts(
-    cli: Cli, ends: list[str], db: psycopg.Connection[Any]
+    cli: Cli, ends: list[str], db: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     db.execute("ALTER TABLE users ADD COLUMN phone varchar(20)")
     answer = cli("compare", *ends)
     assert answer.code == 3
