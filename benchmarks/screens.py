@@ -53,10 +53,11 @@ ANSWERS = {
     "Compare": re.compile(r"\S [a-z]+(?: [a-z]+)?  ((?:[a-z]+ )+\S+)"),
     "Select": re.compile(r"(\S+): x leaves a column behind"),
     "Review": re.compile(r"\S (?:error|warning|info)  (\S+  (?:.*\n+){3}.*)"),
-    "Run": re.compile(r"rows/s +state\s+(\S+) [^\n]* / \d"),
+    "Run": re.compile(r"rows/s +state\s+(?:[▁-█]+\s+)?(\S+) [^\n]* / \d"),
 }
 """Screen → what a frame says of the row at the cursor, in full: a key is answered when that is another one. On Run,
-which paints by itself as well, it is the first table in sight."""
+which paints by itself as well, it is the first table in sight,
+after the scroll bar's edge where that is beside the heading."""
 
 
 @dataclass(frozen=True, slots=True)
