@@ -41,7 +41,7 @@ from tests.tui.scripted import ScriptedGuide, ScriptedRun, conflict, outcome, pl
 ENDS = Ends(Path("app.db"), "postgresql://app@db.example.com:5432/shop")
 SIZES = ((120, 36), (80, 24))
 MOST_KEYS = 7
-EVENTS = int(os.environ.get("MIGRATOR_TUI_WILD_EVENTS", "500"))
+EVENTS = int(os.environ.get("MIGRATOR_TUI_WILD_EVENTS", "250"))
 """Keys and clicks a screen; the long form sends 2,000."""
 TOGETHER = 25
 """Keys sent between two looks."""
