@@ -49,6 +49,10 @@ PAGES = 30
 
 ALL_ORPHANS = "findings:\n  - id: FK-ORPHAN\n    choice: not-valid\n"
 
+SETTLE = 1.0
+"""Seconds that a person looks at a screen before the next key: what a screen does once it is there is not counted."""
+LOOK_EVERY = 0.02
+"""Seconds between two looks into the log of the run."""
 ANSWERS = {
     "Compare": re.compile(r"\S [a-z]+(?: [a-z]+)?  ((?:[a-z]+ )+\S+)"),
     "Select": re.compile(r"(\S+): x leaves a column behind"),
@@ -145,7 +149,7 @@ def _print_first_paint(folder: Path) -> None:
                 painted = terminal.wait(lambda text: "Connection test" in text, since=0)
                 listening.settimeout(60)
                 if not fresh:
-                    time.sleep(1)
+                    time.sleep(SETTLE)
                     terminal.press("enter")
                 accepted, _ = listening.accept()
                 connected = time.monotonic()
@@ -167,10 +171,10 @@ def _print_many_tables(folder: Path, server: Target, tables: int, rounds: int) -
             _connect(terminal)
             for name in ("Compare", "Select", "Review"):
                 opened[name].append(_open(terminal, name, "enter"))
-                time.sleep(1)
+                time.sleep(SETTLE)
                 if name == "Review":
                     terminal.press("f")  # from the button that starts the run to the findings
-                    time.sleep(0.5)
+                    time.sleep(SETTLE / 2)
                 keys[name] += _keys(terminal, name, _there_and_back("pagedown", "pageup"), PAGES)
             pressed = terminal.press("enter")
             opened["Run"].append(terminal.wait(lambda text: "rows/s" in text).at - pressed)
@@ -212,18 +216,18 @@ def _load(folder: Path, app: sample_app.SampleApp, server: Target, name: str | N
         _connect(terminal)
         for screen in ("Compare", "Select", "Review"):
             _open(terminal, screen, "enter")
-            time.sleep(0.5)
-        time.sleep(1)
+            time.sleep(SETTLE / 2)
+        time.sleep(SETTLE)
         terminal.press("enter")
         terminal.wait(lambda text: "rows/s" in text)
         while (stage := _stages(log)[-1]["stage"]) != "stage":
-            time.sleep(0.02)
+            time.sleep(LOOK_EVERY)
         way = list(ANSWERS)[::-1]
         for screen in way[1 : way.index(name) + 1] if name else ():
             _open(terminal, screen, "escape")
         while stage in ("stage", "check"):
             if name is None:
-                time.sleep(0.1)
+                time.sleep(LOOK_EVERY)
             else:
                 keys[stage] += _keys(
                     terminal, name, _there_and_back("down", "up"), 2 * STRIDE, lambda now=stage: _is_at(log, now)
@@ -244,7 +248,7 @@ def _is_at(log: Path, stage: str) -> bool:
 
 def _stages(log: Path) -> list[dict[str, Any]]:
     while not (lines := log.read_text().splitlines() if log.exists() else []):
-        time.sleep(0.02)
+        time.sleep(LOOK_EVERY)
     return [json.loads(line) for line in lines]
 
 
@@ -255,10 +259,10 @@ def _screens(source: Path, target: str, decisions: Path | None, log: Path, *, fr
 
 def _connect(terminal: Terminal) -> None:
     terminal.wait(lambda text: "Connection test" in text, since=0)
-    time.sleep(1)
+    time.sleep(SETTLE)
     terminal.press("enter")
     terminal.wait(lambda text: "Both ends are open" in text)
-    time.sleep(0.5)
+    time.sleep(SETTLE / 2)
 
 
 def _open(terminal: Terminal, name: str, key: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ import click
 
 from migrator_tui.cli.options import Shared, shared, target_of
 from migrator_tui.cli.printing import print_json, printable, say
-from migrator_tui.cli.watching import LINE_EVERY_SECONDS
+from migrator_tui.cli.watching import LINE_EVERY_SECONDS, interrupts
 from migrator_tui.model.errors import ExitCode, UsageError
 from migrator_tui.model.secret import Secret
 
@@ -74,7 +73,7 @@ def pull(
     )
     settings = shared.settings()
     stop = threading.Event()
-    with target_of(settings.target) as target, _interrupts(stop), _display(plain=shared.plain) as show:
+    with target_of(settings.target) as target, interrupts(stop.set), _display(plain=shared.plain) as show:
         pulled = pull_file(request, target, progress=show, stop=stop)
     if shared.as_json:
         print_json(pulled.as_json())
@@ -126,24 +125,6 @@ def _condition(text: str) -> tuple[str, str]:
             'Write it as --where "orders: total > 100".',
         )
     return table.strip(), condition.strip()
-
-
-@contextmanager
-def _interrupts(stop: threading.Event) -> Iterator[None]:
-    """Ctrl-C ends the pull between two batches, and what was begun is taken away."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ def watch(runner: Runner, *, plain: bool, confirm: str | None = None) -> RunOutc
         confirm: What the person types to publish; None where nobody is asked.
     """
     moving = not plain and sys.stderr.isatty()
-    with _interrupts(runner):
+    with interrupts(runner.cancel):
         runner.start()
         with _display(moving) as show:
             while (outcome := runner.wait(POLL_SECONDS)) is None:
@@ -56,20 +56,21 @@ def _ask(runner: Runner, confirm: str | None) -> None:
 
 
 @contextmanager
-def _interrupts(runner: Runner) -> Iterator[None]:
+def interrupts(stop: Callable[[], object]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop what is at work, instead of ending the process in the middle of it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def cancel(number: int, frame: object) -> None:
-        runner.cancel()
+    def end(number: int, frame: object) -> None:
+        stop()
 
-    before = {name: signal.signal(name, cancel) for name in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Lines:

@@ -22,7 +22,7 @@ from migrator_tui.convert.operands import (
 from migrator_tui.convert.scalars import Result, Scalars
 from migrator_tui.convert.scope import Relation, Scope, Source, source_of
 
-_SELECT_CLAUSES = frozenset(
+SELECT_CLAUSES = frozenset(
     {
         "expressions",
         "from_",
@@ -38,8 +38,9 @@ _SELECT_CLAUSES = frozenset(
         "kind",
     }
 )
+"""What of a SELECT both directions carry; anything else is refused."""
 _SET_CLAUSES = frozenset({"this", "expression", "distinct", "order", "limit", "offset", "with_", "by_name"})
-_SET_WORDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
+SET_WORDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
 _WRAPPED = "q"
 
 
@@ -66,7 +67,7 @@ class Queries:
         prefix = self._with(node, parent)
         if isinstance(node, exp.Select):
             result = self._select(node, parent)
-        elif type(node) in _SET_WORDS:
+        elif type(node) in SET_WORDS:
             result = self._set(node, parent)
         else:
             raise Refused(f"{type(node).__name__} is no query that is known here")
@@ -90,7 +91,7 @@ class Queries:
         return f"WITH {', '.join(parts)} "
 
     def _select(self, node: exp.Select, parent: Scope | None) -> Result:
-        _only(node, _SELECT_CLAUSES)
+        _only(node, SELECT_CLAUSES)
         distinct = node.args.get("distinct")
         if distinct and distinct.args.get("on"):
             raise Refused("DISTINCT ON")
@@ -258,7 +259,7 @@ class Queries:
         left, right = self.query(node.this, parent), self.query(node.args["expression"], parent)
         if len(left.columns) != len(right.columns):
             raise Refused("the two sides of a UNION have different numbers of columns")
-        word = _SET_WORDS[type(node)] + ("" if node.args.get("distinct") else " ALL")
+        word = SET_WORDS[type(node)] + ("" if node.args.get("distinct") else " ALL")
         columns, converted = [], [False, False]
         picks: tuple[list[str], list[str]] = ([], [])
         for (own, target, one), (_, other_target, other) in zip(left.columns, right.columns, strict=True):

@@ -12,29 +12,13 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.convert.queries import SELECT_CLAUSES, SET_WORDS
 from migrator_tui.convert.to_sqlite_scalars import Carried, Known, Refused, Rendered, Scalars, guarded, parse
 
 Relations = Mapping[str, tuple[str, Mapping[str, Known]]]
 """Postgres name → name in SQLite and columns, of the tables and views that may be read."""
 
-_SELECT = frozenset(
-    {
-        "expressions",
-        "from_",
-        "joins",
-        "where",
-        "group",
-        "having",
-        "order",
-        "limit",
-        "offset",
-        "distinct",
-        "with_",
-        "kind",
-    }
-)
 _SET = frozenset({"this", "expression", "distinct", "order", "limit", "offset", "with_"})
-_SET_WORDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
 _AGGREGATES = {"count": "integer", "sum": "", "min": "", "max": "", "avg": "real"}
 
 
@@ -83,7 +67,7 @@ class _Queries:
         prefix = self._with(node)
         if isinstance(node, exp.Select):
             found = self._select(node)
-        elif type(node) in _SET_WORDS:
+        elif type(node) in SET_WORDS:
             found = self._set(node)
         else:
             raise Refused(f"{node.key} is no query that is known here")
@@ -107,7 +91,7 @@ class _Queries:
         return f"WITH {', '.join(parts)} "
 
     def _select(self, node: exp.Select) -> Query:
-        _only(node, _SELECT)
+        _only(node, SELECT_CLAUSES)
         distinct = node.args.get("distinct")
         if distinct and distinct.args.get("on"):
             raise Refused("DISTINCT ON")
@@ -139,16 +123,16 @@ class _Queries:
     def _set(self, node: exp.Expr) -> Query:
         _only(node, _SET)
         left, right = self.query(node.this), self.query(node.args["expression"])
-        if isinstance(node.this, tuple(_SET_WORDS)) and type(node.this) is not type(node):
+        if isinstance(node.this, tuple(SET_WORDS)) and type(node.this) is not type(node):
             raise Refused("a UNION of another kind within")
-        if isinstance(node.args["expression"], tuple(_SET_WORDS)):
+        if isinstance(node.args["expression"], tuple(SET_WORDS)):
             raise Refused("a UNION within")
         kinds = [
             (one.kind, other.kind) for one, other in zip(left.columns.values(), right.columns.values(), strict=False)
         ]
         if len(left.columns) != len(right.columns) or any(one != other for one, other in kinds):
             raise Refused("the sides of a UNION hold values of different kinds")
-        word = _SET_WORDS[type(node)] + ("" if node.args.get("distinct") else " ALL")
+        word = SET_WORDS[type(node)] + ("" if node.args.get("distinct") else " ALL")
         if " ALL" in word and not isinstance(node, exp.Union):
             raise Refused(word)
         if any(part.args.get(key) for part in (node.this, node.args["expression"]) for key in ("order", "limit")):

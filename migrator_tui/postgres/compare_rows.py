@@ -16,6 +16,7 @@ import pyarrow as pa
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.postgres.compare import close_quietly
 from migrator_tui.postgres.connect import Target, connect_adbc, explain
+from migrator_tui.postgres.load import noting
 
 FIRST_KEYS = 5
 """Keys of each kind of difference that are told."""
@@ -76,19 +77,11 @@ class RowComparer:
         locator = quote(schema.field(0).name)
         names = "".join(f", {quote(name)}" for name, _ in columns)
         raised: list[BaseException] = []
-
-        def guarded() -> Iterator[pa.RecordBatch]:
-            try:
-                yield from batches
-            except BaseException as error:
-                raised.append(error)
-                raise
-
         try:
             self._run(f"CREATE TEMP TABLE mt_expected ON COMMIT DROP AS SELECT NULL::bigint AS {locator}{names} "
                       f"FROM {table} WITH NO DATA")  # fmt: skip
             with self._connection.cursor() as cursor:
-                reader = pa.RecordBatchReader.from_batches(schema, guarded())
+                reader = pa.RecordBatchReader.from_batches(schema, noting(batches, raised))
                 cursor.adbc_ingest("mt_expected", reader, mode="append", temporary=True)
             self._run("ANALYZE mt_expected")
             found = self._by_key(table, locator, columns, key) if key else self._as_multisets(table, columns)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,15 @@ from migrator_tui.postgres.connect import Target, connect_adbc, explain
 from migrator_tui.postgres.ledger import ChunkRow, Fence, fence_lost
 
 UNIQUE_VIOLATION = "23505"
+
+
+def noting(batches: Iterable[pa.RecordBatch], raised: list[BaseException]) -> Iterator[pa.RecordBatch]:
+    """The batches; what they raise is kept in ``raised``, because the driver turns it into an error of its own."""
+    try:
+        yield from batches
+    except BaseException as error:
+        raised.append(error)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +112,6 @@ class Loader:
                 about the commit, and calling again tells.
         """
         raised: list[BaseException] = []
-
-        def guarded() -> Iterator[pa.RecordBatch]:
-            try:
-                yield from batches
-            except BaseException as error:
-                raised.append(error)
-                raise
-
         expected = chunk.rows - len(quarantined)
         try:
             with self._connection.cursor() as cursor:
@@ -118,7 +119,7 @@ class Loader:
                 self._enter(cursor, table, chunk, expected, len(quarantined))
                 staged = 0
                 if expected:
-                    reader = pa.RecordBatchReader.from_batches(schema, guarded())
+                    reader = pa.RecordBatchReader.from_batches(schema, noting(batches, raised))
                     staged = cursor.adbc_ingest(staged_as, reader, mode="append", db_schema_name=self._schema)
                 if staged != expected:
                     raise TargetError(
