@@ -16,15 +16,6 @@ from migrator_tui.tui.app import MigratorApp
 Opened = AbstractAsyncContextManager[tuple[MigratorApp, Pilot[int]]]
 
 
-async def until(pilot: Pilot[int], met: Callable[[], bool], looks: int = 1200) -> None:
-    """Look again and again until something is so."""
-    for _ in range(looks):
-        await pilot.pause(0.05)
-        if met():
-            return
-    raise AssertionError(f"it did not come to be; the screen is {pilot.app.screen}")
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder that the application is started in."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 from migrator_tui.migration.comparing import Pair, compare
 from migrator_tui.migration.guide import Bench, Ends, LiveGuide
@@ -22,6 +21,7 @@ from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.screens.plan_screen import PlanScreen
 from migrator_tui.tui.steps import Step
 from tests.tui.scripted import FACTS, ScriptedGuide
+from tests.tui.waiting import until
 
 SHOP = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(80) NOT NULL UNIQUE, seen DATETIME);
@@ -50,15 +50,6 @@ MOST_WIDGETS = 60
 """Header, stepper, footer keys, panes and lists of one screen, whatever they show."""
 
 
-async def until(pilot: Pilot[int], met: Callable[[], bool], looks: int = 400) -> None:
-    """Look again and again until something is so."""
-    for _ in range(looks):
-        await pilot.pause(0.02)
-        if met():
-            return
-    raise AssertionError(f"it did not come to be; the screen is {pilot.app.screen}")
-
-
 @asynccontextmanager
 async def on_step(
     step: Step, source: Path, target: Target, *, size: tuple[int, int] = (120, 36), scope: Scope | None = None
@@ -81,11 +72,6 @@ def settled(app: MigratorApp) -> bool:
     """The screen shows the plan for the latest choices."""
     screen = app.screen
     return isinstance(screen, PlanScreen) and screen.plan is not None and screen.plan is app.session.plan
-
-
-def text(app: MigratorApp, selector: str) -> str:
-    """What a line says."""
-    return str(app.screen.query_one(selector, Static).render())
 
 
 @dataclass

@@ -16,7 +16,8 @@ from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.ddl_view import DdlView
 from migrator_tui.tui.widgets.side_by_side import SideBySide
 from tests.migration.running import Engine, succeeded
-from tests.tui.planned import MOST_WIDGETS, many, on_step, settled, shop, showing, text, until
+from tests.tui.planned import MOST_WIDGETS, many, on_step, settled, shop, showing
+from tests.tui.waiting import on, text, until
 
 
 def lines(objects: SideBySide) -> list[str]:
@@ -62,7 +63,7 @@ async def test_n_goes_from_difference_to_difference_on_a_target_that_has_a_table
 async def test_d_opens_the_ddl_of_both_sides(tmp_path: Path, target: Target) -> None:
     async with on_step(Step.COMPARE, shop(tmp_path), target) as (app, pilot):
         await pilot.press("down", "d")
-        assert isinstance(app.screen, BothSides)
+        await until(pilot, lambda: on(app, BothSides))
         assert app.screen.query_one("#source-ddl", DdlView).render_line(0).text.startswith("CREATE TABLE users (")
         assert (
             app.screen.query_one("#target-ddl", DdlView)
@@ -104,7 +105,7 @@ async def test_a_type_that_the_target_refuses_is_shown_and_not_kept(tmp_path: Pa
 async def test_enter_goes_on_to_select(tmp_path: Path, target: Target) -> None:
     async with on_step(Step.COMPARE, shop(tmp_path), target) as (app, pilot):
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, SelectScreen))
+        await until(pilot, lambda: on(app, SelectScreen))
 
 
 async def test_two_thousand_tables_take_as_few_widgets_as_two() -> None:

@@ -28,8 +28,9 @@ from migrator_tui.tui.target_text import Fields, HidePassword, fields_of, short,
 from migrator_tui.tui.widgets.path_suggester import completed
 from migrator_tui.tui.widgets.step_lines import StepLines
 from migrator_tui.tui.wording import at_home
-from tests.tui.conftest import Opened, until
+from tests.tui.conftest import Opened
 from tests.tui.scripted import ScriptedBench, ScriptedGuide
+from tests.tui.waiting import on, until
 
 AppOn = Callable[..., Opened]
 TestStep.__test__ = False  # type: ignore[attr-defined]
@@ -98,9 +99,9 @@ async def test_the_demo_tests_itself_and_enter_goes_on(app_on: AppOn, folder: Pa
         assert "may do what the plan needs" in shown(app)
         await until(pilot, lambda: focus(app) == "go")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen))
+        await until(pilot, lambda: on(app, CompareScreen))
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         assert str(app.screen.query_one("#go", Button).label) == "Continue"
 
 
@@ -109,7 +110,7 @@ async def test_a_wrong_password_stays_on_screen_and_the_right_one_opens_both_end
 ) -> None:
     stranger = role(f"GRANT CREATE ON DATABASE {target.database}", "GRANT CREATE, USAGE ON SCHEMA public")
     async with app_on(ends=ends(source, stranger.display)) as (app, pilot):
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen) and focus(app) == "go")
+        await until(pilot, lambda: on(app, ConnectScreen) and focus(app) == "go")
         app.screen.query_one("#password").focus()
         await pilot.press(*"wr0ng", "enter")
         await until(pilot, lambda: "TARGET-PASSWORD" in shown(app))
@@ -161,7 +162,7 @@ async def test_escape_cancels_the_test_and_what_it_opens_later_is_let_go(app_on:
         await until(pilot, lambda: guide.opened is not None and guide.opened.closed)
         assert app.session.bench is None
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await until(pilot, lambda: on(app, HomeScreen))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ async def test_an_error_leads_to_the_field_it_is_about(
 async def test_what_is_missing_is_said_and_asked_for_in_order(app_on: AppOn, source: Path) -> None:
     async with app_on(ScriptedGuide()) as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         assert focus(app) == "source"
         await pilot.press("enter")
         assert "SOURCE-NOT-GIVEN" in shown(app)
@@ -267,7 +268,7 @@ async def test_a_profile_fills_the_form(app_on: AppOn, source: Path) -> None:
     profile = Ends(source, URL, uploads=source.parent / "uploads")
     async with app_on(ScriptedGuide(offered=[Offer("live", "", profile)])) as (app, pilot):
         await pilot.press("m")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         await until(pilot, lambda: app.screen.query_one("#profile-row").display)
         app.screen.query_one("#profile", Select).value = 0
         await until(pilot, lambda: value(app, "url") == URL)
@@ -278,15 +279,15 @@ async def test_a_profile_fills_the_form(app_on: AppOn, source: Path) -> None:
 async def test_the_file_is_chosen_from_a_tree_that_shows_only_databases(app_on: AppOn, source: Path) -> None:
     (source.parent / "notes.txt").write_text("x")
     async with app_on(ScriptedGuide(), ends=ends(source.parent / "gone.db")) as (app, pilot):
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         await pilot.press("ctrl+o")
-        await until(pilot, lambda: isinstance(app.screen, PickFile))
+        await until(pilot, lambda: on(app, PickFile))
         tree = app.screen.query_one(DirectoryTree)
         await until(pilot, lambda: len(tree.root.children) > 0)
         names = [str(node.label) for node in tree.root.children]
         assert names == ["uploads", "app.db"]
         await pilot.press("end", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         assert value(app, "source") == at_home(source)
 
 

@@ -30,8 +30,9 @@ from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.widgets.choices import Choices
 from migrator_tui.tui.wording import at_home
-from tests.tui.conftest import Opened, until
+from tests.tui.conftest import Opened
 from tests.tui.scripted import RUN, ScriptedGuide, outcome
+from tests.tui.waiting import on, until
 
 AppOn = Callable[..., Opened]
 
@@ -75,7 +76,7 @@ async def test_the_first_run_highlights_the_demo_and_enter_leads_to_its_connecti
         assert isinstance(app.focused, Choices)
         assert app.focused.chosen == "demo"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         assert app.session.ends is not None
         assert app.session.ends.source.parent.parent == folder.resolve()
 
@@ -95,7 +96,7 @@ async def test_a_run_that_can_go_on_is_in_focus_and_enter_goes_on(app_on: AppOn,
     async with app_on(guide) as (app, pilot):
         await until(pilot, lambda: getattr(app.focused, "chosen", None) == f"run-{RUN}")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: on(app, RunScreen))
         assert guide.told == [f"resume {RUN}"]
         assert app.session.handle is guide.run
 
@@ -105,7 +106,7 @@ async def test_r_goes_on_with_the_latest_run_from_anywhere(app_on: AppOn) -> Non
     async with app_on(guide) as (app, pilot):
         await until(pilot, lambda: "interrupted" in listed(app))
         await pilot.press("left", "r")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: on(app, RunScreen))
 
 
 async def test_a_password_that_is_missing_is_asked_for(app_on: AppOn) -> None:
@@ -113,12 +114,12 @@ async def test_a_password_that_is_missing_is_asked_for(app_on: AppOn) -> None:
     async with app_on(guide) as (app, pilot):
         await until(pilot, lambda: "interrupted" in listed(app))
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(app.screen, Password))
+        await until(pilot, lambda: on(app, Password))
         await pilot.press(*"geheim")
         assert "geheim" not in app.export_screenshot()
         assert app.screen.query_one(Input).value == "geheim"
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: on(app, RunScreen))
         assert guide.given == ["geheim"]
 
 
@@ -127,7 +128,7 @@ async def test_a_run_that_succeeded_opens_its_result(app_on: AppOn) -> None:
     async with app_on(guide) as (app, pilot):
         await until(pilot, lambda: "succeeded" in listed(app))
         await pilot.press("right", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+        await until(pilot, lambda: on(app, ResultScreen))
 
 
 async def test_a_run_without_a_summary_says_so(app_on: AppOn) -> None:
@@ -135,7 +136,7 @@ async def test_a_run_without_a_summary_says_so(app_on: AppOn) -> None:
     async with app_on(guide) as (app, pilot):
         await until(pilot, lambda: "failed" in listed(app))
         await pilot.press("right", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Trouble))
+        await until(pilot, lambda: on(app, Trouble))
         await pilot.press("escape")
         assert isinstance(app.screen, HomeScreen)
 
@@ -149,7 +150,7 @@ async def test_sqlite_files_of_the_folder_are_offered_and_others_are_not(app_on:
         assert "shop.db" in listed(app)
         assert "notes.db" not in listed(app)
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         assert app.screen.query_one("#source", Input).value == at_home(folder / "shop.db")
 
 
@@ -167,7 +168,7 @@ async def test_the_target_of_an_env_file_is_offered_and_its_password_is_never_sh
         assert "DATABASE_URL of .env" in listed(app)
         assert "sw0rd" not in listed(app)
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         assert app.screen.query_one("#url", Input).value == "postgresql://app@db.example.com:5432/shop"
         password = app.screen.query_one("#password", Input)
         assert (password.value, password.password) == ("sw0rd@fish", True)
@@ -202,7 +203,7 @@ async def test_while_a_migration_is_at_work_home_leads_back_to_it(app_on: AppOn)
         assert isinstance(app.screen, HomeScreen)
         assert app.session.handle is guide.run
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: on(app, RunScreen))
 
 
 @pytest.mark.parametrize("screen", [HomeScreen, ConnectScreen])
@@ -218,5 +219,5 @@ async def test_the_mouse_begins_as_well(app_on: AppOn, size: tuple[int, int]) ->
         await until(pilot, lambda: "No runs yet" in listed(app))
         lines = 3 if size[0] >= 100 else 2
         await pilot.click("#begin", offset=(8, 1 + lines))
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         assert app.session.ends is None

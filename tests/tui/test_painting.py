@@ -16,8 +16,9 @@ from migrator_tui.model.secret import Secret
 from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.steps import Step as ScreenStep
-from tests.tui.planned import MOST_WIDGETS, until
+from tests.tui.planned import MOST_WIDGETS
 from tests.tui.scripted import ScriptedGuide, ScriptedRun, plan, progress, table
+from tests.tui.waiting import on, until
 
 
 @dataclass
@@ -52,7 +53,7 @@ async def test_a_run_of_any_number_of_tables_has_the_same_few_widgets(tables: in
     async with app.run_test() as pilot:
         app.session.handle = run
         app.go(ScreenStep.RUN)
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.is_mounted)
+        await until(pilot, lambda: on(app, RunScreen))
         assert len(app.screen.query("*")) < MOST_WIDGETS
 
 

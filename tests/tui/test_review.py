@@ -18,7 +18,8 @@ from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.ddl_view import DdlView
 from migrator_tui.tui.widgets.finding_list import FindingList
 from migrator_tui.tui.widgets.text_lines import TextLines
-from tests.tui.planned import MOST_WIDGETS, many, on_step, settled, shop, showing, text, until
+from tests.tui.planned import MOST_WIDGETS, many, on_step, settled, shop, showing
+from tests.tui.waiting import on, text, until
 
 
 async def test_enter_takes_each_finding_in_turn_and_at_the_end_starts(tmp_path: Path, target: Target) -> None:
@@ -46,7 +47,7 @@ async def test_r_takes_what_is_lossless_and_capital_r_asks_before_the_rest(tmp_p
         await pilot.press("r")
         assert text(app, "#obstacle") == "1 to decide"
         await pilot.press("R")
-        assert isinstance(app.screen, Question)
+        await until(pilot, lambda: on(app, Question))
         await pilot.press("escape")
         assert text(app, "#obstacle") == "1 to decide"
         await pilot.press("R", "tab", "enter")
@@ -116,7 +117,7 @@ async def test_w_saves_a_plan_that_can_be_read_back_and_a_bad_path_is_told(tmp_p
         await pilot.press("w")
         app.screen.query_one(Input).value = str(tmp_path / "nowhere" / "plan.yaml")
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Trouble))
+        await until(pilot, lambda: on(app, Trouble))
 
 
 async def test_two_thousand_findings_take_as_few_widgets_as_two() -> None:
@@ -138,7 +139,7 @@ async def test_deciding_all_starts_the_run_by_the_button() -> None:
         await until(pilot, lambda: not app.screen.query_one("#start", Button).disabled)
         await pilot.click("#start")
         await until(pilot, lambda: guide.told == ["start"])
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: on(app, RunScreen))
         assert app.session.handle is guide.run
 
 

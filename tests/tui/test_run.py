@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 from textual.pilot import Pilot
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from migrator_tui.migration.conflicts import ConflictRow
 from migrator_tui.migration.guide import Ends
@@ -28,18 +28,10 @@ from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.progress_table import ProgressTable, bar, fitted
 from tests.tui.scripted import RUN, ScriptedBench, ScriptedGuide, ScriptedRun, outcome, plan, progress, table
+from tests.tui.waiting import on, text, there, until
 
 ENDS = Ends(Path("app.db"), "postgresql://app@db.example.com:5432/shop")
 EMBEDDED = Ends(Path("app.db"), "embedded", fresh=True)
-
-
-async def until(pilot: Pilot[int], met: Callable[[], bool], looks: int = 200) -> None:
-    """Look again and again until something is so."""
-    for _ in range(looks):
-        await pilot.pause(0.02)
-        if met():
-            return
-    raise AssertionError(f"it did not come to be; the screen is {pilot.app.screen}")
 
 
 @asynccontextmanager
@@ -54,12 +46,8 @@ async def showing(
         app.session.bench = ScriptedBench(ends)
         app.session.handle, app.session.outcome = guide.run, ended
         app.go(step)
-        await pilot.pause()
+        await there(app, pilot, step)
         yield app, pilot
-
-
-def text(app: MigratorApp, selector: str) -> str:
-    return str(app.screen.query_one(selector, Static).render())
 
 
 async def test_a_run_shows_its_rows_its_retry_and_each_table() -> None:
@@ -87,7 +75,7 @@ async def test_cancelling_asks_first_and_escape_changes_nothing() -> None:
     guide = ScriptedGuide()
     async with showing(Step.RUN, guide) as (app, pilot):
         await pilot.press("c")
-        assert isinstance(app.screen, Question)
+        await until(pilot, lambda: on(app, Question))
         await pilot.press("escape")
         assert guide.run.told == []
         await pilot.press("c")
@@ -99,7 +87,7 @@ async def test_publishing_to_a_live_target_wants_its_name_typed() -> None:
     run = ScriptedRun(progress(table("users", TableState.CHECKED, 1000), waiting_for="confirmation"), plan("users"))
     guide = ScriptedGuide(run)
     async with showing(Step.RUN, guide) as (app, pilot):
-        await until(pilot, lambda: isinstance(app.screen, Publish))
+        await until(pilot, lambda: on(app, Publish))
         await pilot.press(*"shop", "enter")
         assert run.told == []
         app.screen.query_one(Input).value = "shop@db.example.com:5432"
@@ -110,12 +98,12 @@ async def test_publishing_to_a_live_target_wants_its_name_typed() -> None:
 async def test_not_yet_leaves_it_staged_and_b_asks_again() -> None:
     run = ScriptedRun(progress(table("users", TableState.CHECKED, 1000), waiting_for="confirmation"), plan("users"))
     async with showing(Step.RUN, ScriptedGuide(run), ends=EMBEDDED) as (app, pilot):
-        await until(pilot, lambda: isinstance(app.screen, Publish))
+        await until(pilot, lambda: on(app, Publish))
         await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: on(app, RunScreen))
         assert run.told == []
         await pilot.press("b")
-        await until(pilot, lambda: isinstance(app.screen, Publish))
+        await until(pilot, lambda: on(app, Publish))
         await pilot.press("enter")
         assert run.told == ["confirm"]
 
@@ -124,7 +112,7 @@ async def test_a_run_that_succeeds_leads_to_its_result() -> None:
     guide = ScriptedGuide()
     async with showing(Step.RUN, guide) as (app, pilot):
         guide.run.end(outcome(RunStatus.SUCCEEDED, "users"))
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and bool(app.screen.query("#sentence")))
+        await until(pilot, lambda: on(app, ResultScreen) and bool(app.screen.query("#sentence")))
         assert "1,000 rows in 1 table" in text(app, "#sentence")
 
 
@@ -143,9 +131,9 @@ async def test_a_run_that_fails_says_why_and_an_interrupted_one_is_resumed_by_r(
 async def test_quitting_while_something_runs_asks_and_keeps_on_by_default() -> None:
     async with showing(Step.RUN, ScriptedGuide()) as (app, pilot):
         await pilot.press("ctrl+q")
-        assert isinstance(app.screen, Leaving)
+        await until(pilot, lambda: on(app, Leaving))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: on(app, RunScreen))
         assert app.return_code is None
 
 
@@ -190,10 +178,11 @@ async def test_all_alike_are_decided_after_saying_how_many() -> None:
     async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
         await until(pilot, lambda: "0 of 5" in text(app, "#headline"))
         await pilot.press("T")
+        await until(pilot, lambda: on(app, Question))
         assert isinstance(app.screen, Question)
         assert "5 conflicts of users" in app.screen.text
         await pilot.press("tab", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ResolveScreen))
+        await until(pilot, lambda: on(app, ResolveScreen))
         assert "5 of 5 decided" in text(app, "#headline")
 
 

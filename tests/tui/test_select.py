@@ -18,7 +18,8 @@ from migrator_tui.tui.screens.select import SelectScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.table_list import TableList
 from tests.migration.running import build, session
-from tests.tui.planned import MOST_WIDGETS, many, on_step, settled, shop, showing, text, until
+from tests.tui.planned import MOST_WIDGETS, many, on_step, settled, shop, showing
+from tests.tui.waiting import on, text, until
 
 
 async def test_space_leaves_a_table_out_and_takes_it_back(tmp_path: Path, target: Target) -> None:
@@ -38,7 +39,7 @@ async def test_space_leaves_a_table_out_and_takes_it_back(tmp_path: Path, target
 async def test_leaving_out_a_parent_asks_what_becomes_of_its_children(tmp_path: Path, target: Target) -> None:
     async with on_step(Step.SELECT, shop(tmp_path), target) as (app, pilot):
         await pilot.press("space")
-        assert isinstance(app.screen, ParentLeftOut)
+        await until(pilot, lambda: on(app, ParentLeftOut))
         await pilot.press("enter")
         assert app.session.scope == Scope()
         await pilot.press("space", "tab", "enter")
@@ -68,7 +69,7 @@ async def test_a_takes_all_or_none_and_nothing_cannot_be_reviewed(tmp_path: Path
         await pilot.press("a")
         await until(pilot, lambda: settled(app))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ReviewScreen))
+        await until(pilot, lambda: on(app, ReviewScreen))
 
 
 async def test_x_leaves_a_column_behind_and_takes_it_back(tmp_path: Path, target: Target) -> None:
@@ -86,10 +87,10 @@ async def test_x_leaves_a_column_behind_and_takes_it_back(tmp_path: Path, target
 async def test_r_renames_a_table_and_a_column_but_not_to_a_name_that_is_taken(tmp_path: Path, target: Target) -> None:
     async with on_step(Step.SELECT, shop(tmp_path), target) as (app, pilot):
         await pilot.press("r")
-        assert isinstance(app.screen, Ask)
+        await until(pilot, lambda: on(app, Ask))
         app.screen.query_one(Input).value = "rooms"
         await pilot.press("enter")
-        assert isinstance(app.screen, Ask)
+        await until(pilot, lambda: on(app, Ask))
         app.screen.query_one(Input).value = "people"
         await pilot.press("enter")
         await until(pilot, lambda: settled(app))
@@ -167,12 +168,12 @@ async def test_v_gives_a_column_of_the_target_a_value_and_takes_it_back(tmp_path
     source = build(tmp_path / "t.db", "CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);")
     async with on_step(Step.SELECT, source, target) as (app, pilot):
         await pilot.press("v")
-        assert isinstance(app.screen, GiveValue)
+        await until(pilot, lambda: on(app, GiveValue))
         typed = app.screen.query_one(Input)
         assert typed.value == "tenant = "
         typed.value = "owner = 'me'"
         await pilot.press("enter")
-        assert isinstance(app.screen, GiveValue)
+        await until(pilot, lambda: on(app, GiveValue))
         typed.value = "tenant = 'ac=me'"
         await pilot.press("enter")
         await until(pilot, lambda: settled(app))

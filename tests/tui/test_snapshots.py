@@ -22,8 +22,9 @@ from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.model.schema import Column, Database, Table, TableName
 from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.steps import Step
-from tests.tui.planned import MadeUpBench, many, settled, until
+from tests.tui.planned import MadeUpBench, many, settled
 from tests.tui.scripted import RUN, ScriptedGuide, ScriptedRun, conflict, outcome, plan, progress, table
+from tests.tui.waiting import until
 
 SIZES = ((120, 36), (80, 24))
 ENDS = Ends(Path("app.db"), "postgresql://app@db.example.com:5432/shop")

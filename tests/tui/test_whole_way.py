@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from migrator_tui.tui.screens.resolve import ResolveScreen
 from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.review import ReviewScreen
 from migrator_tui.tui.screens.select import SelectScreen
+from tests.tui.waiting import on, text, until
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
 SIZE = (120, 36)
@@ -45,15 +46,6 @@ def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="mt-"))
     yield made
     shutil.rmtree(made, ignore_errors=True)
-
-
-async def until(pilot: Pilot[int], met: Callable[[], bool]) -> None:
-    """Look again and again until something is so."""
-    for _ in range(1200):
-        await pilot.pause(0.05)
-        if met():
-            return
-    raise AssertionError(f"it did not come to be; the screen is {pilot.app.screen}")
 
 
 async def click(pilot: Pilot[int], selector: str) -> None:
@@ -74,10 +66,6 @@ def enabled(app: MigratorApp, selector: str) -> bool:
     return bool(found) and not found.first(Button).disabled
 
 
-def sentence(app: MigratorApp) -> str:
-    return str(app.screen.query_one("#sentence", Static).render())
-
-
 def rows(target: Target, query: str) -> list[tuple[Any, ...]]:
     with connect(target) as connection:
         return connection.execute(query.encode()).fetchall()
@@ -93,9 +81,9 @@ def target_of(app: MigratorApp) -> Target:
 async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_enter_alone(folder: Path) -> None:
     app = MigratorApp(LiveGuide(), folder=folder, prepare_demo=prepare)
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.focused is not None)
+        await until(pilot, lambda: on(app, HomeScreen) and app.focused is not None)
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         if app.session.bench is None:
             await pilot.press("enter")
         await until(pilot, lambda: app.session.bench is not None and enabled(app, "#go"))
@@ -106,18 +94,18 @@ async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_enter_al
             await until(pilot, lambda screen=screen: planned(app, screen))  # type: ignore[misc]
         await until(pilot, lambda: enabled(app, "#start"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, Publish))
+        await until(pilot, lambda: on(app, Publish))
         assert rows(target, TABLES) == []
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
-        assert "every cell verified" in sentence(app)
+        await until(pilot, lambda: on(app, ResultScreen))
+        assert "every cell verified" in text(app, "#sentence")
         assert len(rows(target, TABLES)) == 10
         assert rows(target, "SELECT count(*) FROM users") == [(300,)]
         await pilot.press("u", "tab", "enter")
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and "taken back" in sentence(app))
+        await until(pilot, lambda: on(app, ResultScreen) and "taken back" in text(app, "#sentence"))
         assert rows(target, TABLES) == []
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await until(pilot, lambda: on(app, HomeScreen))
 
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24)])
@@ -126,9 +114,9 @@ async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_mouse(
 ) -> None:
     app = MigratorApp(LiveGuide(), folder=folder, prepare_demo=prepare)
     async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.focused is not None)
+        await until(pilot, lambda: on(app, HomeScreen) and app.focused is not None)
         await pilot.click("#begin", offset=(8, 1))
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen))
+        await until(pilot, lambda: on(app, ConnectScreen))
         if app.session.bench is None:
             await click(pilot, "#go")
         await until(pilot, lambda: app.session.bench is not None and enabled(app, "#go"))
@@ -140,14 +128,14 @@ async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_mouse(
         await click(pilot, "#continue")
         await until(pilot, lambda: planned(app, ReviewScreen) and enabled(app, "#start"))
         await click(pilot, "#start")
-        await until(pilot, lambda: isinstance(app.screen, Publish))
+        await until(pilot, lambda: on(app, Publish))
         await click(pilot, "#publish")
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
-        assert "every cell verified" in sentence(app)
+        await until(pilot, lambda: on(app, ResultScreen))
+        assert "every cell verified" in text(app, "#sentence")
         await click(pilot, "#undo")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: on(app, Question))
         await click(pilot, "#do")
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and "taken back" in sentence(app))
+        await until(pilot, lambda: on(app, ResultScreen) and "taken back" in text(app, "#sentence"))
         assert rows(target, TABLES) == []
 
 
@@ -181,11 +169,11 @@ async def test_a_run_whose_process_was_killed_is_offered_on_home_and_finished_by
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: "resume" in {a.binding.action for a in app.screen.active_bindings.values()})
         await pilot.press("r")
-        await until(pilot, lambda: isinstance(app.screen, Publish))
+        await until(pilot, lambda: on(app, Publish))
         app.screen.query_one(Input).value = app.screen.target if isinstance(app.screen, Publish) else ""
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
-        assert "every cell verified" in sentence(app)
+        await until(pilot, lambda: on(app, ResultScreen))
+        assert "every cell verified" in text(app, "#sentence")
     assert rows(target, "SELECT count(*) FROM users") == [(sample.rows["users"],)]
 
 
@@ -203,7 +191,7 @@ async def test_rows_that_differ_on_a_live_target_are_resolved_and_published_as_d
     ends = Ends(folder / "app.db", target.display)
     app = MigratorApp(LiveGuide(), folder=folder, prepare_demo=lambda _: ends, start_with=ends)
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, ConnectScreen) and app.focused is not None)
+        await until(pilot, lambda: on(app, ConnectScreen) and app.focused is not None)
         if app.session.bench is None:
             await pilot.press("ctrl+t")
         await until(pilot, lambda: app.session.bench is not None and enabled(app, "#go"))
@@ -213,16 +201,16 @@ async def test_rows_that_differ_on_a_live_target_are_resolved_and_published_as_d
         await pilot.press("r")
         await until(pilot, lambda: planned(app, ReviewScreen) and enabled(app, "#start"))
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ResolveScreen))
+        await until(pilot, lambda: on(app, ResolveScreen))
         await until(pilot, lambda: "0 of 2 decided" in str(app.screen.query_one("#headline", Static).render()))
         await pilot.press("s", "t", "enter")
-        await until(pilot, lambda: isinstance(app.screen, Publish))
+        await until(pilot, lambda: on(app, Publish))
         assert rows(target, "SELECT * FROM people ORDER BY id") == before
         await pilot.press("enter")
         assert isinstance(app.screen, Publish)  # its name is asked for
         app.screen.query_one(Input).value = app.screen.target
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+        await until(pilot, lambda: on(app, ResultScreen))
         expected = [(1, "Ann"), (2, "Robert"), (3, "Cid"), (4, "Dot"), (9, "Zoe")]
         assert rows(target, "SELECT * FROM people ORDER BY id") == expected
         outcome = app.session.outcome
@@ -232,7 +220,7 @@ async def test_rows_that_differ_on_a_live_target_are_resolved_and_published_as_d
         await until(pilot, lambda: bool(app.screen.query(Input)))
         app.screen.query_one(Input).value = target.label
         await pilot.press("enter")
-        await until(pilot, lambda: app.session.outcome is not outcome and isinstance(app.screen, ResultScreen))
+        await until(pilot, lambda: app.session.outcome is not outcome and on(app, ResultScreen))
         assert app.session.outcome is not None
         assert app.session.outcome.status is RunStatus.ROLLED_BACK
         assert rows(target, "SELECT * FROM people ORDER BY id") == before

@@ -1,0 +1,96 @@
+"""No keys and clicks, however wild, end in an error or in a write that nobody asked for."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.keys import _character_to_key
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from migrator_tui.tui.app import MigratorApp
+from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
+from migrator_tui.tui.dialogs.publish import Publish
+from migrator_tui.tui.dialogs.question import Question
+from migrator_tui.tui.steps import Step
+from tests.tui.stepping import again, scripted, showing
+
+EVENTS = int(os.environ.get("MIGRATOR_TUI_WILD_EVENTS", "250"))
+"""Keys and clicks a screen; the long form sends 2,000."""
+TOGETHER = 25
+"""Keys sent between two looks."""
+
+KEYS = [
+    *"abcdefghijklmnopqrstuvwxyzSRTN/ ?0123456789",
+    *["enter", "tab", "shift+tab", "escape", "up", "down", "left", "right", "home", "end", "pageup", "pagedown"] * 3,
+    *["backspace", "delete", "ctrl+a", "ctrl+t", "ctrl+o", "ctrl+p", "ctrl+q", "f1", "space"],
+]
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
+    """What dialogs were answered, as they were."""
+    given: list[tuple[str, object]] = []
+    for dialog in (Question, Publish, Leaving):
+        real = dialog.dismiss
+
+        def dismiss(self: Screen[object], result: object = None, real: object = real) -> object:
+            given.append((type(self).__name__, result))
+            assert callable(real)
+            return real(self, result)
+
+        monkeypatch.setattr(dialog, "dismiss", dismiss)
+    return given
+
+
+@pytest.mark.parametrize("step", Step)
+async def test_wild_keys_and_clicks_end_in_no_error_and_no_unasked_write(
+    step: Step, answers: list[tuple[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chance = random.Random(f"{step.value} 2026")
+    told: list[str] = []
+    done = 0
+    while done < EVENTS:
+        guide = scripted(step)
+        async with showing(step, guide) as (app, pilot):
+            while done < EVENTS and app.return_code is None:
+                for _ in range(4):
+                    done += await wild(app, pilot, chance)
+                told += guide.run.told
+                if app.return_code is None:
+                    await again(app, pilot, step, guide)
+            await pilot.pause(0.2)
+        told += guide.told
+    # The target's name was typed by nobody.
+    assert "confirm" not in told
+    assert not [what for what in told if what.startswith("rollback")]
+    assert ("Publish", True) not in answers
+    asked = answers.count(("Question", True)) + answers.count(("Leaving", LeavingChoice.STOP))
+    assert told.count("cancel") <= asked
+
+
+def ended(app: MigratorApp) -> bool:
+    """The application has been left."""
+    return app.return_code is not None
+
+
+async def wild(app: MigratorApp, pilot: Pilot[int], chance: random.Random) -> int:
+    """Some keys and a click; how many that were."""
+    if ended(app):
+        return 0
+    assert app._driver is not None
+    for key in chance.choices(KEYS, k=TOGETHER - 1):
+        # As fast as a terminal would send them: Pilot's own waiting between two keys would take minutes.
+        name = _character_to_key(key) if len(key) == 1 else key
+        app._driver.send_message(events.Key(name, key if len(key) == 1 else None))
+    await pilot.pause()
+    if ended(app):
+        return TOGETHER - 1
+    width, height = app.size
+    await pilot.click(offset=(chance.randrange(width), chance.randrange(height)))
+    return TOGETHER
