@@ -11,12 +11,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from migrator_tui import locations
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.server import EmbeddedServer, fresh_database
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("whatever the machine does", settings(), deadline=None)
+settings.load_profile("whatever the machine does")
 
 
 def configured(folder: Path, *, fsync: bool) -> EmbeddedServer:
