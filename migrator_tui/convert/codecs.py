@@ -19,7 +19,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import shapes
+from migrator_tui.convert import object_values, shapes
 from migrator_tui.convert.identifiers import quote, quote_sqlite
 
 INTEGER, REAL, TEXT, BLOB = "0", "0.0", "''", "x''"
@@ -411,6 +411,20 @@ def _text(name: str, how: str) -> Codec | None:
     return Codec(name, TEXT, to_target, None, read_back=_as_text, select=lambda column: select.format(column))
 
 
+def _object(name: str, argument: str) -> Codec | None:
+    found = object_values.arguments(name.partition(":")[0], argument) if ":" in name else None
+    if found is None:
+        return None
+    prefix, base = found
+    return Codec(
+        name,
+        TEXT,
+        to_target=lambda values: object_values.rewritten(_utf8(values), prefix, base),
+        to_source=lambda sent: object_values.original(sent, prefix, base),
+        read_back=_as_text,
+    )
+
+
 _FIXED: dict[str, Codec] = {
     c.name: c
     for c in (
@@ -470,4 +484,6 @@ _BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
     "timestamp": _moment,
     "timestamptz": _moment,
     "date": _moment,
+    "object-key": _object,
+    "object-url": _object,
 }
