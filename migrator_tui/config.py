@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl
@@ -19,6 +19,7 @@ from migrator_tui import yaml_lines
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import FillText, NamePolicy, Scope, TableOverride, fill_of
+from migrator_tui.model.project import ExposureScope, FilesScope, ProjectScope, UsersScope
 from migrator_tui.model.schema import TableName
 
 FILE_NAME = "config.yaml"
@@ -112,8 +113,12 @@ class UsersKeys(_Keys):
     table: Text
     id: Text = "id"
     email: Text = "email"
+    phone: Text | None = None
     password_hash: Text | None = None
     role: Text | None = None
+    name: Text | None = None
+    created: Text | None = None
+    confirmed: Text | None = None
     via: Literal["api", "sql"] = "api"
 
 
@@ -282,22 +287,15 @@ class Settings:
     Attributes:
         source: The SQLite file, or None where nothing names one.
         target: A Postgres URL or ``embedded``. A URL from the command line may hold a password, hence not printed.
-        uploads: Folder with the files that rows name.
-        api: Supabase's web address.
         workers, chunk_mb: None where the program chooses.
     """
 
     source: Path | None = None
     target: str | None = field(default=None, repr=False)
     scope: Scope = field(default_factory=Scope)
-    uploads: Path | None = None
-    api: str | None = None
     workers: int | None = None
     chunk_mb: int | None = None
     on_conflict: OnConflict = OnConflict.ASK
-    users: UsersKeys | None = None
-    files: tuple[FilesKeys, ...] = ()
-    exposure: Mapping[str, ExposureKeys] = field(default_factory=dict)
 
 
 def choose_profile(flags: Flags, environ: Mapping[str, str], folder: Path) -> Profile | None:
@@ -348,37 +346,28 @@ def resolve(flags: Flags, environ: Mapping[str, str], profile: Profile | None) -
         return Settings(
             source=given_source,
             target=given_target,
-            scope=Scope(include=flags.tables or ("*",), names=flags.names or "keep"),
-            uploads=flags.uploads,
-            api=flags.api,
+            scope=Scope(
+                include=flags.tables or ("*",),
+                names=flags.names or "keep",
+                project=ProjectScope(api=flags.api, uploads=flags.uploads),
+            ),
             workers=flags.workers,
             on_conflict=flags.on_conflict or OnConflict.ASK,
         )
+    scope = scope_of(profile, flags.tables, flags.names)
+    project = replace(
+        scope.project,
+        uploads=flags.uploads or (None if given_source else profile.source.uploads),
+        api=flags.api or (None if given_target else profile.target.api),
+    )
     return Settings(
         source=given_source or profile.source.sqlite,
         target=given_target or profile.target.database,
-        scope=scope_of(profile, flags.tables, flags.names),
-        uploads=flags.uploads or (None if given_source else profile.source.uploads),
-        api=flags.api or (None if given_target else profile.target.api),
+        scope=replace(scope, project=project),
         workers=flags.workers or profile.workers,
         chunk_mb=profile.chunk_mb,
         on_conflict=flags.on_conflict or OnConflict(profile.policies.on_conflict),
-        users=profile.users,
-        files=tuple(profile.files),
-        exposure=profile.exposure,
     )
-
-
-def unused(settings: Settings) -> tuple[str, ...]:
-    """The keys of the file that were given and that this version reads without doing anything about them."""
-    given = {
-        "source.uploads": settings.uploads,
-        "target.api": settings.api,
-        "users": settings.users,
-        "files": settings.files,
-        "exposure": settings.exposure,
-    }
-    return tuple(key for key, value in given.items() if value)
 
 
 def scope_of(profile: Profile, tables: tuple[str, ...] = (), names: NamePolicy | None = None) -> Scope:
@@ -398,4 +387,20 @@ def scope_of(profile: Profile, tables: tuple[str, ...] = (), names: NamePolicy |
         schema=profile.target_schema,
         tables=overrides,
         names=names or profile.names,
+        project=project_of(profile),
+    )
+
+
+def project_of(profile: Profile) -> ProjectScope:
+    """The profile's users, files and exposure in the plan's words."""
+    files = (TableName.parse(keys.column, default_schema="") for keys in profile.files)
+    return ProjectScope(
+        api=profile.target.api,
+        uploads=profile.source.uploads,
+        users=UsersScope(**profile.users.model_dump()) if profile.users else None,
+        files=tuple(
+            FilesScope(name.schema, name.name, keys.bucket, keys.public)
+            for name, keys in zip(files, profile.files, strict=True)
+        ),
+        exposure={table: ExposureScope(keys.owner, keys.read) for table, keys in profile.exposure.items()},
     )

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrator_tui import locations
-from migrator_tui.cli.options import Shared, shared, source_of, target_of
+from migrator_tui.cli.options import Shared, api_of, shared, source_of, target_of
 from migrator_tui.cli.printing import finish, say
 from migrator_tui.cli.watching import watch
-from migrator_tui.config import EMBEDDED, Settings, unused
+from migrator_tui.config import EMBEDDED, Settings
 from migrator_tui.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def resume(shared: Shared, run: str, **options: Any) -> int:
     request = _resumed(folder, options)
     with target_of_run(folder, shared) as target:
         say(f"resuming {folder.run} on {target.display}")
-        runner = Runner(folder.run, Migration(request, target, folder))
+        runner = Runner(folder.run, Migration(request, target, folder, api=api_of(request.scope.project)))
         outcome = watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
     return finish(replace(outcome, command="resume"), as_json=shared.as_json)
 
@@ -118,13 +118,15 @@ def resume(shared: Shared, run: str, **options: Any) -> int:
 @shared
 def rollback(shared: Shared, run: str) -> int:
     """Take RUN back: its tables leave the target, its rows leave live tables, and later edits are kept and listed."""
+    from migrator_tui.migration.request import Request
     from migrator_tui.migration.rolling_back import Rollback
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.runner import Runner
 
     folder = RunFolder.open(run)
     with target_of_run(folder, shared) as target:
-        outcome = watch(Runner(folder.run, Rollback(target, folder)), plain=shared.plain)
+        api = api_of(Request.from_json(folder.record().options).scope.project)
+        outcome = watch(Runner(folder.run, Rollback(target, folder, api=api)), plain=shared.plain)
     return finish(outcome, as_json=shared.as_json)
 
 
@@ -135,13 +137,14 @@ def request_of(settings: Settings, command: str, options: dict[str, Any], *, con
     from migrator_tui.model.decisions import Decisions
     from migrator_tui.model.profile import CHUNK_BYTES
 
-    if keys := unused(settings):
-        say(f"The configuration's {', '.join(keys)}: read, and not used by this version, which moves tables alone.")
     decisions = decisions_file.read(options["decisions"]) if options.get("decisions") else Decisions()
     scope = settings.scope
     if options.get("plan_file"):
         replay = plan_file.read(options["plan_file"])
-        scope, decisions = replace(replay.scope, schema=scope.schema), decisions.then(replay.decisions)
+        scope, decisions = (
+            replace(replay.scope, schema=scope.schema, project=scope.project),
+            decisions.then(replay.decisions),
+        )
     return Request(
         source=source_of(settings),
         scope=scope,
@@ -163,7 +166,7 @@ def run_new(request: Request, target: Target, shared: Shared, *, embedded_folder
 
     folder = begin(request, target, embedded_folder=embedded_folder)
     say(f"run {folder.run}: {request.source} → {target.display}")
-    runner = Runner(folder.run, Migration(request, target, folder))
+    runner = Runner(folder.run, Migration(request, target, folder, api=api_of(request.scope.project)))
     return watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
 
 

@@ -18,7 +18,9 @@ from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import NamePolicy
 
 if TYPE_CHECKING:
+    from migrator_tui.model.project import ProjectScope
     from migrator_tui.postgres.connect import Target
+    from migrator_tui.supabase.api import Api
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -144,3 +146,15 @@ def with_password(target: Target) -> Target:
             target.host, target.port, target.database, target.user, environ={}, prompt=prompt, keyring_enabled=False
         )
     return target.with_password(found.secret) if found else target
+
+
+def api_of(project: ProjectScope) -> Api | None:
+    """The project's APIs with their key: from the environment, the keyring, or a prompt where they will be needed."""
+    from migrator_tui.credentials import find_api_key, terminal_prompt
+    from migrator_tui.supabase.api import Api
+
+    if project.api is None:
+        return None
+    needed = project.users is not None or bool(project.files)
+    found = find_api_key(project.api, environ=os.environ, prompt=terminal_prompt() if needed else None)
+    return Api(project.api, found.secret) if found else None

@@ -71,6 +71,11 @@ class Board:
                 for table in tables
             }
 
+    def set_beside(self, name: str, target: str, total: int, *, unit: str, bytes: int = 0) -> None:
+        """A line for what moves beside the tables; counted by :meth:`add` and :meth:`set_table` under its name."""
+        with self._lock:
+            self._tables[name] = TableProgress(name, target, TableState.WAITING, total, bytes_total=bytes, unit=unit)
+
     def set_table(self, source: str, state: TableState) -> None:
         """A table reached a state."""
         with self._lock:

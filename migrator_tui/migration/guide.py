@@ -15,7 +15,7 @@ from typing import Protocol
 
 from migrator_tui import locations
 from migrator_tui.config import EMBEDDED, find, load, scope_of
-from migrator_tui.credentials import account_name, find_password, set_password
+from migrator_tui.credentials import account_name, find_api_key, find_password, set_password
 from migrator_tui.migration import env_files
 from migrator_tui.migration.comparing import Pair
 from migrator_tui.migration.conflicts import ConflictRow, conflict_counts, conflict_rows
@@ -36,6 +36,7 @@ from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.server import EmbeddedServer
 from migrator_tui.sqlite.diagnosis import examine
+from migrator_tui.supabase.api import Api
 
 __all__ = ["Bench", "Ends", "Facts", "Guide", "LiveGuide", "Offer", "Step"]
 
@@ -172,7 +173,7 @@ class LiveGuide:
         request = Request(ends.source, scope, decisions, confirm=True)
         embedded = self._embedded_folder(ends) if ends.target == EMBEDDED else None
         folder = begin(request, bench.connected, embedded_folder=embedded)
-        runner = Runner(folder.run, Migration(request, bench.connected, folder))
+        runner = Runner(folder.run, Migration(request, bench.connected, folder, api=self._api(scope)))
         runner.start()
         return runner
 
@@ -181,14 +182,17 @@ class LiveGuide:
         folder = RunFolder.open(run)
         request = Request.from_json(folder.record().options)
         request = replace(request, decisions=decisions.then(request.decisions), confirm=True)
-        runner = Runner(folder.run, Migration(request, self._reached(folder.record(), password), folder))
+        target = self._reached(folder.record(), password)
+        runner = Runner(folder.run, Migration(request, target, folder, api=self._api(request.scope)))
         runner.start()
         return runner
 
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         """Take a run back."""
         folder = RunFolder.open(run)
-        runner = Runner(folder.run, Rollback(self._reached(folder.record(), password), folder))
+        target = self._reached(folder.record(), password)
+        scope = Request.from_json(folder.record().options).scope
+        runner = Runner(folder.run, Rollback(target, folder, api=self._api(scope)))
         runner.start()
         return runner
 
@@ -208,6 +212,12 @@ class LiveGuide:
         """Stop servers that were started."""
         self._servers.close()
         self._started.clear()
+
+    def _api(self, scope: Scope) -> Api | None:
+        """The project's APIs, where one is named and its key is found."""
+        url = scope.project.api
+        found = find_api_key(url, environ=self._environ) if url else None
+        return Api(url, found.secret) if url and found else None
 
     def _embedded_folder(self, ends: Ends) -> Path:
         return ends.embedded_folder or locations.embedded_server_folder()

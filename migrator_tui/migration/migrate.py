@@ -20,6 +20,7 @@ from migrator_tui import locations
 from migrator_tui.migration import checking, plan_file, quarantine, report, staging
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.board import Board
+from migrator_tui.migration.companions import Companion, RunContext, companions_of
 from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import refuse_fields, resolve
@@ -28,20 +29,18 @@ from migrator_tui.migration.run_folder import RunFolder, RunRecord
 from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
 from migrator_tui.migration.staging import Source
+from migrator_tui.migration.summing_up import hint_of, status_of, table_outcomes
 from migrator_tui.migration.target_plan import draft_plan, require_privileges, undecided
 from migrator_tui.migration.verifying import missing_objects
 from migrator_tui.model.decisions import unmatched
 from migrator_tui.model.errors import (
     ConnectionLost,
-    DecisionsNeeded,
     FenceLost,
-    Interrupted,
     MigratorError,
-    TargetError,
     VerificationFailed,
 )
-from migrator_tui.model.outcome import ErrorReport, RunOutcome, TableOutcome, not_carried
-from migrator_tui.model.plan import Action, Plan
+from migrator_tui.model.outcome import Beside, ErrorReport, RunOutcome, not_carried
+from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import RunStatus, Stage, TableState
 from migrator_tui.postgres import ledger, publish
 from migrator_tui.postgres.connect import HangUp, Target, connect, explain, retrying
@@ -52,13 +51,12 @@ from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.sqlite import snapshot as snapshots
 from migrator_tui.sqlite.inspect import inspect as inspect_source
 from migrator_tui.sqlite.profile import profile as profile_source
+from migrator_tui.supabase.api import Api
 
 T = TypeVar("T")
 
 PLAN_YAML = "plan.yaml"
 PUBLISH_ATTEMPTS = 20
-RESUMABLE_SQLSTATES = ("53100", "25006")
-"""Disk full and read-only: the target is made ready again and the run goes on."""
 
 
 class Migration:
@@ -70,16 +68,19 @@ class Migration:
         target: Target,
         folder: RunFolder,
         *,
+        api: Api | None = None,
         failpoint: Callable[[str], None] = lambda name: None,
     ) -> None:
         """
         Args:
+            api: The project's APIs, for users and files.
             folder: The run's folder, with its record; of a new run or of one that is resumed.
             failpoint: Called with a name at the moments where a crash would hurt most; tests raise or kill there.
         """
         self._request = request
         self._target = target
         self._folder = folder
+        self._api = api
         self._failpoint = failpoint
         self._audit = AuditTrail(folder.file(AUDIT), folder.run, actor=actor())
         self._plan: Plan | None = None
@@ -88,6 +89,8 @@ class Migration:
         self._fence: Fence | None = None
         self._published: Published | None = None
         self._conflicts = (0, 0)
+        self._companions: tuple[Companion, ...] = ()
+        self._beside: tuple[Beside, ...] = ()
         self._shut_out = False
         self._notes: list[str] = list(request.plan_notes)
 
@@ -102,7 +105,7 @@ class Migration:
             self._run()
             status = RunStatus.SUCCEEDED
         except MigratorError as raised:
-            error, status = raised, _status(raised)
+            error, status = raised, status_of(raised)
             # A password that was refused once is not tried again, not even to tidy: servers block after a few.
             self._shut_out = raised.id == "TARGET-PASSWORD"
         # What this process makes of it may be the other's doing, such as a staging schema that is gone.
@@ -198,6 +201,7 @@ class Migration:
         self._plan = plan
         self._runner.current_plan = plan
         self._board.set_tables(plan.moved)
+        self._companions = companions_of(plan)
 
     def _stage(self, plan: Plan) -> None:
         source = self._source_of()
@@ -230,6 +234,9 @@ class Migration:
             workers=self._request.workers,
         )
         self._board.set_retry(None)
+        context = self._context(plan)
+        for companion in self._companions:
+            companion.stage(context)
         self._audit.record("staged", rows=sum(s for s, _ in self._staged().values()))
         self._failpoint("staged")
 
@@ -255,6 +262,9 @@ class Migration:
                     f"{source} has {plan.table(source).rows} rows, but {staged} are staged and {left} quarantined.",
                     "Nothing was published. Start a new run.",
                 )
+        context = self._context(plan)
+        for companion in self._companions:
+            self._notes += companion.check(context)
         self._audit.record("checked", tables=len(plan.moved))
         self._failpoint("checked")
 
@@ -279,12 +289,27 @@ class Migration:
             # The intent stands in the trail before the effect, so that a crash between them can be read from it.
             self._audit.record("publishing", tables=len(plan.moved))
             origin = origin_of(self._source_of(), plan, fence.run)
+            context = self._context(plan)
+            for companion in self._companions:
+                companion.before_publish(context)
+
+            def beside(connection: psycopg.Connection[Any]) -> None:
+                for companion in self._companions:
+                    companion.within_publish(connection, context)
+
             for _ in range(PUBLISH_ATTEMPTS):
                 left_behind = self._conflicts_left_behind(plan)
                 try:
                     self._published = self._with_target(
                         lambda c, rows=left_behind: publish.publish(  # type: ignore[misc]
-                            c, plan, fence, counts, left_behind=rows, origin=origin, failpoint=self._failpoint
+                            c,
+                            plan,
+                            fence,
+                            counts,
+                            left_behind=rows,
+                            origin=origin,
+                            beside=beside,
+                            failpoint=self._failpoint,
                         )
                     )
                     break
@@ -302,6 +327,8 @@ class Migration:
         assert published is not None
         notes = self._with_target(lambda c: publish.after_publish(c, plan, published, fence.run))
         self._notes += notes
+        for companion in self._companions:
+            self._notes += companion.after_publish(self._context(plan))
         for table in plan.moved:
             self._board.set_table(table.source, TableState.PUBLISHED)
         return published
@@ -324,6 +351,8 @@ class Migration:
                 + (f" and {len(missing) - 5} more." if len(missing) > 5 else "."),
                 f"`migrator-tui rollback {self._folder.run}` takes the run back.",
             )
+        told = (companion.verify(self._context(plan)) for companion in self._companions)
+        self._beside = tuple(item for item in told if item is not None)
         for table in plan.moved:
             self._board.set_table(table.source, TableState.VERIFIED)
         self._audit.record("verified", tables=len(plan.moved))
@@ -394,7 +423,7 @@ class Migration:
             source=str(self._request.source),
             target=self._target.display,
             started=record.started,
-            tables=self._table_outcomes() if plan else (),
+            tables=table_outcomes(plan, self._board.snapshot(), self._published) if plan else (),
             findings=plan.findings if plan else (),
             not_carried=not_carried(plan) if plan else (),
             stages=self._board.seconds(),
@@ -403,37 +432,28 @@ class Migration:
             notes=tuple(self._notes),
             seconds=self._board.snapshot().seconds,
             report=str(self._folder.file("report.html")),
-            error=ErrorReport(error.id, error.message, _hint(error, self._folder.run)) if error else None,
+            error=ErrorReport(error.id, error.message, hint_of(error, self._folder.run)) if error else None,
             audit_anchor=self._audit.anchor,
+            beside=self._beside,
         )
 
-    def _table_outcomes(self) -> tuple[TableOutcome, ...]:
-        assert self._plan is not None
-        progress = {table.source: table for table in self._board.snapshot().tables}
-        result = []
-        for table in self._plan.tables:
-            if table.action is Action.SKIP:
-                continue
-            at = progress[table.source]
-            merged = self._published.merged.get(table.source) if self._published else None
-            created = self._published.created.get(table.source, 0) if self._published else 0
-            result.append(
-                TableOutcome(
-                    source=table.source,
-                    target=str(table.target),
-                    source_rows=table.rows,
-                    staged_rows=at.rows_done - (merged.quarantined if merged else 0),
-                    quarantined_rows=at.rows_quarantined + (merged.quarantined if merged else 0),
-                    published_rows=merged.inserted + merged.updated + merged.unchanged if merged else created,
-                    inserted=merged.inserted if merged else created,
-                    updated=merged.updated if merged else 0,
-                    unchanged=merged.unchanged if merged else 0,
-                    kept_target=merged.kept_target if merged else 0,
-                    verified=at.state is TableState.VERIFIED,
-                    seconds=round(at.seconds, 3),
-                )
-            )
-        return tuple(result)
+    def _context(self, plan: Plan) -> RunContext:
+        assert self._fence is not None
+        return RunContext(
+            run=self._folder.run,
+            plan=plan,
+            source=self._source_of(),
+            sets=self._sets,
+            target=self._target,
+            fence=self._fence,
+            folder=self._folder,
+            board=self._board,
+            control=self._runner.control,
+            audit=self._audit,
+            api=self._api,
+            with_target=self._with_target,
+            failpoint=self._failpoint,
+        )
 
     def _staged(self) -> dict[str, tuple[int, int]]:
         plan = self._plan
@@ -499,25 +519,6 @@ def begin(request: Request, target: Target, *, embedded_folder: Path | None = No
         )
     )
     return folder
-
-
-def _status(error: MigratorError) -> RunStatus:
-    if isinstance(error, TargetError) and error.sqlstate in RESUMABLE_SQLSTATES:
-        return RunStatus.INTERRUPTED
-    if isinstance(error, (Interrupted, ConnectionLost, FenceLost)):
-        return RunStatus.INTERRUPTED
-    if isinstance(error, DecisionsNeeded):
-        return RunStatus.NEEDS_DECISIONS
-    if isinstance(error, VerificationFailed):
-        return RunStatus.VERIFICATION_FAILED
-    return RunStatus.FAILED
-
-
-def _hint(error: MigratorError, run: str) -> str:
-    hint = error.hint.replace("RUN", run)
-    if _status(error) is RunStatus.INTERRUPTED and "resume" not in hint:
-        return f"{hint} `migrator-tui resume {run}` continues.".strip()
-    return hint
 
 
 def actor() -> str:

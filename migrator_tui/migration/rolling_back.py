@@ -10,6 +10,7 @@ import psycopg
 
 from migrator_tui.migration import report
 from migrator_tui.migration.audit import AuditTrail
+from migrator_tui.migration.companions import Companion, Undoing, companions_of
 from migrator_tui.migration.migrate import actor
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_outcome, read_plan, write_outcome
 from migrator_tui.migration.run_folder import RunFolder
@@ -21,6 +22,8 @@ from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres import ledger, publish
 from migrator_tui.postgres import undo as undoing
 from migrator_tui.postgres.connect import Target, connect, explain, retrying
+from migrator_tui.postgres.ledger import Fence
+from migrator_tui.supabase.api import Api
 
 T = TypeVar("T")
 
@@ -28,14 +31,18 @@ T = TypeVar("T")
 class Rollback:
     """The rollback of one run. Called by a :class:`~migrator_tui.migration.runner.Runner` on its thread."""
 
-    def __init__(self, target: Target, folder: RunFolder) -> None:
+    def __init__(self, target: Target, folder: RunFolder, *, api: Api | None = None) -> None:
         self._target = target
+        self._api = api
         self._folder = folder
         self._audit = AuditTrail(folder.file(AUDIT), folder.run, actor=actor())
 
     def __call__(self, runner: Runner) -> RunOutcome:
         """Roll back to an end, whatever it is."""
         record = self._folder.record()
+        self._runner = runner
+        plan = read_plan(self._folder) if self._folder.file(PLAN_JSON).exists() else None
+        self._plan = plan
         # What had moved and been decided stays in the report; only its end is another one.
         before = read_outcome(self._folder) or RunOutcome(
             run=self._folder.run,
@@ -64,7 +71,6 @@ class Rollback:
             outcome = replace(outcome, status=RunStatus.FAILED, error=ErrorReport(error.id, error.message, error.hint))
             self._audit.record("rollback-failed", error=error.id)
         runner.board.set_status(outcome.status)
-        plan = read_plan(self._folder) if self._folder.file(PLAN_JSON).exists() else None
         outcome = replace(
             outcome,
             seconds=runner.board.snapshot().seconds,
@@ -95,10 +101,34 @@ class Rollback:
                 ledger.set_state(connection, fence, "rolled_back")
             undone = undoing.Undone(0, 0, 0, (), None)
         else:
-            undone = undoing.undo(connection, fence)
+            undone = undoing.undo(connection, fence, beside=lambda c: self._undo_beside(c, fence))
+        for companion in self._companions():
+            undone = replace(undone, kept=(*undone.kept, *companion.undo(self._undoing(fence))))
         publish.drop_staging(connection, run)
         ledger.anchor(connection, run, *self._audit.anchor)
         return undone
+
+    def _companions(self) -> tuple[Companion, ...]:
+        # What came last is taken back first.
+        return tuple(reversed(companions_of(self._plan))) if self._plan else ()
+
+    def _undo_beside(self, connection: psycopg.Connection[Any], fence: Fence) -> list[str]:
+        undoing_with = self._undoing(fence)
+        return [line for c in self._companions() for line in c.undo_within(connection, undoing_with)]
+
+    def _undoing(self, fence: Fence) -> Undoing:
+        assert self._plan is not None
+        return Undoing(
+            run=self._folder.run,
+            plan=self._plan,
+            target=self._target,
+            fence=fence,
+            folder=self._folder,
+            board=self._runner.board,
+            control=self._runner.control,
+            audit=self._audit,
+            api=self._api,
+        )
 
 
 def _said(undone: undoing.Undone) -> str:

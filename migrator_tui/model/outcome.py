@@ -43,6 +43,35 @@ class TableOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """What moved, or was set, beside the tables: users, files, exposure.
+
+    Attributes:
+        name: ``users``, ``files`` or ``exposure``.
+        target: Where it is now: ``auth.users``, a bucket, a schema.
+        total: In the source; ``moved`` were made by this run, ``matched`` were there already, ``left`` stay behind.
+        bytes: Of files.
+        lines: What a person should know, one sentence each.
+        details: More for the JSON document.
+    """
+
+    name: str
+    target: str
+    total: int = 0
+    moved: int = 0
+    matched: int = 0
+    left: int = 0
+    bytes: int = 0
+    verified: bool = False
+    lines: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """An entry of ``beside`` in the JSON document."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"lines": list(self.lines)}
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorReport:
     """An error as JSON and the report carry it."""
 
@@ -92,6 +121,7 @@ class RunOutcome:
     report: str | None = None
     error: ErrorReport | None = None
     audit_anchor: tuple[int, str] | None = None
+    beside: tuple[Beside, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -111,6 +141,8 @@ class RunOutcome:
             "seconds": round(self.seconds, 3),
             "report": self.report,
         }
+        if self.beside:
+            document["beside"] = [item.as_json() for item in self.beside]
         if self.kept_edits:
             document["kept_edits"] = list(self.kept_edits)
         if self.notes:

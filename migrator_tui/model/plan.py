@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from migrator_tui.model.findings import Finding
+from migrator_tui.model.project import ProjectPlan, ProjectScope
 from migrator_tui.model.schema import Check, EnumType, ForeignKey, Generated, Index, Key, TableName
 
 NamePolicy = Literal["keep", "snake_case"]
@@ -177,6 +178,7 @@ class Scope:
         include, exclude: Shell-style patterns of source table names.
         schema: Target schema of tables that say nothing else.
         names: What becomes of the source's names: kept as they are, or written in snake_case.
+        project: Users, files and exposure; nothing of them where only tables are moved.
     """
 
     include: tuple[str, ...] = ("*",)
@@ -184,6 +186,7 @@ class Scope:
     schema: str = "public"
     tables: Mapping[str, TableOverride] = field(default_factory=dict)
     names: NamePolicy = "keep"
+    project: ProjectScope = field(default_factory=ProjectScope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,7 @@ class Plan:
         enums: Types that publishing creates.
         findings: All of them, decisions filled in.
         names: What became of the source's names.
+        project: What moves or is set beside the tables; None where only tables are moved.
     """
 
     source_path: str
@@ -222,6 +226,7 @@ class Plan:
     estimate: Estimate = Estimate(0, 0, 0, 0.0)
     notes: tuple[str, ...] = ()
     names: NamePolicy = "keep"
+    project: ProjectPlan | None = None
 
     @property
     def moved(self) -> tuple[TablePlan, ...]:

@@ -48,7 +48,11 @@ class TableState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TableProgress:
-    """One table's counters. Rows are committed rows; bytes are those of the source's values."""
+    """One table's counters. Rows are committed rows; bytes are those of the source's values.
+
+    Attributes:
+        unit: What is counted: rows, and for what moves beside the tables ``users`` or ``files``.
+    """
 
     source: str
     target: str
@@ -60,6 +64,7 @@ class TableProgress:
     bytes_total: int = 0
     bytes_done: int = 0
     seconds: float = 0.0
+    unit: str = "rows"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from psycopg.types.json import Jsonb
 
 from migrator_tui.model.errors import FenceLost, TargetError
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
--- Everything that the program keeps on a target, in the schema migrator. Version 1.
+-- Everything that the program keeps on a target, in the schema migrator. Version 2.
 -- Run in one transaction; every statement may be run again.
 
 CREATE SCHEMA IF NOT EXISTS migrator;
@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS migrator.version (
     version integer PRIMARY KEY,
     installed_at timestamptz NOT NULL DEFAULT now()
 );
-INSERT INTO migrator.version (version) VALUES (1) ON CONFLICT DO NOTHING;
+INSERT INTO migrator.version (version) VALUES (2) ON CONFLICT DO NOTHING;
 
 -- One row a run. Whoever writes for a run first takes this row FOR SHARE and proves that the fence is still its own;
 -- a process that takes a run over raises the fence.
@@ -111,4 +111,33 @@ CREATE TABLE IF NOT EXISTS migrator.base (
     key jsonb NOT NULL,
     cells jsonb NOT NULL,
     PRIMARY KEY (run, tbl, key)
+);
+
+-- Users of Supabase Auth that a run makes, or found there. The row is written with state 'intended' before a user is
+-- made over the API, so that a crash leaves none that nobody knows of.
+CREATE TABLE IF NOT EXISTS migrator.auth_user (
+    run text NOT NULL REFERENCES migrator.run ON DELETE CASCADE,
+    source_key text NOT NULL,
+    user_id uuid NOT NULL,
+    email text,
+    state text NOT NULL CHECK (state IN ('intended', 'made', 'matched', 'left', 'undone')),
+    detail jsonb NOT NULL DEFAULT '{}',
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run, source_key)
+);
+
+-- Objects of Supabase Storage that a run uploads, or found there; intended before, made after. upload_url: of a
+-- resumable upload that has begun.
+CREATE TABLE IF NOT EXISTS migrator.object (
+    run text NOT NULL REFERENCES migrator.run ON DELETE CASCADE,
+    bucket text NOT NULL,
+    key text NOT NULL,
+    path text NOT NULL,
+    bytes bigint NOT NULL,
+    sha256 text,
+    state text NOT NULL CHECK (state IN ('intended', 'made', 'matched', 'left', 'undone')),
+    upload_url text,
+    detail jsonb NOT NULL DEFAULT '{}',
+    at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (run, bucket, key)
 );

@@ -103,6 +103,7 @@ def publish(
     *,
     left_behind: Mapping[str, Sequence[QuarantinedRow]] | None = None,
     origin: Origin | None = None,
+    beside: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
     failpoint: Callable[[str], None] = lambda name: None,
 ) -> Published:
     """Publish everything, or nothing.
@@ -111,6 +112,7 @@ def publish(
         staged_rows: Source name → rows that staging committed.
         left_behind: Source name → the conflicting rows that were decided to be quarantined, whole.
         origin: What the tables came from, kept for the way back.
+        beside: What is made within the same transaction, once tables, keys and views are there.
         failpoint: Called with a name before each step; tests raise or kill there.
 
     Raises:
@@ -139,6 +141,7 @@ def publish(
         failpoint("publish-moved")
         unvalidated = _foreign_keys(connection, plan)
         _views(connection, plan)
+        beside(connection)
         created = _compare(connection, plan, by_table, staged_rows)
         failpoint("publish-compared")
         _raise_sequences(connection, plan)  # last: a rollback would not take it back

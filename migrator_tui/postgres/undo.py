@@ -7,7 +7,7 @@ journal, backwards, where they still are what was written. Everything else is ke
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,8 +43,15 @@ class Undone:
     kept_schema: str | None
 
 
-def undo(connection: psycopg.Connection[Any], fence: Fence) -> Undone:
+Beside = Callable[[psycopg.Connection[Any]], Sequence[str]]
+"""Takes back, within the transaction, what was made beside the tables; returns lines of what was kept."""
+
+
+def undo(connection: psycopg.Connection[Any], fence: Fence, *, beside: Beside = lambda connection: ()) -> Undone:
     """Roll a published run back, in one transaction, then drop what nobody edited.
+
+    Args:
+        beside: Called within it once the tables have left and live rows are as they were.
 
     Raises:
         TargetError: The run was not published here.
@@ -52,7 +59,7 @@ def undo(connection: psycopg.Connection[Any], fence: Fence) -> Undone:
     """
     done = read_step(connection, fence.run, UNDO_STEP)
     if done is None:
-        done = _undo(connection, fence)
+        done = _undo(connection, fence, beside)
     kept = list(done["kept"])
     schema: str | None = undone_schema(fence.run)
     if done["edited"]:
@@ -64,7 +71,7 @@ def undo(connection: psycopg.Connection[Any], fence: Fence) -> Undone:
     return Undone(len(done["tables"]), done["deleted"], done["restored"], tuple(kept), schema)
 
 
-def _undo(connection: psycopg.Connection[Any], fence: Fence) -> dict[str, Any]:
+def _undo(connection: psycopg.Connection[Any], fence: Fence, beside: Beside) -> dict[str, Any]:
     published = read_step(connection, fence.run, STEP)
     if published is None:
         raise TargetError("UNDO-NOT-PUBLISHED", f"The run {fence.run} was not published on this target.", "")
@@ -90,6 +97,7 @@ def _undo(connection: psycopg.Connection[Any], fence: Fence) -> dict[str, Any]:
         _detach(connection, here)
         deleted, restored, kept_rows = _replay(connection, fence, merged_into)
         _move(connection, fence.run, published, here)
+        kept += beside(connection)
         detail = {
             "tables": [[schema, name] for schema, name, _ in here],
             "edited": bool(edits),

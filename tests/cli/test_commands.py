@@ -394,16 +394,6 @@ def test_a_profile_stands_for_both_ends(
         assert moved == ["public.options"]
 
 
-def test_a_key_that_nothing_is_done_about_yet_is_named(cli: Cli, ends: list[str], tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    profile = {"source": {"sqlite": ends[1]}, "target": {"database": ends[3]}}
-    path.write_text(yaml.safe_dump({"profiles": {"default": profile | {"exposure": {"messages": {"read": "all"}}}}}))
-    answer = cli("check", "--config", path, "--json")
-    assert answer.code == 0
-    assert "exposure: read, and not used" in answer.err
-    assert "not used" not in cli("check", *ends).err
-
-
 @pytest.mark.parametrize("command", list(COMMANDS))
 def test_every_command_has_help(cli: Cli, command: str) -> None:
     answer = cli(command, "--help")

@@ -13,6 +13,8 @@ import pytest
 
 PROGRAM = [sys.executable, "-m", "migrator_tui"]
 CTRL_Q = b"\x11"
+LOOKS = 1800
+"""Looks of a tenth of a second: far longer than it takes, so that what does not come fails instead of hanging."""
 
 
 def at_a_terminal(words: list[str], folder: Path, shown: bytes) -> tuple[bytes, int]:
@@ -25,7 +27,10 @@ def at_a_terminal(words: list[str], folder: Path, shown: bytes) -> tuple[bytes, 
     os.close(theirs)
     seen, sent = b"", False
     try:
+        looks = 0
         while process.poll() is None:
+            looks += 1
+            assert looks < LOOKS, f"{shown!r} was not shown, or quitting did not end it: {seen[-3000:]!r}"
             if select.select([ours], [], [], 0.1)[0]:
                 try:
                     seen += os.read(ours, 65536)

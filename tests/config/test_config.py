@@ -14,6 +14,7 @@ from migrator_tui.config import Flags, choose_profile, find, load, resolve, url_
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import ExitCode, UsageError
 from migrator_tui.model.plan import FillText, TableOverride
+from migrator_tui.model.project import FilesScope
 from migrator_tui.model.schema import TableName
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
@@ -88,21 +89,20 @@ profiles:
 """)
     settings = resolve(Flags(), {}, load(path).profile("production"))
     assert settings.source == path.parent / "dev.db"
-    assert settings.uploads == path.parent / "uploads"
+    assert settings.scope.project.uploads == path.parent / "uploads"
     assert settings.target == "postgresql://postgres.abcd@aws-0-eu-central-1.pooler.supabase.com:5432/postgres"
-    assert settings.api == "https://abcd.supabase.co"
+    assert settings.scope.project.api == "https://abcd.supabase.co"
     assert (settings.scope.include, settings.scope.exclude) == (("*",), ("sessions",))
     assert settings.scope.tables == {
         "old_name": TableOverride(target=TableName("public", "new_name")),
         "users": TableOverride(columns={"pw": ("password_hash", None, None), "legacy": None}),
     }
-    assert settings.users is not None
-    assert (settings.users.password_hash, settings.users.via) == ("password_hash", "api")
-    assert [(item.column, item.bucket, item.public) for item in settings.files] == [
-        ("documents.path", "documents", False)
-    ]
-    assert settings.exposure["messages"].owner == "sender_id"
-    assert settings.exposure["sections"].read == "all"
+    project = settings.scope.project
+    assert project.users is not None
+    assert (project.users.password_hash, project.users.via) == ("password_hash", "api")
+    assert project.files == (FilesScope("documents", "path", "documents", public=False),)
+    assert project.exposure["messages"].owner == "sender_id"
+    assert project.exposure["sections"].read == "all"
     assert settings.on_conflict is OnConflict.ASK
 
 
@@ -328,10 +328,13 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_file(written: Any, t
 def test_an_end_given_over_the_profile_leaves_what_belongs_to_the_profiles_end_behind(written: Any) -> None:
     text = SMALLEST.replace("./dev.db", "./dev.db, uploads: ./up").replace("embedded", "embedded, api: https://a.co")
     profile = load(written(text)).profile()
-    assert resolve(Flags(target="postgresql://other/db"), {}, profile).api is None
-    assert resolve(Flags(target="postgresql://other/db", api="https://b.co"), {}, profile).api == "https://b.co"
-    assert resolve(Flags(source=Path("other.db")), {}, profile).uploads is None
-    assert resolve(Flags(), {}, profile).api == "https://a.co"
+    assert resolve(Flags(target="postgresql://other/db"), {}, profile).scope.project.api is None
+    assert (
+        resolve(Flags(target="postgresql://other/db", api="https://b.co"), {}, profile).scope.project.api
+        == "https://b.co"
+    )
+    assert resolve(Flags(source=Path("other.db")), {}, profile).scope.project.uploads is None
+    assert resolve(Flags(), {}, profile).scope.project.api == "https://a.co"
 
 
 def test_tables_on_the_command_line_replace_include_and_exclude_and_keep_the_names(written: Any) -> None:

@@ -62,7 +62,7 @@ class Engine:
         """A new run with ``--yes``, unless asked otherwise."""
         request = Request(source, **({"accept_recommended": True} | asked))
         folder = begin(request, target)
-        return self._end(Migration(request, target, folder, **_failing(failpoint)), folder.run)
+        return self._end(Migration(request, target, folder, failpoint=_failing(failpoint)), folder.run)
 
     def resume(self, run: str, target: Target, *, failpoint: Failpoint | None = None, **changed: Any) -> RunOutcome:
         """The run gone on with, as a process that is started anew does."""
@@ -70,7 +70,7 @@ class Engine:
         request = Request.from_json(folder.record().options)
         if "decisions" in changed:
             changed["decisions"] = changed["decisions"].then(request.decisions)
-        return self._end(Migration(replace(request, **changed), target, folder, **_failing(failpoint)), run)
+        return self._end(Migration(replace(request, **changed), target, folder, failpoint=_failing(failpoint)), run)
 
     def rollback(self, run: str, target: Target) -> RunOutcome:
         """The run taken back."""
@@ -97,8 +97,8 @@ class Engine:
         return outcome
 
 
-def _failing(failpoint: Failpoint | None) -> dict[str, Failpoint]:
-    return {"failpoint": failpoint} if failpoint else {}
+def _failing(failpoint: Failpoint | None) -> Failpoint:
+    return failpoint or (lambda name: None)
 
 
 def failing(at: str, error: BaseException | None = None) -> Failpoint:

@@ -1,0 +1,144 @@
+"""What Supabase adds to the tables: the application's users, its files, and who may reach which rows.
+
+The ``…Scope`` words say what a person fixed beforehand (``config.yaml``, the screens); the others are the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from migrator_tui.model.schema import TableName
+
+Via = Literal["api", "sql"]
+"""How users are made: by the Admin API before the tables are published, or by SQL within that transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsersScope:
+    """The table whose rows are the application's users, and which of its columns hold what Supabase Auth keeps.
+
+    Attributes:
+        table: Source table; the other names are columns of it, None where there is none.
+        confirmed: Column that says whether (or when) the address was confirmed; without one, all are.
+    """
+
+    table: str
+    id: str = "id"
+    email: str | None = "email"
+    phone: str | None = None
+    password_hash: str | None = None
+    role: str | None = None
+    name: str | None = None
+    created: str | None = None
+    confirmed: str | None = None
+    via: Via = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class FilesScope:
+    """A source column whose values name files, and the bucket that they go to."""
+
+    table: str
+    column: str
+    bucket: str
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureScope:
+    """Who may reach a source table's rows over the Data API: the user named in ``owner``, or, to read, all."""
+
+    owner: str | None = None
+    read: Literal["all"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectScope:
+    """Everything that a person fixed about users, files and exposure; empty where only tables are moved.
+
+    Attributes:
+        api: Web address of the project's APIs, without a path.
+        uploads: Folder with the files that rows name.
+        exposure: By source table.
+    """
+
+    api: str | None = None
+    uploads: Path | None = None
+    users: UsersScope | None = None
+    files: tuple[FilesScope, ...] = ()
+    exposure: Mapping[str, ExposureScope] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UsersPlan:
+    """How the application's users become users of Supabase Auth.
+
+    Attributes:
+        scope: The table and its columns.
+        namespace: Of the UUIDs (RFC 9562, version 5): user ``id`` is ``uuid5(namespace, text of the id)``. Made from
+            the source project, so that two applications' user 1 are two users.
+        matched: Text of the source id → UUID of the user of that address who is there already.
+        rows: Users in the source.
+    """
+
+    scope: UsersScope
+    namespace: str
+    matched: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FilesPlan:
+    """One column's files.
+
+    Attributes:
+        uploads: Absolute path of the folder that holds them.
+        prefix: What values begin with before the path below that folder, such as ``/uploads/``.
+        files, bytes: That are there and will be uploaded.
+        missing: Values that name no file.
+    """
+
+    table: str
+    column: str
+    bucket: str
+    uploads: Path
+    public: bool = False
+    prefix: str = ""
+    files: int = 0
+    bytes: int = 0
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableExposure:
+    """Who may reach one target table over the Data API.
+
+    Attributes:
+        policy: ``owner`` (the rows whose ``owner`` column is the user), ``read-all``, ``admin`` or ``none``.
+        hidden: Columns that no API role may read.
+        existing: The table was there before; changing it was chosen, and is journalled.
+    """
+
+    table: TableName
+    policy: Literal["owner", "read-all", "admin", "none"] = "none"
+    owner: str | None = None
+    hidden: tuple[str, ...] = ()
+    existing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectPlan:
+    """What moves or is set beside the tables.
+
+    Attributes:
+        api: Web address of the project's APIs.
+    """
+
+    api: str | None = None
+    users: UsersPlan | None = None
+    files: tuple[FilesPlan, ...] = ()
+    exposure: tuple[TableExposure, ...] = ()
+    views: tuple[TableName, ...] = ()
