@@ -72,7 +72,11 @@ class Board:
             }
 
     def set_beside(self, name: str, target: str, total: int, *, unit: str, bytes: int = 0) -> None:
-        """A line for what moves beside the tables; counted by :meth:`add` and :meth:`set_table` under its name."""
+        """A line for what moves beside the tables; counted by :meth:`add` and :meth:`set_table` under its name.
+
+        Args:
+            name: Unlike any table's: ``auth.users``, ``storage/documents``.
+        """
         with self._lock:
             self._tables[name] = TableProgress(name, target, TableState.WAITING, total, bytes_total=bytes, unit=unit)
 

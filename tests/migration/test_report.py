@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from migrator_tui.migration.report import next_steps, render, sentence, visible, write_all
 from migrator_tui.model.findings import Finding
-from migrator_tui.model.outcome import ErrorReport, NotCarried, RunOutcome, TableOutcome
+from migrator_tui.model.outcome import Beside, ErrorReport, NotCarried, RunOutcome, TableOutcome
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.schema import TableName
@@ -357,3 +357,16 @@ def test_all_three_files_are_written_for_their_owner_alone(tmp_path: Path) -> No
 def test_an_empty_name_breaks_nothing() -> None:
     assert "(empty)" in Page(render(*evil_outcome(""), "html")).text
     assert "(empty)" in render(*evil_outcome(""), "md")
+
+
+@pytest.mark.parametrize("format", ["md", "html"])
+def test_users_files_and_access_have_a_section_of_their_own(format: Literal["md", "html"]) -> None:
+    beside = (
+        Beside("users", "auth.users", 300, 297, 2, 1, verified=True, lines=("1 user needs a new password.",)),
+        Beside("exposure", "public", verified=True, lines=("<b>2 tables</b> can be read by anybody.",)),
+    )
+    page = render(replace(OUTCOME, beside=beside), None, format)
+    assert "Users, files and access" in page
+    assert "1 user needs a new password." in page
+    assert "<b>2 tables</b>" not in page
+    assert "Users, files and access" not in render(OUTCOME, None, format)

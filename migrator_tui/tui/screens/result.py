@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 from rich.table import Table
@@ -13,7 +14,7 @@ from textual.widgets import Button, Static
 
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.errors import MigratorError
-from migrator_tui.model.outcome import RunOutcome, TableOutcome
+from migrator_tui.model.outcome import Beside, RunOutcome
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
@@ -170,10 +171,14 @@ def verification(outcome: RunOutcome) -> Table:
     return table
 
 
-def _verified(outcome: RunOutcome, table: TableOutcome) -> str:
-    if outcome.status is RunStatus.ROLLED_BACK:
-        return "– taken back"
-    return "✓ every cell" if table.verified else "✗ no"
+def told(item: Beside) -> Iterator[str]:
+    """What became of users, files or access: the counts, then what a person should know."""
+    counts = [f"{item.moved:,} of {item.total:,} made"] if item.total else []
+    counts += [f"{item.matched:,} were there already"] if item.matched else []
+    counts += [f"{item.left:,} stayed behind"] if item.left else []
+    said = ", ".join(counts)
+    yield f"{'✓' if item.verified else '✗'} {item.name} → {item.target}{': ' if said else ''}{said}"
+    yield from item.lines
 
 
 def remarks(outcome: RunOutcome) -> Text:
@@ -187,6 +192,7 @@ def remarks(outcome: RunOutcome) -> Text:
                 text.append(f"  • {line}\n")
 
     if outcome.status is not RunStatus.ROLLED_BACK:
+        section("Users, files and access", [line for item in outcome.beside for line in told(item)])
         section("Not carried", [item.why for item in outcome.not_carried])
     section("Kept, because it was changed since", list(outcome.kept_edits))
     section("Notes", list(dict.fromkeys(outcome.notes)))
