@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from migrator_tui import yaml_lines
 from migrator_tui.model.decisions import OnConflict
@@ -42,6 +42,26 @@ def _path(value: object, info: ValidationInfo) -> object:
         raise ValueError("expected a path, as a text.")
     folder: Path = (info.context or {}).get("folder", Path())
     return folder / Path(value).expanduser()
+
+
+def project_database(ref: str, region: str | None = None) -> str:
+    """The URL of a Supabase project's database: its session pooler where the region is known, else the direct host.
+
+    Args:
+        region: ``eu-central-1``, or as the pooler's host writes it, ``aws-1-eu-central-1``; a region has several
+            poolers, and ``aws-0`` is taken where nothing says which.
+
+    Raises:
+        ValueError: No project's ref, or no region, is written so.
+    """
+    if not re.fullmatch("[a-z0-9]+", ref):
+        raise ValueError("expected a project's ref, the part before .supabase.co in its address.")
+    if region is None:
+        return f"postgresql://postgres@db.{ref}.supabase.co:5432/postgres"
+    found = re.fullmatch(r"([a-z]+-\d+-)?([a-z]{2}-[a-z]+(?:-[a-z]+)?-\d)", region)
+    if found is None:
+        raise ValueError("expected a region such as eu-central-1, or aws-1-eu-central-1 as in the pooler's host.")
+    return f"postgresql://postgres.{ref}@{found[1] or 'aws-0-'}{found[2]}.pooler.supabase.com:5432/postgres"
 
 
 def _database(value: str) -> str:
@@ -93,10 +113,26 @@ class SourceKeys(_Keys):
 
 
 class TargetKeys(_Keys):
-    """Where they go: a Postgres URL without password or ``embedded``, and Supabase's API."""
+    """Where they go: a Postgres URL without password or ``embedded``, and Supabase's API; or a Supabase project.
+
+    ``pooler: session`` agrees to session mode where the URL is of the transaction pooler.
+    """
 
     database: Annotated[str, AfterValidator(_database)]
     api: Annotated[str, AfterValidator(_api)] | None = None
+    project: Text | None = None
+    region: Text | None = None
+    pooler: Literal["session"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_project(cls, given: object) -> object:
+        if not isinstance(given, dict) or "database" in given or not isinstance(given.get("project"), str):
+            return given
+        ref, region = given["project"], given.get("region")
+        if region is not None and not isinstance(region, str):
+            return given
+        return {"api": f"https://{ref}.supabase.co"} | given | {"database": project_database(ref, region)}
 
 
 class TablesKeys(_Keys):
@@ -287,12 +323,16 @@ class Settings:
     Attributes:
         source: The SQLite file, or None where nothing names one.
         target: A Postgres URL or ``embedded``. A URL from the command line may hold a password, hence not printed.
+        region: Of the project, where the file names it.
+        session_pooler: Session mode is agreed to where the target is a transaction pooler.
         workers, chunk_mb: None where the program chooses.
     """
 
     source: Path | None = None
     target: str | None = field(default=None, repr=False)
     scope: Scope = field(default_factory=Scope)
+    region: str | None = None
+    session_pooler: bool = False
     workers: int | None = None
     chunk_mb: int | None = None
     on_conflict: OnConflict = OnConflict.ASK
@@ -364,6 +404,8 @@ def resolve(flags: Flags, environ: Mapping[str, str], profile: Profile | None) -
         source=given_source or profile.source.sqlite,
         target=given_target or profile.target.database,
         scope=replace(scope, project=project),
+        region=None if given_target else profile.target.region,
+        session_pooler=not given_target and profile.target.pooler == "session",
         workers=flags.workers or profile.workers,
         chunk_mb=profile.chunk_mb,
         on_conflict=flags.on_conflict or OnConflict(profile.policies.on_conflict),

@@ -55,7 +55,7 @@ def compare(
     request = request_of(settings, "compare", {"decisions": decisions, "plan_file": plan_file}, confirm=False)
     # The file first: freezing closes the program's folder to others, and an embedded server, which runs as another
     # user where this one is root, opens the way to its own part of it when it starts.
-    with frozen(request.source) as frozen_source, target_of(settings.target) as target:
+    with frozen(request.source) as frozen_source, target_of(settings.target, settings) as target:
         kept = EMBEDDED if settings.target == EMBEDDED else target.display
         pairs, rows = _look(request, frozen_source, target, kept, data=data)
     both = [*pairs, *row_pairs(rows)]

@@ -51,7 +51,7 @@ def check(shared: Shared, tables: str | None) -> int:
                 tell("foreign keys", True, f"{snapshot.foreign_key_violations} rows refer to rows that do not exist")
             free = shutil.disk_usage(locations.home() if locations.home().exists() else Path.home()).free
             tell("disk", free > snapshot.bytes, f"{free:,} bytes free for the snapshot's {snapshot.bytes:,}")
-            with target_of(settings.target) as target:
+            with target_of(settings.target, settings) as target:
                 _check_target(tell, target, snapshot, source, shared, settings)
     except MigratorError as raised:
         error = raised
@@ -71,11 +71,14 @@ def _check_target(tell: Any, target: Any, snapshot: Snapshot, source: Source, sh
     from migrator_tui.migration.target_plan import draft_plan, needs_of
     from migrator_tui.postgres.connect import connect
     from migrator_tui.postgres.privileges import probe
+    from migrator_tui.supabase.connection_kinds import Kind, way_of
 
     with connect(target) as connection:
         version = connection.info.parameter_status("server_version")
         secure = "TLS" if connection.pgconn.ssl_in_use else "no TLS"
         tell("target", True, f"{target.display}: PostgreSQL {version}, as {connection.info.user}, {secure}")
+        if (way := way_of(target)).kind is not Kind.PLAIN:
+            tell("way in", True, way.label + (", its certificate verified" if target.verifies else ""))
         request = request_of(settings, "check", {}, confirm=False)
         plan, refused = None, None
         try:
@@ -122,7 +125,7 @@ def plan(shared: Shared, out: Path | None, sql: bool, **options: Any) -> int:
     request = request_of(settings, "plan", options, confirm=False)
     with (
         frozen(request.source) as (snapshot, source),
-        target_of(settings.target) as target,
+        target_of(settings.target, settings) as target,
         connect(target) as connection,
     ):
         made = draft_plan(connection, source, snapshot.sha256, request)

@@ -61,7 +61,7 @@ def migrate(shared: Shared, **options: Any) -> int:
     )
     request = request_of(settings, "migrate", options, confirm=not options["yes"] and sys.stdin.isatty())
     embedded_folder = locations.embedded_server_folder() if settings.target == EMBEDDED else None
-    with target_of(settings.target) as target:
+    with target_of(settings.target, settings) as target:
         outcome = run_new(request, target, shared, embedded_folder=embedded_folder)
     return finish(outcome, as_json=shared.as_json)
 
@@ -175,7 +175,8 @@ def target_of_run(folder: RunFolder, shared: Shared) -> Any:
     record = folder.record()
     given = shared.target or (shared.settings().target if shared.profile or shared.config else None)
     folder_of_server = Path(record.embedded_folder) if record.embedded_folder else None
-    return target_of(given or record.target, embedded_folder=folder_of_server, database=record.database)
+    settings = Settings(session_pooler=shared.session_pooler)
+    return target_of(given or record.target, settings, embedded_folder=folder_of_server, database=record.database)
 
 
 def _resumed(folder: RunFolder, options: dict[str, Any]) -> Request:

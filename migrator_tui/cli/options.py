@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +36,7 @@ class Shared:
     target: str | None
     as_json: bool
     plain: bool
+    session_pooler: bool = False
 
     def settings(
         self,
@@ -55,7 +57,8 @@ class Shared:
             workers=workers,
             names=names,
         )
-        return resolve(flags, os.environ, choose_profile(flags, os.environ, Path.cwd()))
+        settings = resolve(flags, os.environ, choose_profile(flags, os.environ, Path.cwd()))
+        return replace(settings, session_pooler=settings.session_pooler or self.session_pooler)
 
 
 def shared(command: F) -> F:
@@ -69,9 +72,10 @@ def shared(command: F) -> F:
         target: str | None,
         as_json: bool,
         plain: bool,
+        session_pooler: bool,
         **others: Any,
     ) -> Any:
-        return command(Shared(config, profile, source, target, as_json, plain), **others)
+        return command(Shared(config, profile, source, target, as_json, plain, session_pooler), **others)
 
     gather.__name__, gather.__doc__ = command.__name__, command.__doc__
     gather.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
@@ -80,6 +84,9 @@ def shared(command: F) -> F:
         click.option("--profile", help="Profile of the configuration file."),
         click.option("--source", type=path, help="SQLite file."),
         click.option("--target", metavar="URL", help="postgresql://user@host:5432/database, or 'embedded'."),
+        click.option(
+            "--session-pooler", is_flag=True, help="Session mode, where the target is Supabase's transaction pooler."
+        ),
         click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
         click.option("--plain", is_flag=True, help="Steady lines instead of a moving display."),
     ]
@@ -104,17 +111,23 @@ def source_of(settings: Settings) -> Path:
 
 @contextmanager
 def target_of(
-    text: str | None, *, embedded_folder: Path | None = None, database: str | None = None
+    text: str | None,
+    settings: Settings | None = None,
+    *,
+    embedded_folder: Path | None = None,
+    database: str | None = None,
 ) -> Iterator[Target]:
     """The target with its password found, the embedded server running as long as the context is open.
 
     Args:
+        settings: Says of which project the target is to be, and whether session mode is agreed to.
         embedded_folder, database: Of the embedded server, where they are not the usual ones.
 
     Raises:
-        UsageError: None was named, or it is no Postgres URL.
+        UsageError: None was named, it is no Postgres URL, or a project cannot be reached this way.
     """
     from migrator_tui.postgres.connect import Target
+    from migrator_tui.supabase.way_in import fit
 
     if text is None:
         raise UsageError(
@@ -129,7 +142,25 @@ def target_of(
         with EmbeddedServer.start(folder) as server:
             yield server.target(database or "postgres")
         return
-    yield with_password(Target.parse(text))
+    given = settings or Settings()
+    target = fit(
+        Target.parse(text),
+        api=given.scope.project.api,
+        region=given.region,
+        to_session_mode=lambda old, new: given.session_pooler or _agreed(old, new),
+    )
+    yield with_password(target)
+
+
+def _agreed(given: Target, instead: Target) -> bool:
+    """Whether a person at a terminal agrees to session mode; nobody there agrees to nothing."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    click.echo(
+        f"Port {given.port} is the transaction pooler: a run cannot keep its session, temporary tables, locks there.",
+        err=True,
+    )
+    return click.confirm(f"Use session mode instead, {instead.display}?", default=True, err=True)
 
 
 def with_password(target: Target) -> Target:

@@ -73,7 +73,7 @@ def pull(
     )
     settings = shared.settings()
     stop = threading.Event()
-    with target_of(settings.target) as target, interrupts(stop.set), _display(plain=shared.plain) as show:
+    with target_of(settings.target, settings) as target, interrupts(stop.set), _display(plain=shared.plain) as show:
         pulled = pull_file(request, target, progress=show, stop=stop)
     if shared.as_json:
         print_json(pulled.as_json())

@@ -37,6 +37,7 @@ from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.server import EmbeddedServer
 from migrator_tui.sqlite.diagnosis import examine
 from migrator_tui.supabase.api import Api
+from migrator_tui.supabase.way_in import fit
 
 __all__ = ["Bench", "Ends", "Facts", "Guide", "LiveGuide", "Offer", "Step"]
 
@@ -234,7 +235,7 @@ class LiveGuide:
             server = self._server(folder)
             say(Step("server", True, f"the embedded PostgreSQL runs, its data is in {folder}"))
             return server.target(ends.database or "postgres")
-        target = Target.parse(ends.target)
+        target = fit(Target.parse(ends.target), api=ends.scope.project.api)
         say(Step("password", None, "looking for a password"))
         secret, origin = self._password(target, password)
         say(Step("password", True, origin))

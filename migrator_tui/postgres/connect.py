@@ -15,7 +15,7 @@ import psycopg
 import tenacity
 
 from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError
-from migrator_tui.postgres.target import Target
+from migrator_tui.postgres.target import SUPABASE_CA_HINT, SUPABASE_HOST, Target
 
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
@@ -144,11 +144,18 @@ _LOST = re.compile(
 )
 _UNREACHABLE = re.compile(
     "Connection refused|timeout expired|timed out|No route to host|Network is unreachable|No such file or directory|"
-    "Failed to connect|Is the server running",
+    "Failed to connect|Is the server running|Cannot assign requested address|Address family not supported",
     re.IGNORECASE,
 )
+_NO_ROUTE = re.compile("No route|Network is unreachable|Cannot assign|Address family", re.IGNORECASE)
+_DIRECT = re.compile(r"db\.(?P<ref>\w+)\.supabase\.co", re.IGNORECASE)
 _NO_HOST = re.compile(
     "could not translate host name|Name or service not known|failed to resolve host|name resolution", re.IGNORECASE
+)
+PAUSED_HINT = "Check the URL, and in the dashboard whether the project is paused: it is restored there."
+NO_ROUTE_HINT = (
+    "The direct host has an IPv6 address alone unless the IPv4 add-on is bought: use the session pooler, port 5432, "
+    "user postgres.{ref}, whose host the dashboard shows under Connect."
 )
 RESUME_HINT = "`migrator-tui resume RUN` goes on where it stopped."
 TLS_HINT = "See sslmode and sslrootcert in the URL."
@@ -157,8 +164,8 @@ SQL_HINT = "Nothing of that statement was kept. The server's log says more."
 _POOLER = {
     # Supavisor's codes; older releases wrote some of them out. Sources: supabase/supavisor.
     r"\(ENOTFOUND\)|[Tt]enant or user not found": (
-        "TARGET-ROLE", "Check the project's ref in the user name (postgres.<ref>) and the region in the host; a paused "
-        "project is restored in the dashboard."),
+        "TARGET-ROLE", "Check the project's ref in the user name (postgres.<ref>) and the host (its region, and aws-0 "
+        "or aws-1), which the dashboard shows under Connect; a paused project is restored there."),
     r"\(EMAXCONN\w*\)|MaxClientsIn|max clients reached": ("TARGET-CONNECTIONS", RESUME_HINT),
     r"\(EADDRNOTALLOWED\)": (
         "TARGET-REFUSED", "Allow this machine's address under the database's network restrictions in the dashboard."),
@@ -233,18 +240,18 @@ def _without_state(said: str, text: str, target: Target, established: bool) -> T
     no_host, unreachable = _NO_HOST.search(said), _UNREACHABLE.search(said)
     if established and (no_host or unreachable or _LOST.search(said)):
         return lost
+    hosted = bool(SUPABASE_HOST.search(target.host))
     if no_host:
-        return TargetError(
-            "TARGET-HOST", f"The host {target.host} does not exist.", "Check the URL, and that this machine is online."
-        )
+        hint = PAUSED_HINT if hosted else "Check the URL, and that this machine is online."
+        return TargetError("TARGET-HOST", f"The host {target.host} does not exist.", hint)
     if re.search(r"\bSSL\b|certificate|sslmode", said) and not re.search("SSL SYSCALL|SSL connection has been", said):
-        return TargetError("TARGET-TLS", f"{target.label}: {text}.", TLS_HINT)
+        unknown = hosted and re.search("certificate verify failed|root certificate file|sslmode value", said)
+        return TargetError("TARGET-TLS", f"{target.label}: {text}.", SUPABASE_CA_HINT if unknown else TLS_HINT)
     if unreachable:
-        return TargetError(
-            "TARGET-UNREACHABLE",
-            f"{target.display} cannot be reached: {text}.",
-            "Check host and port, and that the server runs.",
-        )
+        hint = PAUSED_HINT if hosted else "Check host and port, and that the server runs."
+        if (direct := _DIRECT.fullmatch(target.host)) and _NO_ROUTE.search(said):
+            hint = NO_ROUTE_HINT.format(ref=direct["ref"])
+        return TargetError("TARGET-UNREACHABLE", f"{target.display} cannot be reached: {text}.", hint)
     if _LOST.search(said):
         return lost
     return TargetError("TARGET-SQL", f"{target.label}: {text}.", SQL_HINT)

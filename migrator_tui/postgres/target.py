@@ -6,20 +6,29 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
 import psycopg
 from psycopg import conninfo, pq
 
+from migrator_tui import locations
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.secret import Secret
 
 DEFAULT_PORT = 5432
 CONNECT_TIMEOUT = 10
 SUPABASE_HOST = re.compile(r"\.supabase\.(co|com)$", re.IGNORECASE)
-NO_TLS_DEMANDED = ("", "disable", "allow", "prefer")
+NO_TLS_DEMANDED = ("disable", "allow", "prefer")
 SECRET_PARAMETERS = ("sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret")
+CA_FILE = "supabase-ca.crt"
+"""Supabase's certificate authorities in the program's own folder: a person puts the file there once."""
+SUPABASE_CA_HINT = (
+    "Download the certificate in the dashboard (Database Settings, SSL Configuration) and name the file with "
+    f"?sslrootcert=FILE in the URL or PGSSLROOTCERT, or put it as {CA_FILE} into the program's folder "
+    "(MIGRATOR_TUI_HOME). ?sslmode=require encrypts without verifying who answers."
+)
 URL_HINT = (
     "Write it as postgresql://user@host:5432/database; characters such as @ # / % in a password as %40 %23 %2F %25."
 )
@@ -132,6 +141,24 @@ class Target:
         port = "" if self.port == DEFAULT_PORT else f":{self.port}"
         return f"{self.database}@{'localhost' if self.host.startswith('/') else self.host}{port}"
 
+    @property
+    def verifies(self) -> bool:
+        """Whether the server's certificate is to be verified: by wish, or where nothing was said of a Supabase host."""
+        demanded = self.parameters.get("sslmode") or os.environ.get("PGSSLMODE", "")
+        return demanded.startswith("verify") or (not demanded and bool(SUPABASE_HOST.search(self.host)))
+
+    @property
+    def authority(self) -> str | None:
+        """The file of the certificate authorities that a verified certificate must come from, as libpq finds it.
+
+        For a Supabase host also one in the program's own folder, because its authority is a private one.
+        """
+        if given := self.parameters.get("sslrootcert") or os.environ.get("PGSSLROOTCERT"):
+            return given
+        own = (locations.home() / CA_FILE,) if SUPABASE_HOST.search(self.host) else ()
+        usual = Path("~/.postgresql/root.crt").expanduser()
+        return next((str(path) for path in (*own, usual) if path.is_file()), None)
+
     def with_password(self, secret: Secret) -> Target:
         """The target with a password."""
         return replace(self, password=secret)
@@ -147,8 +174,13 @@ class Target:
             given |= KEEPALIVES
         given |= dict(self.parameters)
         demanded = given.get("sslmode") or os.environ.get("PGSSLMODE", "")
-        if SUPABASE_HOST.search(self.host) and demanded in NO_TLS_DEMANDED:
-            given["sslmode"] = "require"
+        if SUPABASE_HOST.search(self.host):
+            if not demanded:
+                given["sslmode"] = "verify-full"
+            elif demanded in NO_TLS_DEMANDED:
+                given["sslmode"] = "require"
+            if self.verifies and self.authority:
+                given["sslrootcert"] = self.authority
         given |= {name: secret.reveal() for name, secret in self.secrets.items()}
         given |= {"host": self.host, "port": str(self.port), "user": self.user, "dbname": self.database} | extra
         if self.password is not None:

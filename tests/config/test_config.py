@@ -423,3 +423,44 @@ def test_a_value_for_a_column_of_the_target_that_is_a_list_is_refused_by_line(wr
     )
     assert "line 7" in str(error)
     assert "SQL expression" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("target", "database", "region"),
+    [
+        ("{project: abcd}", "postgresql://postgres@db.abcd.supabase.co:5432/postgres", None),
+        (
+            "{project: abcd, region: eu-central-1}",
+            "postgresql://postgres.abcd@aws-0-eu-central-1.pooler.supabase.com:5432/postgres",
+            "eu-central-1",
+        ),
+        (
+            "{project: abcd, region: aws-1-us-east-2}",
+            "postgresql://postgres.abcd@aws-1-us-east-2.pooler.supabase.com:5432/postgres",
+            "aws-1-us-east-2",
+        ),
+    ],
+)
+def test_a_project_and_its_region_are_a_target(written: Any, target: str, database: str, region: str | None) -> None:
+    path = written(SMALLEST.replace("{database: embedded}", target))
+    settings = resolve(Flags(), {}, load(path).profile())
+    assert (settings.target, settings.scope.project.api, settings.region) == (
+        database,
+        "https://abcd.supabase.co",
+        region,
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("{project: A-b}", "project's ref"), ("{project: abcd, region: Frankfurt}", "a region such as")],
+)
+def test_what_is_no_project_is_refused(written: Any, target: str, said: str) -> None:
+    assert said in refused(written(SMALLEST.replace("{database: embedded}", target))).message
+
+
+def test_a_file_agrees_to_session_mode_for_its_own_target_alone(written: Any) -> None:
+    path = written(SMALLEST.replace("{database: embedded}", "{project: abcd, pooler: session}"))
+    profile = load(path).profile()
+    assert resolve(Flags(), {}, profile).session_pooler
+    assert not resolve(Flags(target="postgresql://u@h:6543/d"), {}, profile).session_pooler

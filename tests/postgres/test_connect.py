@@ -328,6 +328,27 @@ def test_no_error_shows_the_password_whatever_a_server_says(around: str, said: s
     assert error.exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "said", "id", "hint"),
+    [
+        ("db.abcd.supabase.co", "Network is unreachable", "TARGET-UNREACHABLE", "user postgres.abcd"),
+        ("db.abcd.supabase.co", "Connection refused", "TARGET-UNREACHABLE", "paused"),
+        ("aws-0-x.pooler.supabase.com", "Network is unreachable", "TARGET-UNREACHABLE", "paused"),
+        ("example.com", "Network is unreachable", "TARGET-UNREACHABLE", "that the server runs"),
+        ("db.abcd.supabase.co", "could not translate host name", "TARGET-HOST", "paused"),
+        ("example.com", "could not translate host name", "TARGET-HOST", "online"),
+        ("db.abcd.supabase.co", "SSL error: certificate verify failed", "TARGET-TLS", "Download the certificate"),
+        ("db.abcd.supabase.co", 'root certificate file "x" does not exist', "TARGET-TLS", "Download the certificate"),
+        ("example.com", "SSL error: certificate verify failed", "TARGET-TLS", "sslmode"),
+    ],
+)
+def test_a_projects_host_that_does_not_answer_is_told_as_one(host: str, said: str, id: str, hint: str) -> None:
+    text = f'connection to server at "{host}" (2001:db8::7), port 5432 failed: {said}'
+    error = explain(psycopg.OperationalError(text), Target(host, 5432, "postgres", "postgres"))
+    assert error.id == id
+    assert hint in error.hint
+
+
 class Refusing:
     """Answers every start of a session with an error of these words, as a server or a pooler does."""
 

@@ -144,7 +144,7 @@ def test_other_secrets_of_a_url_reach_libpq_and_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("given_mode", "environment", "sent"),
     [
-        (None, None, "require"),
+        (None, None, "verify-full"),
         ("disable", None, "require"),
         ("prefer", None, "require"),
         ("verify-full", None, "verify-full"),
