@@ -15,6 +15,7 @@ from hypothesis import settings
 from psycopg import sql
 
 from migrator_tui import locations
+from migrator_tui.demo.project.project import Project
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.server import EmbeddedServer, fresh_database
@@ -88,6 +89,13 @@ def db(target: Target) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A connection to the fresh database, for looking at it from outside the program."""
     with connect(target) as connection:
         yield connection
+
+
+@pytest.fixture
+def project(target: Target, tmp_path: Path) -> Iterator[Project]:
+    """A stand-in for a Supabase project on the fresh database, with nobody and nothing in it."""
+    with Project(target, tmp_path / "project") as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,308 @@
+-- What makes a database a project's: the schemas auth, storage and extensions, and who may do what in them.
+-- Columns, constraints and rights as the migrations of supabase/auth and supabase/storage leave them.
+
+CREATE SCHEMA IF NOT EXISTS extensions;
+GRANT USAGE ON SCHEMA extensions TO PUBLIC;
+GRANT ALL ON SCHEMA extensions TO project_owner;
+GRANT USAGE ON SCHEMA public TO anon, authenticated, service_role;
+-- Since 2026 new tables in public get no grants: nothing is altered in the default privileges.
+
+-- ---------------------------------------------------------------- auth
+
+CREATE SCHEMA IF NOT EXISTS auth AUTHORIZATION supabase_auth_admin;
+GRANT USAGE ON SCHEMA auth TO anon, authenticated, service_role, project_owner, project_managed_tables;
+
+CREATE TABLE IF NOT EXISTS auth.schema_migrations (version varchar(255) PRIMARY KEY);
+INSERT INTO auth.schema_migrations VALUES ('20260302000000') ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS auth.users (
+    instance_id uuid,
+    id uuid NOT NULL PRIMARY KEY,
+    aud varchar(255),
+    role varchar(255),
+    email varchar(255),
+    encrypted_password varchar(255),
+    email_confirmed_at timestamptz,
+    invited_at timestamptz,
+    confirmation_token varchar(255),
+    confirmation_sent_at timestamptz,
+    recovery_token varchar(255),
+    recovery_sent_at timestamptz,
+    email_change_token_new varchar(255),
+    email_change varchar(255),
+    email_change_sent_at timestamptz,
+    last_sign_in_at timestamptz,
+    raw_app_meta_data jsonb,
+    raw_user_meta_data jsonb,
+    is_super_admin boolean,
+    created_at timestamptz,
+    updated_at timestamptz,
+    phone text DEFAULT NULL CONSTRAINT users_phone_key UNIQUE,
+    phone_confirmed_at timestamptz,
+    phone_change text DEFAULT '',
+    phone_change_token varchar(255) DEFAULT '',
+    phone_change_sent_at timestamptz,
+    confirmed_at timestamptz GENERATED ALWAYS AS (LEAST(email_confirmed_at, phone_confirmed_at)) STORED,
+    email_change_token_current varchar(255) DEFAULT '',
+    email_change_confirm_status smallint DEFAULT 0
+        CONSTRAINT users_email_change_confirm_status_check CHECK (email_change_confirm_status BETWEEN 0 AND 2),
+    banned_until timestamptz,
+    reauthentication_token varchar(255) DEFAULT '',
+    reauthentication_sent_at timestamptz,
+    is_sso_user boolean NOT NULL DEFAULT false,
+    deleted_at timestamptz,
+    is_anonymous boolean NOT NULL DEFAULT false
+);
+CREATE UNIQUE INDEX IF NOT EXISTS users_email_partial_key ON auth.users (email) WHERE is_sso_user = false;
+CREATE INDEX IF NOT EXISTS users_instance_id_idx ON auth.users (instance_id);
+CREATE INDEX IF NOT EXISTS users_instance_id_email_idx ON auth.users (instance_id, lower(email));
+CREATE INDEX IF NOT EXISTS users_is_anonymous_idx ON auth.users (is_anonymous);
+CREATE UNIQUE INDEX IF NOT EXISTS confirmation_token_idx ON auth.users (confirmation_token)
+    WHERE confirmation_token !~ '^[0-9 ]*$';
+CREATE UNIQUE INDEX IF NOT EXISTS recovery_token_idx ON auth.users (recovery_token)
+    WHERE recovery_token !~ '^[0-9 ]*$';
+CREATE UNIQUE INDEX IF NOT EXISTS email_change_token_current_idx ON auth.users (email_change_token_current)
+    WHERE email_change_token_current !~ '^[0-9 ]*$';
+CREATE UNIQUE INDEX IF NOT EXISTS email_change_token_new_idx ON auth.users (email_change_token_new)
+    WHERE email_change_token_new !~ '^[0-9 ]*$';
+CREATE UNIQUE INDEX IF NOT EXISTS reauthentication_token_idx ON auth.users (reauthentication_token)
+    WHERE reauthentication_token !~ '^[0-9 ]*$';
+
+CREATE TABLE IF NOT EXISTS auth.identities (
+    provider_id text NOT NULL,
+    user_id uuid NOT NULL CONSTRAINT identities_user_id_fkey REFERENCES auth.users ON DELETE CASCADE,
+    identity_data jsonb NOT NULL,
+    provider text NOT NULL,
+    last_sign_in_at timestamptz,
+    created_at timestamptz,
+    updated_at timestamptz,
+    email text GENERATED ALWAYS AS (lower(identity_data ->> 'email')) STORED,
+    id uuid NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    CONSTRAINT identities_provider_id_provider_unique UNIQUE (provider_id, provider)
+);
+CREATE INDEX IF NOT EXISTS identities_user_id_idx ON auth.identities (user_id);
+CREATE INDEX IF NOT EXISTS identities_email_idx ON auth.identities (email text_pattern_ops);
+
+CREATE TABLE IF NOT EXISTS auth.sessions (
+    id uuid NOT NULL PRIMARY KEY,
+    user_id uuid NOT NULL CONSTRAINT sessions_user_id_fkey REFERENCES auth.users ON DELETE CASCADE,
+    created_at timestamptz,
+    updated_at timestamptz,
+    factor_id uuid,
+    aal text,
+    not_after timestamptz,
+    refreshed_at timestamp,
+    user_agent text,
+    ip inet,
+    tag text,
+    oauth_client_id uuid,
+    refresh_token_hmac_key text,
+    refresh_token_counter bigint,
+    scopes text
+);
+CREATE INDEX IF NOT EXISTS sessions_user_id_idx ON auth.sessions (user_id);
+
+CREATE TABLE IF NOT EXISTS auth.refresh_tokens (
+    instance_id uuid,
+    id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    token varchar(255) CONSTRAINT refresh_tokens_token_unique UNIQUE,
+    user_id varchar(255),
+    revoked boolean,
+    created_at timestamptz,
+    updated_at timestamptz,
+    parent varchar(255),
+    session_id uuid CONSTRAINT refresh_tokens_session_id_fkey REFERENCES auth.sessions ON DELETE CASCADE
+);
+
+CREATE OR REPLACE FUNCTION auth.jwt() RETURNS jsonb LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        nullif(current_setting('request.jwt.claim', true), ''),
+        nullif(current_setting('request.jwt.claims', true), '')
+    )::jsonb
+$$;
+CREATE OR REPLACE FUNCTION auth.uid() RETURNS uuid LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        nullif(current_setting('request.jwt.claim.sub', true), ''),
+        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+    )::uuid
+$$;
+CREATE OR REPLACE FUNCTION auth.role() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        nullif(current_setting('request.jwt.claim.role', true), ''),
+        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role'
+    )
+$$;
+CREATE OR REPLACE FUNCTION auth.email() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT coalesce(
+        nullif(current_setting('request.jwt.claim.email', true), ''),
+        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'email'
+    )
+$$;
+
+ALTER TABLE auth.schema_migrations OWNER TO supabase_auth_admin;
+ALTER TABLE auth.sessions OWNER TO supabase_auth_admin;
+ALTER TABLE auth.refresh_tokens OWNER TO supabase_auth_admin;
+ALTER TABLE auth.users OWNER TO project_managed_tables;
+ALTER TABLE auth.identities OWNER TO project_managed_tables;
+ALTER FUNCTION auth.jwt() OWNER TO supabase_auth_admin;
+ALTER FUNCTION auth.uid() OWNER TO supabase_auth_admin;
+ALTER FUNCTION auth.role() OWNER TO supabase_auth_admin;
+ALTER FUNCTION auth.email() OWNER TO supabase_auth_admin;
+ALTER TABLE auth.schema_migrations ENABLE ROW LEVEL SECURITY;
+ALTER TABLE auth.users ENABLE ROW LEVEL SECURITY;
+ALTER TABLE auth.identities ENABLE ROW LEVEL SECURITY;
+ALTER TABLE auth.sessions ENABLE ROW LEVEL SECURITY;
+ALTER TABLE auth.refresh_tokens ENABLE ROW LEVEL SECURITY;
+GRANT ALL ON auth.users, auth.identities TO supabase_auth_admin;
+GRANT ALL ON auth.users, auth.identities TO project_owner WITH GRANT OPTION;
+GRANT SELECT ON auth.schema_migrations, auth.sessions, auth.refresh_tokens TO project_owner WITH GRANT OPTION;
+GRANT INSERT, UPDATE, DELETE ON auth.sessions, auth.refresh_tokens TO project_owner;
+
+-- ---------------------------------------------------------------- storage
+
+CREATE SCHEMA IF NOT EXISTS storage AUTHORIZATION supabase_storage_admin;
+GRANT USAGE ON SCHEMA storage TO anon, authenticated, service_role, project_owner, project_managed_tables;
+
+DO $types$
+BEGIN
+    IF to_regtype('storage.buckettype') IS NULL THEN
+        CREATE TYPE storage.buckettype AS ENUM ('STANDARD', 'ANALYTICS', 'VECTOR');
+    END IF;
+END
+$types$;
+
+CREATE TABLE IF NOT EXISTS storage.buckets (
+    id text NOT NULL PRIMARY KEY,
+    name text NOT NULL,
+    owner uuid,
+    created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(),
+    public boolean DEFAULT false,
+    avif_autodetection boolean DEFAULT false,
+    file_size_limit bigint,
+    allowed_mime_types text[],
+    owner_id text,
+    type storage.buckettype NOT NULL DEFAULT 'STANDARD'
+);
+COMMENT ON COLUMN storage.buckets.owner IS 'Field is deprecated, use owner_id instead';
+CREATE UNIQUE INDEX IF NOT EXISTS bname ON storage.buckets (name);
+
+CREATE TABLE IF NOT EXISTS storage.objects (
+    id uuid NOT NULL DEFAULT gen_random_uuid() PRIMARY KEY,
+    bucket_id text CONSTRAINT "objects_bucketId_fkey" REFERENCES storage.buckets,
+    name text,
+    owner uuid,
+    created_at timestamptz DEFAULT now(),
+    updated_at timestamptz DEFAULT now(),
+    last_accessed_at timestamptz DEFAULT now(),
+    metadata jsonb,
+    path_tokens text[] GENERATED ALWAYS AS (string_to_array(name, '/')) STORED,
+    version text,
+    owner_id text,
+    user_metadata jsonb
+);
+COMMENT ON COLUMN storage.objects.owner IS 'Field is deprecated, use owner_id instead';
+CREATE UNIQUE INDEX IF NOT EXISTS bucketid_objname ON storage.objects (bucket_id, name);
+CREATE INDEX IF NOT EXISTS name_prefix_search ON storage.objects (name text_pattern_ops);
+CREATE INDEX IF NOT EXISTS idx_objects_bucket_id_name ON storage.objects (bucket_id, name COLLATE "C");
+
+CREATE OR REPLACE FUNCTION storage.foldername(name text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT trim_array(string_to_array(name, '/'), 1)
+$$;
+CREATE OR REPLACE FUNCTION storage.filename(name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT split_part(name, '/', -1)
+$$;
+CREATE OR REPLACE FUNCTION storage.extension(name text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT split_part(split_part(name, '/', -1), '.', -1)
+$$;
+
+CREATE OR REPLACE FUNCTION storage.update_updated_at_column() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.updated_at = now();
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER update_objects_updated_at BEFORE UPDATE ON storage.objects
+    FOR EACH ROW EXECUTE FUNCTION storage.update_updated_at_column();
+
+CREATE OR REPLACE FUNCTION storage.enforce_bucket_name_length() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF length(NEW.name) > 100 THEN
+        RAISE EXCEPTION 'bucket name "%" is too long (% characters). Max is 100.', NEW.name, length(NEW.name);
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER enforce_bucket_name_length_trigger BEFORE INSERT OR UPDATE OF name ON storage.buckets
+    FOR EACH ROW EXECUTE FUNCTION storage.enforce_bucket_name_length();
+
+-- A row deleted by SQL would leave its bytes behind: only the API, which says so in a setting, may.
+CREATE OR REPLACE FUNCTION storage.protect_delete() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF coalesce(current_setting('storage.allow_delete_query', true), 'false') <> 'true' THEN
+        RAISE EXCEPTION 'Direct deletion from storage tables is not allowed. Use the Storage API instead.'
+            USING HINT = 'This prevents accidental data loss from orphaned objects.', ERRCODE = '42501';
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE OR REPLACE TRIGGER protect_buckets_delete BEFORE DELETE ON storage.buckets
+    FOR EACH STATEMENT EXECUTE FUNCTION storage.protect_delete();
+CREATE OR REPLACE TRIGGER protect_objects_delete BEFORE DELETE ON storage.objects
+    FOR EACH STATEMENT EXECUTE FUNCTION storage.protect_delete();
+
+ALTER TABLE storage.buckets OWNER TO project_managed_tables;
+ALTER TABLE storage.objects OWNER TO project_managed_tables;
+ALTER TYPE storage.buckettype OWNER TO supabase_storage_admin;
+ALTER TABLE storage.buckets ENABLE ROW LEVEL SECURITY;
+ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
+GRANT ALL ON storage.buckets, storage.objects TO supabase_storage_admin, project_owner WITH GRANT OPTION;
+GRANT ALL ON storage.buckets, storage.objects TO service_role, authenticated, anon;
+
+-- ---------------------------------------------------------------- what the owner may not
+
+CREATE OR REPLACE FUNCTION extensions.refuse_change_of_managed_schema() RETURNS event_trigger LANGUAGE plpgsql AS $$
+DECLARE
+    command record;
+BEGIN
+    IF current_user = 'project_owner' THEN
+        FOR command IN SELECT * FROM pg_event_trigger_ddl_commands() LOOP
+            IF (command.schema_name IN ('auth', 'storage') OR command.object_identity ~ '^(auth|storage)\.')
+                AND command.command_tag NOT IN
+                    ('CREATE POLICY', 'ALTER POLICY', 'CREATE TRIGGER', 'GRANT', 'REVOKE', 'COMMENT')
+            THEN
+                RAISE EXCEPTION 'must be owner of % %', command.object_type, command.object_identity
+                    USING ERRCODE = '42501';
+            END IF;
+        END LOOP;
+    END IF;
+END
+$$;
+CREATE OR REPLACE FUNCTION extensions.refuse_drop_in_managed_schema() RETURNS event_trigger LANGUAGE plpgsql AS $$
+DECLARE
+    dropped record;
+BEGIN
+    IF current_user = 'project_owner' THEN
+        FOR dropped IN SELECT * FROM pg_event_trigger_dropped_objects() LOOP
+            IF dropped.schema_name IN ('auth', 'storage') AND dropped.original
+                AND dropped.object_type NOT IN ('policy', 'trigger')
+            THEN
+                RAISE EXCEPTION 'must be owner of % %', dropped.object_type, dropped.object_identity
+                    USING ERRCODE = '42501';
+            END IF;
+        END LOOP;
+    END IF;
+END
+$$;
+DO $guards$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'managed_schema_changes') THEN
+        CREATE EVENT TRIGGER managed_schema_changes ON ddl_command_end
+            EXECUTE FUNCTION extensions.refuse_change_of_managed_schema();
+    END IF;
+    IF NOT EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'managed_schema_drops') THEN
+        CREATE EVENT TRIGGER managed_schema_drops ON sql_drop
+            EXECUTE FUNCTION extensions.refuse_drop_in_managed_schema();
+    END IF;
+END
+$guards$;
