@@ -22,6 +22,7 @@ class ConflictRow:
             ``rule``: a check, foreign key or unique index of the live table refuses it.
         source, target: Column → value as text, None for NULL; ``target`` is empty where the key is not there.
         choice: What was decided, or None.
+        taken: The columns that are taken from the source where that was chosen per field.
     """
 
     table: str
@@ -30,6 +31,7 @@ class ConflictRow:
     source: Mapping[str, str | None]
     target: Mapping[str, str | None]
     choice: str | None
+    taken: tuple[str, ...] = ()
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -54,6 +56,6 @@ def conflict_rows(
     """A page of one table's conflicts, in order of the source."""
     merge = merges(connection, plan, run)[table]
     return [
-        ConflictRow(table, key, kind, source, target or {}, choice)
-        for key, kind, source, target, choice in merge.page(connection, offset, limit)
+        ConflictRow(table, key, kind, source, target or {}, choice, tuple(taken or ()))
+        for key, kind, source, target, choice, taken in merge.page(connection, offset, limit)
     ]

@@ -4,7 +4,7 @@ The format is that of :class:`migrator_tui.model.decisions.Decisions`::
 
     findings:  [{id, table, column, choice}]
     conflicts: [{table, key: {id: 7}, kind, choice, fields: {name: source}}]
-    rules:     [{table, kind, choice}]
+    rules:     [{table, kind, choice, by: updated_at}]
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from migrator_tui import locations, yaml_lines
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, FindingDecision
+from migrator_tui.model.decisions import (
+    ConflictChoice,
+    ConflictDecision,
+    ConflictRule,
+    Decisions,
+    FindingDecision,
+    Preference,
+)
 from migrator_tui.model.findings import CATALOGUE
 
 HEADER = """\
@@ -31,7 +38,8 @@ def _key_value(value: object) -> object:
     raise ValueError("expected a text, a number or null, as the key column holds it.")
 
 
-ChoiceWord = Literal["keep-source", "keep-target", "quarantine"]
+ChoiceWord = Literal["keep-source", "keep-target", "per-field", "quarantine"]
+RuleWord = Literal["keep-source", "keep-target", "quarantine", "newer", "longer", "not-null"]
 
 
 class _Keys(BaseModel):
@@ -56,8 +64,9 @@ class _ConflictKeys(_Keys):
 
 class _RuleKeys(_Keys):
     table: str
-    choice: ChoiceWord
+    choice: RuleWord
     kind: str | None = None
+    by: str | None = None
 
 
 class _FileKeys(_Keys):
@@ -102,7 +111,9 @@ def dumps(decisions: Decisions) -> str:
             )
             for item in decisions.conflicts
         ],
-        "rules": [_given(table=item.table, kind=item.kind, choice=str(item.choice)) for item in decisions.rules],
+        "rules": [
+            _given(table=item.table, kind=item.kind, choice=str(item.choice), by=item.by) for item in decisions.rules
+        ],
     }
     return HEADER + yaml_lines.dump({part: entries for part, entries in document.items() if entries})
 
@@ -117,14 +128,40 @@ def _decisions(document: yaml_lines.Document) -> Decisions:
     keys = yaml_lines.check(document, _FileKeys)
     for i, item in enumerate(keys.findings):
         _check_finding(document, i, item)
+    for i, conflict in enumerate(keys.conflicts):
+        _check_fields(document, i, conflict)
+    for i, rule in enumerate(keys.rules):
+        _check_rule(document, i, rule)
     return Decisions(
         findings=tuple(FindingDecision(item.id, item.choice, item.table, item.column) for item in keys.findings),
         conflicts=tuple(
             ConflictDecision(item.table, item.key, ConflictChoice(item.choice), item.kind, item.fields)
             for item in keys.conflicts
         ),
-        rules=tuple(ConflictRule(item.table, ConflictChoice(item.choice), item.kind) for item in keys.rules),
+        rules=tuple(ConflictRule(item.table, _rule_choice(item.choice), item.kind, item.by) for item in keys.rules),
     )
+
+
+def _rule_choice(word: str) -> ConflictChoice | Preference:
+    return Preference(word) if word in tuple(Preference) else ConflictChoice(word)
+
+
+def _check_fields(document: yaml_lines.Document, index: int, item: _ConflictKeys) -> None:
+    if item.choice == "per-field" and not item.fields:
+        what = "per-field says nothing without `fields`, such as {name: source}."
+        raise document.complaint("INVALID", ("conflicts", index, "choice"), what)
+    if item.choice == "quarantine" and item.fields:
+        what = "a row that is quarantined has no fields to choose from."
+        raise document.complaint("INVALID", ("conflicts", index, "fields"), what)
+
+
+def _check_rule(document: yaml_lines.Document, index: int, item: _RuleKeys) -> None:
+    if item.choice in ("newer", "longer") and item.by is None:
+        what = f"{item.choice} needs a column: `by: updated_at`."
+        raise document.complaint("INVALID", ("rules", index, "choice"), what)
+    if item.by is not None and item.choice not in tuple(Preference):
+        what = f"`by` names the column of {', '.join(Preference)}; {item.choice} looks at none."
+        raise document.complaint("INVALID", ("rules", index, "by"), what)
 
 
 def _check_finding(document: yaml_lines.Document, index: int, item: _FindingKeys) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import psycopg
 
 from migrator_tui.model.decisions import Decisions, OnConflict
-from migrator_tui.model.errors import DecisionsNeeded, MigratorError, UsageError
+from migrator_tui.model.errors import DecisionsNeeded, MigratorError
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger
+from migrator_tui.postgres.choices import Choices
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.publish import merges
 
@@ -48,21 +49,6 @@ class Resolved:
         )
 
 
-def refuse_fields(decisions: Decisions) -> None:
-    """Choices per field are not applied yet; taking the whole row for them would change values that were to stay.
-
-    Raises:
-        UsageError: ``DECISION-FIELDS``, naming the first decision that has some.
-    """
-    for decision in decisions.conflicts:
-        if decision.fields:
-            raise UsageError(
-                "DECISION-FIELDS",
-                f"The decision about {decision.table} {dict(decision.key)} chooses per field: not possible yet.",
-                "Take out `fields` and choose keep-source or keep-target for the whole row.",
-            )
-
-
 def resolve(
     connection: psycopg.Connection[Any], plan: Plan, fence: Fence, decisions: Decisions, policy: OnConflict
 ) -> Resolved:
@@ -73,7 +59,7 @@ def resolve(
         with connection.transaction():
             ledger.hold(connection, fence)
             merge.detect(connection)
-            counts = merge.decide(connection, decisions, policy)
+            counts = Choices(merge).decide(connection, decisions, policy)
         found += counts.conflicts
         undecided += counts.undecided
         if counts.undecided and len(samples) < 3:

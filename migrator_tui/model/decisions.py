@@ -14,11 +14,27 @@ from migrator_tui.model.findings import Finding, Severity
 
 
 class ConflictChoice(StrEnum):
-    """What to do with one staged row that meets a different live row."""
+    """What to do with one staged row that meets a different live row.
+
+    ``per-field`` keeps the live row but for the fields that name the source.
+    """
 
     KEEP_SOURCE = "keep-source"
     KEEP_TARGET = "keep-target"
+    PER_FIELD = "per-field"
     QUARANTINE = "quarantine"
+
+
+class Preference(StrEnum):
+    """How a rule chooses a side by the rows' own values; where it cannot tell, it leaves the row undecided.
+
+    ``newer`` and ``longer`` look at one column, of which neither side is NULL. ``not-null`` takes the side that has a
+    value in it; without a column it fills each field that one side leaves empty, where no field differs otherwise.
+    """
+
+    NEWER = "newer"
+    LONGER = "longer"
+    NOT_NULL = "not-null"
 
 
 class OnConflict(StrEnum):
@@ -50,7 +66,11 @@ class FindingDecision:
 
 @dataclass(frozen=True, slots=True)
 class ConflictDecision:
-    """A choice for one row, named by its key on the target."""
+    """A choice for one row, named by its key on the target.
+
+    Attributes:
+        fields: Column → ``source`` or ``target``, where a field is taken from the other side than ``choice`` says.
+    """
 
     table: str
     key: Mapping[str, str | int | float | None]
@@ -61,11 +81,16 @@ class ConflictDecision:
 
 @dataclass(frozen=True, slots=True)
 class ConflictRule:
-    """A choice for all conflicts of a table, or of a kind there. ``*`` stands for every table."""
+    """A choice for all conflicts of a table, or of a kind there. ``*`` stands for every table.
+
+    Attributes:
+        by: The column that a preference looks at.
+    """
 
     table: str
-    choice: ConflictChoice
+    choice: ConflictChoice | Preference
     kind: str | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

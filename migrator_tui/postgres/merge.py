@@ -15,7 +15,6 @@ from typing import Any, LiteralString
 import psycopg
 
 from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
-from migrator_tui.model.decisions import ConflictChoice, Decisions, OnConflict
 from migrator_tui.model.plan import Fill, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import locator_name, staged_name
@@ -50,6 +49,9 @@ class MergeCounts:
         """Rows that need a choice."""
         return self.different + self.clashing + self.refused
 
+
+STILL = "o.met = excluded.met AND o.live_hash IS NOT DISTINCT FROM excluded.live_hash"
+"""What a row meets is what it met when it was decided upon."""
 
 KINDS = {"different": "same-key", "clashing": "unique", "refused": "rule"}
 """What a staged row meets that needs a choice, and what decisions call it."""
@@ -145,19 +147,22 @@ class Merge:
             key for key in uniques if set(key) != set(table.match_key) and set(key) <= set(written_columns(table))
         )
 
-    def _paired(self, left: str, right: str) -> str:
+    def paired(self, left: str, right: str) -> str:
+        """SQL: two rows have the same match key."""
         return _equal(left, right, self.table.match_key)
 
     def _differs(self, left: str, right: str) -> str:
         if not self.values:
             return "false"
-        return " OR ".join(
-            f"{left}.{quote(c)}{self._exact(c)} IS DISTINCT FROM {right}.{quote(c)}{self._exact(c)}"
-            for c in self.values
-        )
+        return " OR ".join(self.differs_in(c, left, right) for c in self.values)
 
-    def _exact(self, column: str) -> str:
-        """Types that have no equality, or one that passes over a difference, are compared as text."""
+    def differs_in(self, column: str, left: str, right: str) -> str:
+        """SQL: two rows hold different values of a column."""
+        exact = self.exact(column)
+        return f"{left}.{quote(column)}{exact} IS DISTINCT FROM {right}.{quote(column)}{exact}"
+
+    def exact(self, column: str) -> str:
+        """A cast: types that have no equality, or one that passes over a difference, are compared as text."""
         kind = next(c.type for c in self.table.columns if c.target == column)
         # 0.0 equals -0.0, and 'a' equals 'a ' as character(2).
         inexact = ("json", "xml", "citext", "point", "double precision", "real", "bpchar")
@@ -202,7 +207,7 @@ class Merge:
             f"WHEN {self.refuses} THEN 'refused' "
             "WHEN l.ctid IS NULL THEN 'new' ELSE 'different' END AS met, "
             f"CASE WHEN l.ctid IS NULL THEN NULL ELSE {row_hash('l')} END AS live_hash, {self._key_json('s')} AS key "
-            f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self._paired('s', 'l')}{self._earlier('s')}"
+            f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self.paired('s', 'l')}{self._earlier('s')}"
         )
 
     def detect(self, connection: psycopg.Connection[Any]) -> MergeCounts:
@@ -210,15 +215,15 @@ class Merge:
         connection.execute(
             sql(
                 f"CREATE TABLE IF NOT EXISTS {self.state} "
-                "(src bigint PRIMARY KEY, met text NOT NULL, live_hash text, key jsonb NOT NULL, choice text)"
+                "(src bigint PRIMARY KEY, met text NOT NULL, live_hash text, key jsonb NOT NULL, choice text, "
+                "taken text[])"
             )
         )
         connection.execute(
             sql(
                 f"INSERT INTO {self.state} AS o (src, met, live_hash, key) {self._detection()} "
                 "ON CONFLICT (src) DO UPDATE SET met = excluded.met, live_hash = excluded.live_hash, "
-                "choice = CASE WHEN o.met = excluded.met AND o.live_hash IS NOT DISTINCT FROM excluded.live_hash "
-                "THEN o.choice END"
+                f"choice = CASE WHEN {STILL} THEN o.choice END, taken = CASE WHEN {STILL} THEN o.taken END"
             )
         )
         return self.counts(connection)
@@ -234,45 +239,6 @@ class Merge:
             )
         ).fetchone()
         return MergeCounts(*(row or ()))
-
-    def decide(self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict) -> MergeCounts:
-        """Fill in the choices: rows named by key first, then rules, then the policy."""
-        names = {"*", self.table.source, str(self.table.target), self.table.target.name}
-        for decision in decisions.conflicts:
-            if decision.table in names:
-                self._choose(
-                    connection,
-                    decision.choice,
-                    decision.kind,
-                    where="key @> %s::jsonb",
-                    parameters=(psycopg.types.json.Jsonb(dict(decision.key)),),
-                )
-        for rule in decisions.rules:
-            if rule.table in names:
-                self._choose(connection, rule.choice, rule.kind)
-        if policy in (OnConflict.KEEP_TARGET, OnConflict.KEEP_SOURCE):
-            self._choose(connection, ConflictChoice(policy.value), None)
-        return self.counts(connection)
-
-    def _choose(
-        self,
-        connection: psycopg.Connection[Any],
-        choice: ConflictChoice,
-        kind: str | None,
-        where: str = "true",
-        parameters: tuple[Any, ...] = (),
-    ) -> None:
-        # A clash with another row's unique value cannot be overwritten: the source's row has a key of its own.
-        met = tuple(name for name, called in KINDS.items() if kind in (None, called))
-        if choice is ConflictChoice.KEEP_SOURCE:
-            met = tuple(m for m in met if m == "different")
-        if choice is ConflictChoice.KEEP_TARGET:  # where the target has no row to keep, the source's would be lost
-            where = f"({where}) AND (met <> 'refused' OR live_hash IS NOT NULL)"
-        if met:
-            connection.execute(
-                sql(f"UPDATE {self.state} SET choice = %s WHERE choice IS NULL AND met = ANY(%s) AND {where}"),
-                (choice.value, list(met), *parameters),
-            )
 
     def sample(self, connection: psycopg.Connection[Any], limit: int = 20) -> list[Conflict]:
         """The first undecided conflicts."""
@@ -292,14 +258,17 @@ class Merge:
 
     def page(
         self, connection: psycopg.Connection[Any], offset: int, limit: int
-    ) -> list[tuple[dict[str, Any], str, dict[str, str | None], dict[str, str | None] | None, str | None]]:
-        """Conflicts with both rows as texts, in order of the source: key, kind, source, target, choice."""
+    ) -> list[
+        tuple[dict[str, Any], str, dict[str, str | None], dict[str, str | None] | None, str | None, list[str] | None]
+    ]:
+        """Conflicts with both rows as texts, in order of the source: key, kind, source, target, choice, fields taken
+        from the source."""
         rows = connection.execute(
             sql(
                 f"SELECT d.key, d.met, {texts_of('s', self.columns)}, "
-                f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice "
+                f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice, d.taken "
                 f"FROM {self.state} d JOIN {self.staged} s ON s.{self.locator} = d.src "
-                f"LEFT JOIN {self.live} l ON {self._paired('s', 'l')} "
+                f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} "
                 "WHERE d.met IN ('different', 'clashing', 'refused') "
                 f"ORDER BY d.src OFFSET {int(offset)} LIMIT {int(limit)}"
             )
@@ -309,7 +278,9 @@ class Merge:
         def ordered(cells: dict[str, str | None] | None) -> dict[str, str | None] | None:
             return None if cells is None else {name: cells[name] for name in order}
 
-        return [(key, KINDS[met], ordered(a) or {}, ordered(b), choice) for key, met, a, b, choice in rows]
+        return [
+            (key, KINDS[met], ordered(a) or {}, ordered(b), choice, taken) for key, met, a, b, choice, taken in rows
+        ]
 
     def changed_since(self, connection: psycopg.Connection[Any]) -> int:
         """Rows that now meet something else than what was detected. Call with the live table locked."""
@@ -357,21 +328,32 @@ class Merge:
         ).rowcount
         updated = 0
         if self.values:
-            taken = f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} AND d.choice = 'keep-source'"
+            taken = (
+                f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} "
+                "AND d.choice IN ('keep-source', 'per-field')"
+            )
+            values = ", ".join(
+                f"{quote(c)} = CASE WHEN {self._from_source(c)} THEN s.{quote(c)} ELSE l.{quote(c)} END"
+                for c in self.values
+            )
             image = texts_of("l", _stored_columns(connection, self.table.target))
             # The images are read before the update sees the table, both in one statement and one snapshot.
             updated = connection.execute(
                 sql(
                     f"WITH b AS (SELECT {self._key_json('l')} AS key, {image} AS before FROM {self.live} l "
-                    f"JOIN ({taken}) ON {self._paired('s', 'l')}), "
-                    f"w AS (UPDATE {self.live} l SET {', '.join(f'{quote(c)} = s.{quote(c)}' for c in self.values)} "
-                    f"FROM {taken} WHERE {self._paired('s', 'l')} AND {row_hash('l')} = d.live_hash RETURNING l.*), "
+                    f"JOIN ({taken}) ON {self.paired('s', 'l')}), "
+                    f"w AS (UPDATE {self.live} l SET {values} "
+                    f"FROM {taken} WHERE {self.paired('s', 'l')} AND {row_hash('l')} = d.live_hash RETURNING l.*), "
                     f"a AS ({self._archive(run, 'target', taken)}) "
                     f"{journal} SELECT {run}, {tbl}, b.key, 'update', b.before, {row_hash('w')} "
                     f"FROM w JOIN b ON b.key = {self._key_json('w')}"
                 )
             ).rowcount
-        kept = f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} AND d.choice = 'keep-target'"
+        # Of a row that is taken per field either side loses something.
+        kept = (
+            f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} "
+            "AND d.choice IN ('keep-target', 'per-field')"
+        )
         connection.execute(
             sql(
                 "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
@@ -391,25 +373,42 @@ class Merge:
         row = connection.execute(sql(f"SELECT count(*) FROM {self.state} WHERE choice = 'keep-target'")).fetchone()
         return Merged(inserted, updated, counts.same, int(row[0]) if row else 0, len(left_behind))
 
+    def _from_source(self, column: str) -> str:
+        return f"(d.taken IS NULL OR {quote_literal(column)} = ANY(d.taken))"
+
     def _archive(self, run: str, side: str, taken: str) -> str:
         tbl = quote_literal(str(self.table.target))
         return (
             "INSERT INTO migrator.archive (run, tbl, key, side, cells) "
             f"SELECT {run}, {tbl}, {self._key_json('l')}, '{side}', to_jsonb(l.*) FROM {self.live} l "
-            f"JOIN ({taken}) ON {self._paired('s', 'l')} RETURNING 1"
+            f"JOIN ({taken}) ON {self.paired('s', 'l')} RETURNING 1"
         )
 
-    def unexpected(self, connection: psycopg.Connection[Any]) -> int:
+    def unexpected(self, connection: psycopg.Connection[Any], run: str) -> int:
         """After the write, in the same transaction: staged rows that are not on the target as they should be."""
+        fields = " OR ".join(
+            f"CASE WHEN {self._from_source(c)} THEN {self.differs_in(c, 's', 'l')} "
+            f"ELSE l.{quote(c)}::text IS DISTINCT FROM u.before->>{quote_literal(c)} END"
+            for c in self.values
+        )
+        mixed = connection.execute(
+            sql(
+                f"SELECT count(*) FROM {self.state} d JOIN {self.staged} s ON s.{self.locator} = d.src "
+                f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} LEFT JOIN migrator.undo u "
+                f"ON u.run = {quote_literal(run)} AND u.tbl = {quote_literal(str(self.table.target))} "
+                f"AND u.op = 'update' AND u.key = d.key WHERE d.choice = 'per-field' "
+                f"AND (l.ctid IS NULL OR u.key IS NULL OR {fields or 'false'})"
+            )
+        ).fetchone()
         row = connection.execute(
             sql(
                 f"SELECT count(*) FROM {self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} "
-                f"LEFT JOIN {self.live} l ON {self._paired('s', 'l')} "
+                f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} "
                 "WHERE (d.met IN ('new', 'same') OR d.choice = 'keep-source') "
                 f"AND (l.ctid IS NULL OR ({self._differs('s', 'l')}))"
             )
         ).fetchone()
-        return int(row[0]) if row else 0
+        return sum(int(found[0]) for found in (row, mixed) if found)
 
 
 def _stored_columns(connection: psycopg.Connection[Any], table: TableName) -> list[str]:

@@ -142,7 +142,7 @@ def publish(
         unvalidated = _foreign_keys(connection, plan)
         _views(connection, plan)
         beside(connection)
-        created = _compare(connection, plan, by_table, staged_rows)
+        created = _compare(connection, plan, by_table, staged_rows, fence.run)
         failpoint("publish-compared")
         _raise_sequences(connection, plan)  # last: a rollback would not take it back
         published = Published(merged, created, unvalidated)
@@ -288,7 +288,11 @@ def _raise_sequences(connection: psycopg.Connection[Any], plan: Plan) -> None:
 
 
 def _compare(
-    connection: psycopg.Connection[Any], plan: Plan, by_table: Mapping[str, Merge], staged: Mapping[str, int]
+    connection: psycopg.Connection[Any],
+    plan: Plan,
+    by_table: Mapping[str, Merge],
+    staged: Mapping[str, int],
+    run: str,
 ) -> dict[str, int]:
     created = {}
     for table in _created(plan):
@@ -301,7 +305,7 @@ def _compare(
                 "Nothing was published. Somebody wrote into the staging schema; start a new run.",
             )
     for source, merge in by_table.items():
-        wrong = merge.unexpected(connection)
+        wrong = merge.unexpected(connection, run)
         if wrong:
             raise VerificationFailed(
                 "PUBLISH-MERGE",

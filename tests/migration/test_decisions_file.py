@@ -7,12 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator_tui.migration.decisions_file import dumps, loads, read, write
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, FindingDecision
+from migrator_tui.model.decisions import (
+    ConflictChoice,
+    ConflictDecision,
+    ConflictRule,
+    Decisions,
+    FindingDecision,
+    Preference,
+)
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import CATALOGUE
 
 names = st.text(max_size=20)
 choices = [(kind.id, choice.name) for kind in CATALOGUE.values() for choice in kind.choices]
+
+
+def sensible(decision: ConflictDecision) -> bool:
+    """Per field needs fields; a row in quarantine has none."""
+    if decision.choice is ConflictChoice.QUARANTINE:
+        return not decision.fields
+    return bool(decision.fields) or decision.choice is not ConflictChoice.PER_FIELD
+
+
 everything = st.builds(
     Decisions,
     findings=st.lists(
@@ -34,11 +50,19 @@ everything = st.builds(
             choice=st.sampled_from(ConflictChoice),
             kind=st.none() | names,
             fields=st.dictionaries(names, st.sampled_from(["source", "target"]), max_size=3),
-        ),
+        ).filter(sensible),
         max_size=4,
     ).map(tuple),
     rules=st.lists(
-        st.builds(ConflictRule, table=names, choice=st.sampled_from(ConflictChoice), kind=st.none() | names), max_size=4
+        st.builds(
+            ConflictRule,
+            table=names,
+            choice=st.sampled_from([c for c in ConflictChoice if c is not ConflictChoice.PER_FIELD]),
+            kind=st.none() | names,
+        )
+        | st.builds(ConflictRule, table=names, choice=st.sampled_from(Preference), kind=st.none() | names, by=names)
+        | st.builds(ConflictRule, table=names, choice=st.just(Preference.NOT_NULL), kind=st.none() | names),
+        max_size=4,
     ).map(tuple),
 )
 
@@ -144,3 +168,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read(tmp_path / "none.yaml")
     assert caught.value.id == "DECISIONS-MISSING"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("conflicts: [{table: t, key: {id: 1}, choice: per-field}]", "without `fields`"),
+        ("conflicts: [{table: t, key: {id: 1}, choice: quarantine, fields: {a: source}}]", "no fields"),
+        ("rules: [{table: t, choice: newer}]", "by: updated_at"),
+        ("rules: [{table: t, choice: keep-source, by: a}]", "looks at none"),
+    ],
+)
+def test_a_choice_that_lacks_its_column_or_has_one_too_many_is_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match="line 1") as caught:
+        loads(text)
+    assert said in str(caught.value)

@@ -11,6 +11,7 @@ from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, Confl
 from migrator_tui.model.plan import Action, ColumnPlan, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres import ddl, ledger
+from migrator_tui.postgres.choices import Choices
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge import Merge, MergeCounts, live_uniques, texts_of
 
@@ -76,7 +77,7 @@ def test_keys_go_before_rules_and_rules_before_the_policy(db: Connection, merge:
         rules=(ConflictRule("mine", ConflictChoice.KEEP_TARGET, "unique"),),
     )
 
-    counts = merge.decide(db, decisions, OnConflict.KEEP_SOURCE)
+    counts = Choices(merge).decide(db, decisions, OnConflict.KEEP_SOURCE)
 
     assert counts.undecided == 0
     assert {src: choice for src, (_, choice) in met(db, merge).items() if choice} == {
@@ -92,14 +93,16 @@ def test_keys_go_before_rules_and_rules_before_the_policy(db: Connection, merge:
 def test_a_decision_for_another_table_is_not_taken(db: Connection, merge: Merge, table: str) -> None:
     merge.detect(db)
 
-    counts = merge.decide(db, Decisions(rules=(ConflictRule(table, ConflictChoice.KEEP_TARGET),)), OnConflict.ASK)
+    counts = Choices(merge).decide(
+        db, Decisions(rules=(ConflictRule(table, ConflictChoice.KEEP_TARGET),)), OnConflict.ASK
+    )
 
     assert counts.undecided == 3
 
 
 def test_a_choice_holds_while_the_live_row_stays_as_it_was(db: Connection, merge: Merge) -> None:
     merge.detect(db)
-    merge.decide(db, Decisions(), OnConflict.KEEP_SOURCE)
+    Choices(merge).decide(db, Decisions(), OnConflict.KEEP_SOURCE)
 
     merge.detect(db)
     assert met(db, merge)[2] == ("different", "keep-source")
@@ -134,9 +137,9 @@ def test_a_page_shows_both_rows_as_texts(db: Connection, merge: Merge) -> None:
     first, second, third = merge.page(db, 0, 9)
 
     assert first == (
-        {"k": "b"}, "same-key", {"k": "b", "u": "ub", "100%": "y"}, {"k": "b", "u": "ub", "100%": "x"}, None
+        {"k": "b"}, "same-key", {"k": "b", "u": "ub", "100%": "y"}, {"k": "b", "u": "ub", "100%": "x"}, None, None
     )  # fmt: skip
-    assert second == ({"k": "c"}, "unique", {"k": "c", "u": "uz", "100%": "x"}, None, None)
+    assert second == ({"k": "c"}, "unique", {"k": "c", "u": "uz", "100%": "x"}, None, None, None)
     assert third[0] == {"k": "e"}
     assert [page[0] for page in merge.page(db, 1, 1)] == [{"k": "c"}]
     assert [conflict.key for conflict in merge.sample(db, 2)] == ['{"k": "b"}', '{"k": "c"}']
@@ -145,7 +148,7 @@ def test_a_page_shows_both_rows_as_texts(db: Connection, merge: Merge) -> None:
 def test_writing_counts_every_row_and_keeps_what_it_replaces(db: Connection, merge: Merge, fence: Fence) -> None:
     merge.detect(db)
     decisions = Decisions(rules=(ConflictRule("*", ConflictChoice.KEEP_TARGET, "unique"),))
-    merge.decide(db, decisions, OnConflict.KEEP_SOURCE)
+    Choices(merge).decide(db, decisions, OnConflict.KEEP_SOURCE)
 
     merged = merge.write(db, fence)
 
@@ -156,7 +159,7 @@ def test_writing_counts_every_row_and_keeps_what_it_replaces(db: Connection, mer
         2,
         0,
     )
-    assert merge.unexpected(db) == 0
+    assert merge.unexpected(db, fence.run) == 0
     assert execute(db, "SELECT * FROM live ORDER BY k") == [
         ("a", "ua", "x", 1),
         ("b", "ub", "y", 2),
@@ -183,11 +186,11 @@ def test_a_row_that_a_trigger_keeps_from_being_written_is_unexpected(
         "CREATE TRIGGER no BEFORE INSERT ON live FOR EACH ROW EXECUTE FUNCTION no()",
     )
     merge.detect(db)
-    merge.decide(db, Decisions(), OnConflict.KEEP_SOURCE)
+    Choices(merge).decide(db, Decisions(), OnConflict.KEEP_SOURCE)
 
     merge.write(db, fence)
 
-    assert merge.unexpected(db) == 1
+    assert merge.unexpected(db, fence.run) == 1
 
 
 def test_only_whole_unconditional_unique_keys_count(db: Connection) -> None:

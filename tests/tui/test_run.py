@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.dialogs.leaving import Leaving
+from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.resolve import ResolveScreen, side_by_side
@@ -170,6 +172,43 @@ async def test_conflicts_are_decided_by_one_key_each_and_the_run_goes_on() -> No
         await until(pilot, lambda: guide.told == [f"resume {RUN}"])
         assert guide.decided is not None
         assert len(guide.decided.conflicts) == 2
+
+
+def differing(number: int) -> ConflictRow:
+    """A row of which two fields differ."""
+    one = conflict(number)
+    return replace(one, source={**one.source, "note": "of the source"}, target={**one.target, "note": None})
+
+
+async def test_a_row_is_chosen_field_by_field_and_what_was_chosen_is_shown_again() -> None:
+    guide = ScriptedGuide(rows=[differing(1)])
+    ended = outcome(RunStatus.NEEDS_DECISIONS, "users", conflicts=1)
+    async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
+        await until(pilot, lambda: "0 of 1 decided" in text(app, "#headline"))
+        await pilot.press("f")
+        await until(pilot, lambda: on(app, PerField))
+        await pilot.press("t", "s", "enter")
+        await until(pilot, lambda: "1 of 1 decided" in text(app, "#headline"))
+        (decision,) = app.session.decisions.conflicts
+        assert (decision.choice, decision.fields) == (ConflictChoice.PER_FIELD, {"name": "target", "note": "source"})
+        await pilot.press("f")
+        await until(pilot, lambda: on(app, PerField))
+        await pilot.press("space", "enter")
+        await until(pilot, lambda: on(app, ResolveScreen))
+        (decision,) = app.session.decisions.conflicts
+        assert (decision.choice, decision.fields) == (ConflictChoice.KEEP_SOURCE, {})
+        await pilot.press("u")
+        assert app.session.decisions.conflicts[0].choice is ConflictChoice.PER_FIELD
+
+
+async def test_only_rows_of_the_same_key_are_chosen_field_by_field() -> None:
+    guide = ScriptedGuide(rows=[conflict(1, "unique")])
+    ended = outcome(RunStatus.NEEDS_DECISIONS, "users", conflicts=1)
+    async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
+        await until(pilot, lambda: "0 of 1" in text(app, "#headline"))
+        await pilot.press("f")
+        assert on(app, ResolveScreen)
+        assert app.session.decisions.conflicts == ()
 
 
 async def test_all_alike_are_decided_after_saying_how_many() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -15,9 +15,10 @@ from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from migrator_tui.migration.conflicts import ConflictRow
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, Preference
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
@@ -30,7 +31,11 @@ KINDS = {
     "unique": "another row has this unique value",
     "rule": "a rule of the table refuses it",
 }
-CHOICES = {ConflictChoice.KEEP_SOURCE: "keep source", ConflictChoice.KEEP_TARGET: "keep target"}
+CHOICES: Mapping[ConflictChoice | Preference, str] = {
+    ConflictChoice.KEEP_SOURCE: "keep source",
+    ConflictChoice.KEEP_TARGET: "keep target",
+    ConflictChoice.PER_FIELD: "per field",
+}
 
 
 class ResolveScreen(StepScreen):
@@ -40,11 +45,12 @@ class ResolveScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "choose('keep-source')", "Keep source", tooltip="The staged row wins.", id="resolve.source"),
         Binding("t", "choose('keep-target')", "Keep target", tooltip="The live row stays.", id="resolve.target"),
+        Binding("f", "choose_fields", "Per field", tooltip="Choose field by field.", id="resolve.fields"),
         Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="Source for all.", id="all.source"),
         Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="Target for all.", id="all.target"),
         Binding("n", "next_undecided", "Next", show=False, tooltip="The next to decide.", id="resolve.next"),
         Binding("u", "undo", "Undo", tooltip="Take the last decision back.", id="resolve.undo"),
-        Binding("g", "go_on", "Go on", tooltip="Go on with the run when all is decided.", id="resolve.go_on"),
+        Binding("g", "go_on", "Go on", show=False, tooltip="Go on with the run when all is decided.", id="resolve.go_on"),
     ]  # fmt: skip
     DEFAULT_CSS = """
     ResolveScreen #both { height: 1fr; layout: horizontal; }
@@ -113,11 +119,18 @@ class ResolveScreen(StepScreen):
         listed.focus()
         self._headline()
 
-    def _choice(self, row: ConflictRow) -> ConflictChoice | None:
-        decisions = self.session.decisions
-        for decision in decisions.conflicts:
+    def _decision(self, row: ConflictRow) -> ConflictDecision | None:
+        """What was decided about this row alone."""
+        for decision in self.session.decisions.conflicts:
             if decision.table == row.table and dict(decision.key) == dict(row.key):
-                return decision.choice
+                return decision
+        return None
+
+    def _choice(self, row: ConflictRow) -> ConflictChoice | Preference | None:
+        decision = self._decision(row)
+        if decision is not None:
+            return ConflictChoice.PER_FIELD if decision.fields else decision.choice
+        decisions = self.session.decisions
         for rule in decisions.rules:
             if rule.table in (row.table, "*") and rule.kind in (None, row.kind):
                 return rule.choice
@@ -178,7 +191,10 @@ class ResolveScreen(StepScreen):
         row = self._current()
         if row is not None:
             stacked = self.app.size.width < 100
-            self.query_one("#fields", Static).update(side_by_side(row, self._choice(row), stacked=stacked))
+            decision = self._decision(row)
+            taken = _taken(row, decision) if decision and decision.fields else None
+            shown = side_by_side(row, self._choice(row), taken=taken, stacked=stacked)
+            self.query_one("#fields", Static).update(shown)
 
     def action_next_undecided(self) -> None:
         """The next row to decide, from the cursor on and around."""
@@ -202,12 +218,31 @@ class ResolveScreen(StepScreen):
                 "A row that holds another row's unique value cannot replace it: keep target.", severity="warning"
             )
             return
+        self._decide(ConflictDecision(row.table, dict(row.key), ConflictChoice(choice), row.kind))
+
+    def action_choose_fields(self) -> None:
+        """Choose field by field, where both sides have the row."""
+        row = self._current()
+        if row is None:
+            return
+        if row.kind != "same-key":
+            self.notify("Only rows of the same key are chosen per field; keep source or target.", severity="warning")
+            return
+        decision = self._decision(row)
+        taken = _taken(row, decision) if decision else row.taken
+
+        def answered(fields: tuple[str, ...] | None) -> None:
+            if fields is not None:
+                self._decide(per_field(row, fields))
+
+        self.app.push_screen(PerField(row, taken), answered)
+
+    def _decide(self, decision: ConflictDecision) -> None:
+        """Keep a decision about one row, in front of an earlier one, and go to the next row."""
         self._remember()
-        decision = ConflictDecision(row.table, dict(row.key), ConflictChoice(choice), row.kind)
-        before = tuple(
-            d for d in self.session.decisions.conflicts if (d.table, dict(d.key)) != (row.table, dict(row.key))
-        )
-        self.session.decisions = replace(self.session.decisions, conflicts=(decision, *before))
+        key = (decision.table, dict(decision.key))
+        others = tuple(d for d in self.session.decisions.conflicts if (d.table, dict(d.key)) != key)
+        self.session.decisions = replace(self.session.decisions, conflicts=(decision, *others))
         self._redraw()
         listed = self.query_one("#rows", OptionList)
         if listed.highlighted is not None and listed.highlighted + 1 < len(self._rows):
@@ -268,10 +303,33 @@ class ResolveScreen(StepScreen):
             self.action_go_on()
 
 
-def side_by_side(row: ConflictRow, choice: ConflictChoice | None = None, *, stacked: bool = False) -> Table:
+def per_field(row: ConflictRow, taken: Sequence[str]) -> ConflictDecision:
+    """The decision that takes some of the differing fields from the source; all or none of them is the whole row."""
+    if set(taken) >= set(row.differing):
+        return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_SOURCE, row.kind)
+    if not taken:
+        return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_TARGET, row.kind)
+    fields = {name: "source" if name in taken else "target" for name in row.differing}
+    return ConflictDecision(row.table, dict(row.key), ConflictChoice.PER_FIELD, row.kind, fields)
+
+
+def _taken(row: ConflictRow, decision: ConflictDecision) -> tuple[str, ...]:
+    """The differing fields that a decision takes from the source."""
+    base = "source" if decision.choice is ConflictChoice.KEEP_SOURCE else "target"
+    return tuple(name for name in row.differing if decision.fields.get(name, base) == "source")
+
+
+def side_by_side(
+    row: ConflictRow,
+    choice: ConflictChoice | Preference | None = None,
+    *,
+    taken: Collection[str] | None = None,
+    stacked: bool = False,
+) -> Table:
     """Both rows field by field; what differs is marked by symbol and weight, and the side that is kept by a word.
 
     Args:
+        taken: The fields that come from the source, where that was chosen per field.
         stacked: The two values of a field below each other, for narrow terminals.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True, title=Text(f"{row.table}: {KINDS[row.kind]}", "bold"))
@@ -293,6 +351,8 @@ def side_by_side(row: ConflictRow, choice: ConflictChoice | None = None, *, stac
         ours, theirs = Text(_shown(value)), Text(_shown(other) if row.target else "(not there)")
         label = Text(f"{'≠' if differs else ' '} {visible(name)}")
         style = "bold" if differs else "dim"
+        if taken is not None and differs:
+            (ours if name in taken else theirs).append(" ✓")
         if not stacked:
             table.add_row(label, ours, theirs, style=style)
         elif differs:
