@@ -50,7 +50,7 @@ class ResolveScreen(StepScreen):
         Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="Target for all.", id="all.target"),
         Binding("n", "next_undecided", "Next", show=False, tooltip="The next to decide.", id="resolve.next"),
         Binding("u", "undo", "Undo", tooltip="Take the last decision back.", id="resolve.undo"),
-        Binding("g", "go_on", "Go on", show=False, tooltip="Go on with the run when all is decided.", id="resolve.go_on"),
+        Binding("g", "go_on", "Go on", show=False, tooltip="Go on when all is decided.", id="resolve.go_on"),
     ]  # fmt: skip
     DEFAULT_CSS = """
     ResolveScreen #both { height: 1fr; layout: horizontal; }
