@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from migrator_tui.demo.project import password_hashes
 from migrator_tui.demo.project.database import AUTH_ADMIN, Database, Session
-from migrator_tui.demo.project.keys import SERVICE, Keys
+from migrator_tui.demo.project.keys import SERVICE, KeyRefused, Keys
 
 PER_PAGE = 50
 API_VERSION = "X-Supabase-Api-Version"
@@ -323,6 +323,8 @@ def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[R
             else:
                 body = {"code": error.status, "error_code": error.code, "msg": error.message}
             response = JSONResponse(body, error.status, headers)
+        except KeyRefused as error:  # the gateway in front of Auth, in its own form
+            return JSONResponse({"message": error.message, "hint": error.hint}, 401)
         if version:
             response.headers[API_VERSION] = _NEW_FORM
         return response
