@@ -19,7 +19,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import object_values, shapes
+from migrator_tui.convert import object_values, several_classes, shapes
 from migrator_tui.convert.identifiers import quote, quote_sqlite
 
 INTEGER, REAL, TEXT, BLOB = "0", "0.0", "''", "x''"
@@ -54,6 +54,8 @@ class Codec:
         to_source: What COPY sends → what was read; None for a lossy codec.
         read_back: Postgres expression for a quoted column, whose binary form Arrow reads as ``comparable`` gives.
         comparable: What COPY sends → what ``normalise`` makes of what ``read_back`` gives.
+        proved: What is read → what ``to_source`` has to give back.
+        parts: What ``to_source`` gives → cells by storage class.
     """
 
     name: str
@@ -64,6 +66,8 @@ class Codec:
     normalise: Callable[[pa.Array], pa.Array] = lambda read: read
     select: Callable[[str], str] = lambda column: column
     read_back: Callable[[str], str] = lambda column: column
+    proved: Callable[[pa.Array], pa.Array] = lambda read: read
+    parts: Callable[[pa.Array], tuple[pa.Array, ...]] = lambda given: (given,)
 
     @property
     def lossless(self) -> bool:
@@ -105,7 +109,7 @@ def encode(codec: Codec, values: pa.Array) -> pa.Array:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OverflowError, UnicodeDecodeError) as error:
         raise CodecError(str(error).splitlines()[0], _first_refused(codec, values)) from error
     if codec.to_source is not None:
-        changed = differences(values, codec.to_source(sent))
+        changed = differences(_as_bytes(codec.proved(values)), _as_bytes(codec.to_source(sent)))
         if changed:
             raise CodecError(f"the codec {codec.name} would change the value", changed[0])
     lost = pc.indices_nonzero(pc.and_(pc.is_valid(values), pc.is_null(sent)))
@@ -146,6 +150,11 @@ def _bits(values: pa.Array) -> pa.Array:
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     return values.view(pa.int64()) if pa.types.is_float64(values.type) else values
+
+
+def _as_bytes(values: pa.Array) -> pa.Array:
+    # Texts of a snapshot may be none in UTF-8, which only bytes compare.
+    return values.view(pa.binary()) if isinstance(values, pa.StringArray) else values
 
 
 def _first_refused(codec: Codec, values: pa.Array) -> int:
@@ -393,7 +402,39 @@ _TEXT_CODECS: dict[str, Callable[[pa.Array], pa.Array]] = {
 }
 
 
+def exact_text(classes: tuple[str, ...]) -> str:
+    """The name of the codec for a column that holds several storage classes."""
+    return "text:exact-" + "+".join(name for name in several_classes.CLASSES if name in classes)
+
+
+def tells_classes_apart(name: str) -> bool:
+    """Whether this is the codec of a column that holds several storage classes, each value spelled with its own."""
+    return name.startswith("text:exact-")
+
+
+def classes_told_apart(name: str) -> frozenset[str]:
+    """The storage classes that a column of such a codec holds; empty for other codecs."""
+    return frozenset(name.removeprefix("text:exact-").split("+")) if tells_classes_apart(name) else frozenset()
+
+
+def _exact(name: str, classes: frozenset[str]) -> Codec | None:
+    if not classes <= set(several_classes.CLASSES):
+        return None
+    return Codec(
+        name,
+        TEXT,
+        to_target=lambda values: several_classes.spelled(values, classes),
+        to_source=lambda sent: several_classes.marked(sent, classes),
+        read_back=_as_text,
+        proved=several_classes.shortest,
+        parts=several_classes.by_class,
+        select=lambda column: several_classes.SELECT.format(column),
+    )
+
+
 def _text(name: str, how: str) -> Codec | None:
+    if how.startswith("exact-"):
+        return _exact(name, frozenset(how.removeprefix("exact-").split("+")))
     parts = sorted(how.split("+"))
     steps = [_TEXT_CODECS.get(part) for part in parts if part != "any"]
     if None in steps:

@@ -22,6 +22,7 @@ from migrator_tui.convert.operands import (
 )
 from migrator_tui.convert.scalars import Scalars
 from migrator_tui.convert.scope import Scope
+from migrator_tui.convert.several_classes import spelling
 
 _TRUE = frozenset({"t", "true", "1", "y", "yes", "on"})
 _FALSE = frozenset({"f", "false", "0", "n", "no", "off"})
@@ -81,6 +82,34 @@ def assigned(value: Operand, target_type: str) -> str:
     if source.storage not in allowed.get(kind, ()):
         raise Refused(f"it gives {source.storage.said}, and the column is of type {target_type}")
     return as_text(source) if kind in ("text", "citext") else source.sql
+
+
+def assigned_to_several(value: Operand, affinity: str, classes: frozenset[str]) -> str:
+    """A value as a column spells it that holds several storage classes (:mod:`migrator_tui.convert.several_classes`).
+
+    Raises:
+        Refused: What SQLite would store is not known, or of a class that the column does not hold.
+    """
+    if value.storage is Storage.NULL:
+        return "NULL"
+    if value.literal is None:
+        if value.storage is Storage.TEXT and {"date", "timestamp", "timestamptz"} & {
+            kind for kind, _ in value.assigned
+        }:
+            return as_text(value)  # a moment as it is written looks like no other class
+        raise Refused("its column holds several storage classes")
+    stored = value.literal
+    if affinity == "TEXT" and isinstance(stored, int | float):
+        stored = text_of(stored)
+    elif affinity not in ("TEXT", "BLOB"):
+        number = number_of(stored) if isinstance(stored, str) else stored
+        if isinstance(number, int | float):
+            whole = affinity != "REAL" and float(number).is_integer() and abs(number) < 2**53
+            stored = int(number) if whole or (isinstance(number, int) and affinity != "REAL") else float(number)
+    written = spelling(stored, classes)
+    if written is None:
+        raise Refused(f"the column holds no value of its class, and {stored!r} could not be told from a text there")
+    return literal(written).sql
 
 
 def _constant(value: str | int | float | bytes, kind: str, target_type: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from migrator_tui.convert import defaults, grammar
+from migrator_tui.convert.codecs import classes_told_apart
 from migrator_tui.convert.operands import Known, Operand, Refused, Storage, condition, plain
 from migrator_tui.convert.queries import Queries, named
 from migrator_tui.convert.scalars import Scalars
@@ -47,11 +48,18 @@ class Translated:
     columns: Mapping[str, Known] | None = None
 
 
-def default(expression: str, target_type: str) -> Translated:
-    """A column's DEFAULT, as a value of the target column's type."""
+def default(expression: str, target_type: str, known: Known | None = None) -> Translated:
+    """A column's DEFAULT, as a value of the target column's type.
+
+    Args:
+        known: What else is known of the column; it decides where the column holds several storage classes.
+    """
+    classes = classes_told_apart(known.codec) if known else frozenset()
 
     def translate() -> tuple[str, str]:
         operand = defaults.operand(expression)
+        if known and classes:
+            return defaults.assigned_to_several(operand, known.affinity, classes), operand.note
         return defaults.assigned(operand, target_type), operand.note
 
     return _guarded(expression, translate)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from migrator_tui.convert import shapes
-from migrator_tui.convert.codecs import MAX_PRECISION
+from migrator_tui.convert.codecs import MAX_PRECISION, tells_classes_apart
 from migrator_tui.convert.types import (
     Decide,
     Typed,
@@ -33,7 +33,7 @@ def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decid
     if len(classes) > 1 and set(classes) != {"integer", "real"}:
         several = mixed(table, column, profile, decide)
         typed = replace(typed, findings=several.findings, quarantine=several.quarantine)
-        if several.codec.startswith("text:any"):
+        if several.codec.startswith("text:any") or tells_classes_apart(several.codec):
             if _is_textual(live):
                 return replace(typed, codec=several.codec)
             return replace(typed, misfit=f"{table}.{column.name} holds several kinds of values and goes into {kind}")

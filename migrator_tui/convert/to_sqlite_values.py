@@ -54,15 +54,12 @@ def returned(codec: Codec, read: tuple[pa.Array, ...]) -> Cells:
     """Cells of what a codec's way selects: given back by the codec, and proved."""
     main = read[0]
     values, changed = _give_back(codec, main)
-    parts = [values]
     if changed:
         mask = pc.is_in(pa.array(range(len(main)), pa.int64()), pa.array(changed, pa.int64()))
-        parts[0] = pc.if_else(mask, pa.scalar(None, values.type), values)
-        written = natural_text(main)
-        if pa.types.is_string(values.type):
-            parts[0] = pc.if_else(mask, written, values)
-        else:
-            parts.append(pc.if_else(mask, written, pa.scalar(None, pa.string())))
+        values = pc.if_else(mask, pa.scalar(None, values.type), values)
+    parts = list(codec.parts(values))
+    if changed:
+        parts = _with_text(parts, pc.if_else(mask, natural_text(main), pa.scalar(None, pa.string())))
     positions = list(changed)
     if len(read) > 1 and read[1].null_count < len(read[1]):
         text = read[1].cast(pa.string())

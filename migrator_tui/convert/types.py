@@ -64,7 +64,7 @@ def propose(table: str, column: Column, profile: ColumnProfile, decide: Decide) 
     if not classes:
         return _empty(column)
     if set(classes) == {"integer", "real"} and affinity(column.type) in ("NUMERIC", "INTEGER"):
-        return _numbers(table, column, profile)
+        return _numbers(table, column, profile, decide)
     if len(classes) > 1:
         return mixed(table, column, profile, decide)
     return _single(classes[0], table, column, profile, decide)
@@ -143,24 +143,20 @@ def _numeric_type(precision: int, scale: int) -> Typed:
     return Typed(f"numeric({precision},{scale})", f"decimal({precision},{scale})")
 
 
-def _numbers(table: str, column: Column, profile: ColumnProfile) -> Typed:
+def _numbers(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
     """Reals, or integers and reals of a column that turns whole reals into integers by itself."""
     exact = exact_in_double(profile)
     if not exact:
-        return Typed(
-            "text",
-            "text:any",
-            (
-                Finding(
-                    "TYPE-MIXED",
-                    f"{table}.{column.name} holds integers beyond 2^53 beside reals.",
-                    table=table,
-                    column=column.name,
-                    rows=profile.integers,
-                    choices=("text",),
-                ),
-            ),
+        finding = Finding(
+            "TYPE-MIXED",
+            f"{table}.{column.name} holds integers beyond 2^53 beside reals.",
+            table=table,
+            column=column.name,
+            rows=profile.integers,
+            choices=("exact", "text"),
         )
+        exact = decide(finding) == "exact"
+        return Typed("text", codecs.exact_text(profile.classes) if exact else "text:any", (finding,))
     wide = Typed("double precision", "real-numeric" if profile.integers else "real")
     if not _is_decimal(column.type) or profile.infinite_reals or (profile.reals and profile.decimals is None):
         return wide
@@ -194,9 +190,12 @@ def mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide) ->
         table=table,
         column=column.name,
         rows=sum(counts[name] for name in others),
-        choices=("text", "quarantine"),
+        choices=("exact", "text", "quarantine"),
     )
-    if decide(finding) == "quarantine":
+    choice = decide(finding)
+    if choice == "exact":
+        return Typed("text", codecs.exact_text(profile.classes), (finding,))
+    if choice == "quarantine":
         without: dict[str, Any] = {f"{name}s": 0 for name in others}
         alone = replace(profile, **without)
         typed = _single(main, table, column, alone, decide)
@@ -214,7 +213,7 @@ def _single(name: str, table: str, column: Column, profile: ColumnProfile, decid
     if name == "integer":
         return _integers(table, column, profile, decide)
     if name == "real":
-        return _numbers(table, column, profile)
+        return _numbers(table, column, profile, decide)
     if name == "blob":
         return Typed("bytea", "blob")
     return _texts(table, column, profile, decide)

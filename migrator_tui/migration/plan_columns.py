@@ -163,7 +163,7 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
         return planned
     if column.default is None:
         return planned
-    translated = expressions.default(column.default, planned.type)
+    translated = expressions.default(column.default, planned.type, expressions.known(planned, column))
     if translated.sql is None:
         message = f"{plan.source}.{column.name}: the default {column.default} is not carried: {translated.why}."
         original = (column.default,)

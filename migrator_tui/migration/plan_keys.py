@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from migrator_tui.convert.codecs import tells_classes_apart
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, RowRule, TablePlan
@@ -25,6 +26,7 @@ def _with_keys(draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan
     renamed = {c.source: c.target for c in plan.columns}
     orphans = {o.index: o for o in draft.profile.orphans if o.table == plan.source}
     apart = {o.index: o for o in draft.profile.spelled_apart if o.table == plan.source}
+    written = {o.index: o for o in draft.profile.written_apart if o.table == plan.source}
     for number, key in enumerate(table.foreign_keys):
         if not all(c in renamed for c in key.columns):
             continue
@@ -45,6 +47,9 @@ def _with_keys(draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan
         if number in apart:
             plan, exact = _spelled_apart(draft, plan, key, number, apart[number])
             validated = validated and exact
+        if number in written and _tells_classes_apart(by_source, plan, key):
+            draft.find(_spelling(plan, key, written[number], ("not-valid",)))
+            validated = False
         wanted = key.name or f"{plan.target.name}_{'_'.join(renamed[c] for c in key.columns)}_fkey"
         name = draft.names.constraint(plan.target, wanted)
         carried = replace(
@@ -161,7 +166,15 @@ def _spelled_apart(
     types = {c.source: c.type for c in plan.columns}
     if any(types[name] == "citext" for name in key.columns):
         return plan, True
-    finding = Finding(
+    finding = _spelling(plan, key, apart, ("not-valid", "quarantine"))
+    if draft.find(finding) == "not-valid":
+        return plan, False
+    rule = RowRule("FK-SPELLING", "spelled-apart", key.columns, str(number), finding.message)
+    return replace(plan, row_rules=(*plan.row_rules, rule)), True
+
+
+def _spelling(plan: TablePlan, key: ForeignKey, apart: OrphanCount, choices: tuple[str, ...]) -> Finding:
+    return Finding(
         "FK-SPELLING",
         f"{plan.source} ({', '.join(key.columns)}): {apart.rows:,} of {plan.rows:,} rows refer to a row of "
         f"{key.parent} in another spelling than its own.",
@@ -170,12 +183,16 @@ def _spelled_apart(
         object=key.name,
         rows=apart.rows,
         keys=apart.keys,
-        choices=("not-valid", "quarantine"),
+        choices=choices,
     )
-    if draft.find(finding) == "not-valid":
-        return plan, False
-    rule = RowRule("FK-SPELLING", "spelled-apart", key.columns, str(number), finding.message)
-    return replace(plan, row_rules=(*plan.row_rules, rule)), True
+
+
+def _tells_classes_apart(by_source: dict[str, TablePlan], plan: TablePlan, key: ForeignKey) -> bool:
+    """Whether a side of the key becomes text in which the values of several storage classes can be told."""
+    parent = by_source.get(key.parent.name)
+    ours = [c.codec for c in plan.columns if c.source in key.columns]
+    theirs = [c.codec for c in parent.columns if c.source in key.parent_columns] if parent else []
+    return any(tells_classes_apart(codec) for codec in (*ours, *theirs))
 
 
 def _as_citext(by_source: dict[str, TablePlan], plan: TablePlan, key: ForeignKey) -> TablePlan:

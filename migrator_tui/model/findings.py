@@ -162,6 +162,13 @@ _KINDS = (
         "sizes.value holds 12 integers and the text 'n/a'",
         (
             Choice(
+                "exact",
+                "The column becomes text in which each value and its class can be told: 12 and 2.5 are numbers, n/a is "
+                "a text, x'00ff' a blob. A text that would be taken for another class is written as SQLite's literal: "
+                "'12' in quotes.",
+                lossy=False,
+            ),
+            Choice(
                 "text", "The column becomes text; numbers are written as SQLite writes them, blobs as hex.", lossy=True
             ),
             _quarantine("Each row whose value is not of the column's most frequent class"),
@@ -385,7 +392,8 @@ _KINDS = (
         Severity.WARNING,
         "Rows that refer to a row in another spelling",
         "SQLite compares a reference by the collation of the column referred to, so 'ann' may refer to 'Ann'; "
-        "PostgreSQL's foreign key on text does not.",
+        "PostgreSQL's foreign key on text does not. Where a column holds several storage classes, the text '12' may "
+        "refer to the number 12, which are written apart.",
         "login.email is 'ann@example.org' and users.email, NOCASE, is 'Ann@example.org'",
         (
             Choice(

@@ -116,6 +116,8 @@ class SourceProfile:
         case_groups: ``(table, column)`` → rows in groups that differ only in case, for unique text columns.
         null_keys: table → rows with a NULL in the primary key.
         spelled_apart: Rows whose reference holds by the parent's collation alone ('ann' refers to 'Ann').
+        written_apart: Rows whose reference holds, but is written otherwise than the row referred to where columns of
+            several storage classes become text that tells them apart (the text '12' refers to the number 12).
         unicode_groups: ``(table, column)`` → rows in groups that differ only in case, letters beyond A to Z included,
             for unique columns that ignore case.
     """
@@ -126,3 +128,4 @@ class SourceProfile:
     null_keys: Mapping[str, int] = field(default_factory=dict)
     spelled_apart: tuple[OrphanCount, ...] = ()
     unicode_groups: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    written_apart: tuple[OrphanCount, ...] = ()

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,16 +67,18 @@ def profile(
             on_table(table.name.name, found.table.rows)
         return found
 
-    def references_of(table: Table, found: Mapping[str, _Found]) -> tuple[OrphanCount, ...]:
+    def references_of(table: Table, found: Mapping[str, _Found]) -> _References:
         check()
         if not hasattr(own, "opened"):
             own.opened = _Opened(snapshot)
             opened.append(own.opened)
-        return _orphans(own.opened.connection, snapshot, database, table, found)
+        orphans = _orphans(own.opened.connection, snapshot, database, table, found)
+        check()
+        return _References(orphans, _written_apart(snapshot, database, table, found))
 
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="profile") as pool:
         futures = [pool.submit(one, table) for table in database.tables]
-        further: list[Future[tuple[OrphanCount, ...]]] = []
+        further: list[Future[_References]] = []
         try:
             found = [future.result() for future in futures]
             by_name = {each.table.table: each for each in found}
@@ -85,7 +88,7 @@ def profile(
                 for table in database.tables
                 if table.foreign_keys and profiles[table.name.name].columns and profiles[table.name.name].rows
             ]
-            orphans = tuple(orphan for future in further for orphan in future.result())
+            references_found = [future.result() for future in further]
         finally:
             for waiting in further:
                 waiting.cancel()
@@ -96,11 +99,12 @@ def profile(
                 each.close()
     return SourceProfile(
         profiles,
-        orphans,
+        tuple(orphan for each in references_found for orphan in each.orphans),
         {(each.table.table, column): rows for each in found for column, rows in each.case_groups.items()},
         {each.table.table: each.null_keys for each in found if each.null_keys},
         tuple(apart for each in found for apart in each.spelled_apart),
         {(each.table.table, column): rows for each in found for column, rows in each.unicode_groups.items()},
+        tuple(apart for each in references_found for apart in each.written_apart),
     )
 
 
@@ -115,6 +119,14 @@ class _Opened:
         """Close both."""
         self.reader.close()
         self.connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _References:
+    """What was found out about one table's foreign keys once every table was profiled."""
+
+    orphans: tuple[OrphanCount, ...]
+    written_apart: tuple[OrphanCount, ...]
 
 
 class _Found:
@@ -253,11 +265,28 @@ def _orphans(
 
 
 def _spelled_apart(snapshot: Path, database: Database, table: Table) -> tuple[OrphanCount, ...]:
+    return _counted(snapshot, table, lambda index: references.spelled_apart(snapshot, database, table, index))
+
+
+def _written_apart(
+    snapshot: Path, database: Database, table: Table, found: Mapping[str, _Found]
+) -> tuple[OrphanCount, ...]:
+    classes = {
+        (name, column.name): column.classes
+        for name in {table.name.name, *(key.parent.name for key in table.foreign_keys)}
+        if name in found
+        for column in found[name].table.columns
+    }
+    if all(len(names) < 2 for names in classes.values()):
+        return ()
+    return _counted(snapshot, table, lambda index: references.written_apart(snapshot, database, table, index, classes))
+
+
+def _counted(snapshot: Path, table: Table, rows_of: Callable[[int], list[int]]) -> tuple[OrphanCount, ...]:
     counts: list[OrphanCount] = []
     for index in range(len(table.foreign_keys)):
-        rows = references.spelled_apart(snapshot, database, table, index)
-        keys = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
-        if rows:
+        if rows := rows_of(index):
+            keys = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
             counts.append(OrphanCount(table.name.name, index, len(rows), keys))
     return tuple(counts)
 

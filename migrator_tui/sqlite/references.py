@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrator_tui.convert import several_classes
 from migrator_tui.convert import shapes as text_shapes
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
@@ -72,6 +73,7 @@ def rows_where(snapshot: Path, table: Table, predicate_sql: str) -> list[int]:
         SourceError: ``SOURCE-READ``: SQLite refused the condition.
     """
     with closing(connect(snapshot)) as connection:
+        connection.create_function("_mt_spelled", 2, _spelled, deterministic=True)
         query = f"WITH {ROWS} AS {located_rows(table)} SELECT {LOCATOR} FROM {ROWS} WHERE {predicate_sql}"
         try:
             return sorted(locator for (locator,) in connection.execute(query))
@@ -158,6 +160,57 @@ def spelled_apart(snapshot: Path, database: Database, table: Table, fk_index: in
     )
     found = f"SELECT 1 FROM {quote_sqlite(parent.name.name)} AS _mt_parent WHERE {matched}"
     return rows_where(snapshot, table, f"EXISTS ({found}) AND NOT EXISTS ({found} AND {exact})")
+
+
+def written_apart(
+    snapshot: Path, database: Database, table: Table, fk_index: int, classes: Mapping[tuple[str, str], Sequence[str]]
+) -> list[int]:
+    """The locators of the rows that refer to a row which the target writes otherwise than the reference, in order.
+
+    That is so where a column of several storage classes becomes text that tells them apart: the text '12' is written
+    in quotes there, and plainly in a column that holds texts alone.
+
+    Args:
+        classes: ``(table, column)`` → the storage classes that it holds.
+
+    Raises:
+        SourceError: ``SOURCE-READ``.
+    """
+    key = table.foreign_keys[fk_index]
+    parent = database.table(key.parent)
+    if parent is None or not _joinable(key, parent):
+        return []
+    pairs = list(zip(key.parent_columns, key.columns, strict=True))
+    mixed = [
+        pair
+        for pair in pairs
+        if max(len(classes.get((parent.name.name, pair[0]), ())), len(classes.get((table.name.name, pair[1]), ()))) > 1
+    ]
+    if not mixed:
+        return []
+    found = f"SELECT 1 FROM {quote_sqlite(parent.name.name)} AS _mt_parent WHERE {_match(key, '_mt_parent', ROWS)}"
+    alike = " AND ".join(
+        f"{_written(f'_mt_parent.{quote_sqlite(theirs)}', classes.get((parent.name.name, theirs), ()))} = "
+        f"{_written(f'{ROWS}.{quote_sqlite(ours)}', classes.get((table.name.name, ours), ()))} COLLATE BINARY"
+        for theirs, ours in mixed
+    )
+    try:
+        return rows_where(snapshot, table, f"EXISTS ({found}) AND NOT EXISTS ({found} AND {alike})")
+    except SourceError:  # a text that is not UTF-8 cannot be asked about
+        return rows_where(snapshot, table, f"EXISTS ({found})")
+
+
+def _written(column: str, classes: Sequence[str]) -> str:
+    """SQLite's expression of what the target holds."""
+    if len(classes) < 2:
+        return f"CAST({column} AS TEXT)"
+    return f"_mt_spelled('{'+'.join(classes)}', {several_classes.SELECT.format(column)})"
+
+
+def _spelled(classes: str, marked: str | None) -> str | None:
+    if marked is None:
+        return None
+    return str(several_classes.spelled(pa.array([marked]), frozenset(classes.split("+")))[0].as_py())
 
 
 def case_groups(snapshot: Path, table: Table, column: str) -> int:

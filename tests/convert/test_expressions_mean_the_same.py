@@ -10,12 +10,16 @@ from decimal import Decimal
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from migrator_tui.convert.expressions import check, view
+from migrator_tui.convert.codecs import classes_told_apart
+from migrator_tui.convert.expressions import check, default, view
 from migrator_tui.convert.operands import BOOLEAN_SPELLINGS, Known
+from migrator_tui.convert.several_classes import by_class, marked, spelling
+from migrator_tui.convert.types import affinity
 from migrator_tui.postgres.connect import connect
 from migrator_tui.postgres.server import EmbeddedServer
 
@@ -33,7 +37,9 @@ COLUMNS = {
     "ts": ("DATETIME", Known("timestamp without time zone", "timestamp:iso-datetime-T.3", "NUMERIC")),
     "z": ("DATETIME", Known("timestamp with time zone", "timestamptz:iso-datetime-space+Z", "NUMERIC")),
     "x": ("BLOB", Known("bytea", "blob", "BLOB")),
+    "m": ("", Known("text", "text:exact-integer+text", "BLOB")),
 }
+SEVERAL = frozenset({"integer", "text"})
 OVERFLOW = (psycopg.errors.NumericValueOutOfRange, psycopg.errors.DatetimeFieldOverflow)
 
 texts = st.text(st.sampled_from("abAB%_ 01-.\\'éÉñ*?[]é"), max_size=6)
@@ -54,6 +60,7 @@ ROW = st.tuples(
     st.none() | moments.map(lambda m: m.strftime("%Y-%m-%dT%H:%M:%S.") + f"{m.microsecond // 1000:03d}"),
     st.none() | moments.map(lambda m: m.strftime("%Y-%m-%d %H:%M:%SZ")),
     st.none() | st.binary(max_size=3),
+    st.none() | small | texts | small.map(str),
 )
 
 
@@ -67,7 +74,7 @@ def either(left: st.SearchStrategy[str], right: st.SearchStrategy[str], *operato
 
 integer: st.SearchStrategy[str] = st.deferred(
     lambda: st.one_of(
-        st.sampled_from(["i", "j", "b", "i", "j"]),
+        st.sampled_from(["i", "j", "b", "i", "j", "m"]),
         small.map(str),
         either(integer, integer, "+", "-", "*", "/", "%", "&", "|"),
         either(integer, st.integers(0, 9).map(str), "<<", ">>"),
@@ -97,7 +104,7 @@ real: st.SearchStrategy[str] = st.deferred(
 )
 text: st.SearchStrategy[str] = st.deferred(
     lambda: st.one_of(
-        st.sampled_from(["s", "u", "s", "u", "nc", "tf", "d", "ts", "z"]),
+        st.sampled_from(["s", "u", "s", "u", "nc", "tf", "d", "ts", "z", "m"]),
         texts.map(quoted),
         either(text, text | integer, "||"),
         text.map(lambda e: f"upper({e})"),
@@ -126,6 +133,7 @@ text: st.SearchStrategy[str] = st.deferred(
 condition: st.SearchStrategy[str] = st.deferred(
     lambda: st.one_of(
         st.just("b"),
+        st.sampled_from(["m", "(m IS m)", "(m = '1')", "(m = 1)", "(m IN (1, '1'))", "(m BETWEEN 0 AND 'b')"]),
         either(integer | real, integer | real, "=", "==", "<>", "!=", "<", "<=", ">", ">=", "IS", "IS NOT"),
         either(text, text, "=", "<>", "<", ">=", "IS", "IS NOT", "LIKE", "NOT LIKE"),
         either(condition, condition, "AND", "OR"),
@@ -182,6 +190,8 @@ def carried(row: tuple[Any, ...]) -> list[Any]:
     for (name, _), value in zip(COLUMNS.items(), row, strict=True):
         if value is not None and name in ("b", "tf"):
             values.append(value in (1, "t"))
+        elif value is not None and name == "m":
+            values.append(spelling(value, SEVERAL))
         else:
             values.append(value)
     return values
@@ -207,6 +217,9 @@ def as_in_source(value: Any, known: Known) -> Any:
     if isinstance(value, bool):
         true, false = BOOLEAN_SPELLINGS.get(known.codec, (1, 0))
         return true if value else false
+    if classes := classes_told_apart(known.codec):
+        parts = by_class(marked(pa.array([value], pa.string()), classes))
+        return next((part[0].as_py() for part in parts if part[0].is_valid), None)
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, dt.datetime) and value.tzinfo:
@@ -285,10 +298,13 @@ def test_every_condition_that_is_translated_keeps_the_same_rows(
 queries = st.one_of(
     st.tuples(integer | text, text | real).map(lambda t: f"SELECT k, {t[0]} AS v FROM t ORDER BY {t[1]}, v DESC, k"),
     st.tuples(integer | text).map(lambda t: f"SELECT DISTINCT {t[0]} AS v FROM t ORDER BY v"),
-    st.tuples(st.sampled_from(["i", "b", "s", "d"]), integer).map(
+    st.sampled_from(
+        ["SELECT m FROM t ORDER BY m, k", "SELECT a.k FROM t a JOIN t c USING (m)", "SELECT max(m) FROM t"]
+    ),
+    st.tuples(st.sampled_from(["i", "b", "s", "d", "m"]), integer, st.sampled_from(["s", "u", "m"])).map(
         lambda t: (
-            f"SELECT {t[0]}, count(*), count(DISTINCT s), sum({t[1]}), total(r), avg(i), max(u), min(d), max(b) "
-            f"FROM t GROUP BY {t[0]} HAVING count(*) > 0 ORDER BY 1 DESC"
+            f"SELECT {t[0]}, count(*), count(DISTINCT {t[2]}), sum({t[1]}), total(r), avg(i), max({t[2]}), min(d), "
+            f"max(b) FROM t GROUP BY {t[0]} HAVING count(*) > 0 ORDER BY 1 DESC"
         )
     ),
     st.tuples(condition, condition).map(
@@ -328,8 +344,9 @@ EXAMPLE = [
         "2024-02-29T23:59:59.500",
         "2024-02-29 23:00:00Z",
         b"\0\xff",
+        7,
     ),
-    (None, 0, None, None, None, None, None, None, None, None, None, None, None),
+    (None, 0, None, None, None, None, None, None, None, None, None, None, None, None),
     (
         -7,
         2,
@@ -344,6 +361,7 @@ EXAMPLE = [
         "1999-12-31T00:00:00.000",
         "1999-12-31 00:00:00Z",
         b"",
+        "7",
     ),
 ]
 
@@ -378,3 +396,27 @@ def test_a_comparison_that_ignores_case_is_not_folded_beyond_ascii(connection: p
     row = (*EXAMPLE[0][:4], "É", "é", "é", *EXAMPLE[0][7:])
     for expression in ("s LIKE u", "lower(s)", "s = u COLLATE NOCASE"):
         assert compare(connection, [row], f"SELECT {expression} AS v FROM t", ordered=True)
+
+
+@pytest.mark.parametrize("declared", ["", "INTEGER", "REAL", "NUMERIC", "TEXT"])
+@pytest.mark.parametrize(
+    "expression",
+    ["0", "'0'", "1.5", "'1.5'", "2.0", "'1e2'", "'n/a'", "'007'", "NULL", "x'31'", "date('now')", "-7", "''"],
+)
+def test_a_default_of_a_column_of_several_classes_gives_the_value_that_sqlite_stores(
+    connection: psycopg.Connection[Any], declared: str, expression: str
+) -> None:
+    with sqlite3.connect(":memory:") as made:
+        made.execute(f"CREATE TABLE t (k, m {declared} DEFAULT ({expression}))")
+        made.execute("INSERT INTO t (k) VALUES (1)")
+        ((stored,),) = made.execute("SELECT m FROM t").fetchall()
+    known = Known("text", "text:exact-integer+real+text+blob", affinity(declared))
+
+    translated = default(expression, "text", known)
+
+    assert translated.sql is not None
+    ((found,),) = connection.execute(f"SELECT {translated.sql}::text".encode()).fetchall()
+    given = as_in_source(found, known)
+    assert (given, type(given)) == (stored, type(stored))
+    narrow = default(expression, "text", Known("text", "text:exact-text+blob", affinity(declared)))
+    assert (narrow.sql is None) == isinstance(stored, int | float), narrow

@@ -94,12 +94,14 @@ def test_integers_in_a_date_column_stay_numbers_until_somebody_says_what_they_co
     assert (finding.id, finding.choices) == ("TYPE-EPOCH", ("bigint", "epoch-ms", "epoch-us", "webkit"))
 
 
-def test_several_classes_are_a_finding_with_two_ways_out() -> None:
+def test_several_classes_are_a_finding_with_three_ways_out() -> None:
     profile: dict[str, Any] = {"integers": 12, "texts": 1, "integer_min": 1, "integer_max": 5}
 
-    as_text = proposed("TEXT", **profile)
+    exact = proposed("TEXT", **profile)
+    as_text = proposed("TEXT", choosing("text"), **profile)
     apart = proposed("TEXT", choosing("quarantine"), **profile)
 
+    assert (exact.type, exact.codec, exact.quarantine) == ("text", "text:exact-integer+text", ())
     assert (as_text.type, as_text.codec, as_text.quarantine) == ("text", "text:any", ())
     assert (apart.type, apart.codec, apart.quarantine) == (
         "bigint",
@@ -107,13 +109,13 @@ def test_several_classes_are_a_finding_with_two_ways_out() -> None:
         (("TYPE-MIXED", "class-not", "integer"),),
     )
     (finding,) = as_text.findings
-    assert (finding.id, finding.rows, finding.choices) == ("TYPE-MIXED", 1, ("text", "quarantine"))
+    assert (finding.id, finding.rows, finding.choices) == ("TYPE-MIXED", 1, ("exact", "text", "quarantine"))
 
 
 def test_integers_beyond_a_double_beside_reals_become_text() -> None:
     typed = proposed("NUMERIC", integers=1, reals=1, integer_min=0, integer_max=2**53 + 1)
 
-    assert (typed.type, typed.codec) == ("text", "text:any")
+    assert (typed.type, typed.codec) == ("text", "text:exact-integer+real")
     assert [f.id for f in typed.findings] == ["TYPE-MIXED"]
 
 
@@ -133,8 +135,11 @@ def test_texts_that_postgres_refuses_have_every_way_out(choice: str, expected: t
     assert [(f.id, f.rows) for f in typed.findings] == [("VALUE-NUL", 1), ("VALUE-UTF8", 2)]
 
 
-def test_a_mixed_column_with_such_texts_says_both() -> None:
-    typed = proposed("TEXT", texts=5, integers=2, nul_texts=1)
+def test_a_mixed_column_as_lossy_text_with_such_texts_says_both() -> None:
+    def otherwise(finding: Finding) -> str:
+        return "text" if "text" in finding.choices else finding.choices[0]
+
+    typed = proposed("TEXT", otherwise, texts=5, integers=2, nul_texts=1)
 
     assert (typed.type, typed.codec) == ("text", "text:any+nul-replaced")
     assert [f.id for f in typed.findings] == ["TYPE-MIXED", "VALUE-NUL"]
@@ -160,7 +165,7 @@ def live(kind: str, **more: Any) -> Column:
         ("uuid", {"texts": 1}, "uuid"),
         ("jsonb", {"texts": 1}, "jsonb"),
         ("bytea", {"blobs": 1}, "blob"),
-        ("text", {"texts": 1, "integers": 1}, "text:any"),
+        ("text", {"texts": 1, "integers": 1}, "text:exact-integer+text"),
         ("text", INTEGERS, "text-of-integer"),
         ("bigint", {"texts": 1}, "integer-of-text"),
         ("real", {"reals": 1}, "real4"),

@@ -348,6 +348,8 @@ def read(codec: str, type: str, value: Any) -> object:
         return bytes(value)
     if type == "jsonb":
         return _json(value)
+    if codec.startswith("text:exact-"):
+        return value
     if codec.startswith("text:"):
         return _as_number(value)
     if type in ("double precision", "real"):
@@ -437,6 +439,36 @@ def _any_text(value: Any, kind: str, how: str) -> str:
     return _as_number(text.replace("\0", "\ufffd") if "nul-replaced" in steps else text)
 
 
+def _literal_where_needed(value: Any, kind: str, how: str) -> str:
+    """Plainly, but as a literal of SQLite where the plain text is what a cell of another class looks like."""
+    if kind == "integer":
+        return str(value)
+    if kind == "real":
+        return repr(value).replace("inf", "9e999")
+    if kind == "blob":
+        return f"x'{value.hex()}'"
+    try:
+        text = str(value.decode())
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        return f"CAST(x'{value.hex()}' AS TEXT)"
+    alike = {text, text.lower(), text.rstrip(" "), text.lower().rstrip(" ")}
+    taken = any(_is_literal(one, how) for one in alike)
+    return "'" + text.replace("'", "''") + "'" if taken else text
+
+
+def _is_literal(text: str, how: str) -> bool:
+    hexed = "([0-9a-f]{2})*"
+    literal = [r"'[^\0]*'", rf"CAST\(x'{hexed}' AS TEXT\)"] + ([f"x'{hexed}'"] if "blob" in how else [])
+    taken = any(re.fullmatch(pattern, text, re.DOTALL) for pattern in literal)
+    if "integer" in how and re.fullmatch(r"0|-?[1-9][0-9]{0,18}", text, re.ASCII):
+        taken |= -(2**63) <= int(text) < 2**63
+    if "real" in how and re.fullmatch(r"-?[0-9][0-9.]*(e[+-]?[0-9]+)?", text, re.ASCII):
+        taken |= text in ("9e999", "-9e999") or (text.count(".") < 2 and repr(float(text)) == text)
+    return taken
+
+
 def _as_number(text: str) -> str:
     """Reals as text are compared to 13 digits: how SQLite writes them differs between its releases."""
     if not re.fullmatch(r"-?(\d+\.\d+(e[+-]?\d+)?|\d+e[+-]?\d+|inf)", text, re.ASCII | re.IGNORECASE):
@@ -455,6 +487,7 @@ _EXPECTED: tuple[tuple[str, Callable[[Any, str, str], object]], ...] = (
     (r"text|json", _of_class("text", give=lambda v: v.decode())),
     (r"uuid", _of_class("text", give=lambda v: v.decode())),
     (r"jsonb", _of_class("text", give=lambda v: _json(v.decode()))),
+    (r"text:exact-.*", _literal_where_needed),
     (r"text:.*", _any_text),
     (r"blob", _of_class("blob", give=bytes)),
     (r"blob-of-text", _of_class("text", give=bytes)),

@@ -74,6 +74,28 @@ def test_a_published_file_comes_back_value_by_value_and_class_by_class(
     assert pulled.represented == ()
 
 
+def test_columns_of_several_storage_classes_need_no_decision_and_come_back(
+    make_source: MakeSource, engine: Engine, target: Target, file: Path
+) -> None:
+    source = make_source(
+        """
+        CREATE TABLE sizes (id INTEGER PRIMARY KEY, n INTEGER, d NUMERIC, t TEXT, v);
+        INSERT INTO sizes VALUES
+            (1, 12, 9007199254740993, '12', '12'), (2, 'n/a', 0.5, x'00ff', 12), (3, 2.5, NULL, x'', 2.5),
+            (4, '', 2, 'a' || char(0), x'3132'), (5, NULL, '', 'x''00''', -0.0), (6, 7, 9e999, '', 'a' || char(0)),
+            (7, 8, 5e-324, CAST(x'ff' AS TEXT), CAST(x'ff' AS TEXT));
+        CREATE UNIQUE INDEX one_v ON sizes (v);
+        """
+    )
+    outcome = succeeded(engine.migrate(source, target))
+    assert {f.column for f in outcome.findings if f.id == "TYPE-MIXED"} == {"n", "d", "t", "v"}
+
+    pulled = pull(PullRequest(file), target)
+
+    same(source, file)
+    assert pulled.represented == ()
+
+
 def test_the_sample_application_comes_back_as_it_was(
     engine: Engine, target: Target, file: Path, tmp_path: Path
 ) -> None:

@@ -207,6 +207,11 @@ def comparable(cell: Cell, codec_name: str) -> Any:
     kind, data = cell
     if data is None:
         return None
+    if codec_name.startswith("text:exact-"):
+        mark = kind[:1].encode()
+        if kind == "real":
+            return mark + repr(struct.unpack(">d", data)[0]).encode()
+        return mark + (data.hex().upper().encode() if kind == "blob" else data)
     if kind == "integer":
         # Whole reals of a NUMERIC column are stored as integers, and become integers again by its affinity.
         return float(data) if codec_name.startswith(("real", "decimal")) else int(data)
