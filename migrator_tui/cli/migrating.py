@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrator_tui import locations
-from migrator_tui.cli.options import Shared, api_of, shared, source_of, target_of
+from migrator_tui.cli.options import Reached, Shared, api_of, reached, shared, source_of, target_of
 from migrator_tui.cli.printing import finish, say
 from migrator_tui.cli.watching import watch
 from migrator_tui.config import EMBEDDED, Settings
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.model.outcome import RunOutcome
     from migrator_tui.postgres.connect import Target
+    from migrator_tui.supabase.api import Api
 
 CONFLICTS = click.Choice(["ask", "keep-target", "keep-source", "fail"])
 NAMES = click.Choice(["keep", "snake_case"])
@@ -106,9 +109,10 @@ def resume(shared: Shared, run: str, **options: Any) -> int:
             "There is nothing to resume. `migrator-tui report RUN` shows what it did.".replace("RUN", folder.run),
         )
     request = _resumed(folder, options)
-    with target_of_run(folder, shared) as target:
+    with reached_run(folder, shared) as found:
+        target, api = found.target, found.stand_in or api_of(request.scope.project)
         say(f"resuming {folder.run} on {target.display}")
-        runner = Runner(folder.run, Migration(request, target, folder, api=api_of(request.scope.project)))
+        runner = Runner(folder.run, Migration(request, target, folder, api=api))
         outcome = watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
     return finish(replace(outcome, command="resume"), as_json=shared.as_json)
 
@@ -124,9 +128,9 @@ def rollback(shared: Shared, run: str) -> int:
     from migrator_tui.migration.runner import Runner
 
     folder = RunFolder.open(run)
-    with target_of_run(folder, shared) as target:
-        api = api_of(Request.from_json(folder.record().options).scope.project)
-        outcome = watch(Runner(folder.run, Rollback(target, folder, api=api)), plain=shared.plain)
+    with reached_run(folder, shared) as found:
+        api = found.stand_in or api_of(Request.from_json(folder.record().options).scope.project)
+        outcome = watch(Runner(folder.run, Rollback(found.target, folder, api=api)), plain=shared.plain)
     return finish(outcome, as_json=shared.as_json)
 
 
@@ -159,24 +163,37 @@ def request_of(settings: Settings, command: str, options: dict[str, Any], *, con
     )
 
 
-def run_new(request: Request, target: Target, shared: Shared, *, embedded_folder: Path | None) -> RunOutcome:
-    """Start a run and watch it to its end."""
+def run_new(
+    request: Request, target: Target, shared: Shared, *, embedded_folder: Path | None, api: Api | None = None
+) -> RunOutcome:
+    """Start a run and watch it to its end.
+
+    Args:
+        api: The project's APIs, where they are not those that the request names.
+    """
     from migrator_tui.migration.migrate import Migration, begin
     from migrator_tui.migration.runner import Runner
 
     folder = begin(request, target, embedded_folder=embedded_folder)
     say(f"run {folder.run}: {request.source} → {target.display}")
-    runner = Runner(folder.run, Migration(request, target, folder, api=api_of(request.scope.project)))
+    runner = Runner(folder.run, Migration(request, target, folder, api=api or api_of(request.scope.project)))
     return watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
 
 
-def target_of_run(folder: RunFolder, shared: Shared) -> Any:
+@contextmanager
+def target_of_run(folder: RunFolder, shared: Shared) -> Iterator[Target]:
+    """As :func:`reached_run`, the target alone."""
+    with reached_run(folder, shared) as found:
+        yield found.target
+
+
+def reached_run(folder: RunFolder, shared: Shared) -> AbstractContextManager[Reached]:
     """The target of an earlier run: the one that was given now, else the one that the run's record names."""
     record = folder.record()
     given = shared.target or (shared.settings().target if shared.profile or shared.config else None)
     folder_of_server = Path(record.embedded_folder) if record.embedded_folder else None
     settings = Settings(session_pooler=shared.session_pooler)
-    return target_of(given or record.target, settings, embedded_folder=folder_of_server, database=record.database)
+    return reached(given or record.target, settings, embedded_folder=folder_of_server, database=record.database)
 
 
 def _resumed(folder: RunFolder, options: dict[str, Any]) -> Request:

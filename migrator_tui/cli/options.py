@@ -109,6 +109,14 @@ def source_of(settings: Settings) -> Path:
     return settings.source.expanduser().resolve()
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A target that can be reached, and the APIs of the demo's project where that is what it is."""
+
+    target: Target
+    stand_in: Api | None = None
+
+
 @contextmanager
 def target_of(
     text: str | None,
@@ -117,6 +125,19 @@ def target_of(
     embedded_folder: Path | None = None,
     database: str | None = None,
 ) -> Iterator[Target]:
+    """As :func:`reached`, the target alone."""
+    with reached(text, settings, embedded_folder=embedded_folder, database=database) as found:
+        yield found.target
+
+
+@contextmanager
+def reached(
+    text: str | None,
+    settings: Settings | None = None,
+    *,
+    embedded_folder: Path | None = None,
+    database: str | None = None,
+) -> Iterator[Reached]:
     """The target with its password found, the embedded server running as long as the context is open.
 
     Args:
@@ -136,11 +157,20 @@ def target_of(
             "Give --target postgresql://user@host:5432/database, or 'embedded', or a profile that names one.",
         )
     if text == EMBEDDED:
+        from migrator_tui.demo.kept_project import stand_in_beside
         from migrator_tui.postgres.server import EmbeddedServer
 
         folder = embedded_folder or locations.embedded_server_folder()
         with EmbeddedServer.start(folder) as server:
-            yield server.target(database or "postgres")
+            target = server.target(database or "postgres")
+            stand_in = stand_in_beside(folder)
+            if stand_in is None:
+                yield Reached(target)
+                return
+            try:
+                yield Reached(*stand_in.open(target))
+            finally:
+                stand_in.close()
         return
     given = settings or Settings()
     target = fit(
@@ -149,7 +179,7 @@ def target_of(
         region=given.region,
         to_session_mode=lambda old, new: given.session_pooler or _agreed(old, new),
     )
-    yield with_password(target)
+    yield Reached(with_password(target))
 
 
 def _agreed(given: Target, instead: Target) -> bool:

@@ -30,7 +30,8 @@ def open_demo(folder: Path) -> int:
     A run of it that was interrupted is not thrown away: Home offers to go on with it.
     """
     from migrator_tui.cli.printing import say
-    from migrator_tui.demo.prepare import SERVER, prepare
+    from migrator_tui.demo.kept_project import SERVER
+    from migrator_tui.demo.prepare import prepare
     from migrator_tui.migration.run_folder import all_runs
     from migrator_tui.model.progress import RunStatus
 
@@ -43,10 +44,13 @@ def open_demo(folder: Path) -> int:
 
 
 def _open(start_with: Ends | None) -> int:
+    from migrator_tui.demo.kept_project import stand_in_beside
     from migrator_tui.demo.prepare import prepare
     from migrator_tui.migration.guide import LiveGuide
     from migrator_tui.tui.app import MigratorApp
 
-    app = MigratorApp(LiveGuide(), folder=Path.cwd(), prepare_demo=prepare, start_with=start_with)
+    app = MigratorApp(
+        LiveGuide(stand_in_beside=stand_in_beside), folder=Path.cwd(), prepare_demo=prepare, start_with=start_with
+    )
     code = app.run()
     return int(code if code is not None else app.return_code or ExitCode.DONE)

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from migrator_tui.config import EMBEDDED
 from migrator_tui.demo import sample_app
+from migrator_tui.demo.kept_project import SERVER
 from migrator_tui.migration import decisions_file
 from migrator_tui.migration.ends import Ends
 
-SERVER = "postgres"
-"""The embedded server's data, within the demo's folder."""
 DATABASE = "production"
 
 

@@ -34,7 +34,7 @@ from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.schema import Database
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target, connect
-from migrator_tui.postgres.server import EmbeddedServer
+from migrator_tui.postgres.server import EmbeddedServer, fresh_database
 from migrator_tui.sqlite.diagnosis import examine
 from migrator_tui.supabase.api import Api
 from migrator_tui.supabase.way_in import fit
@@ -120,14 +120,35 @@ class Guide(Protocol):
         """Stop servers that were started."""
 
 
+class StandIn(Protocol):
+    """What plays a Supabase project over a database of the embedded server."""
+
+    def open(self, database: Target, *, fresh: bool = False) -> tuple[Target, Api]:
+        """The database as the project's owner, and the APIs; started where they do not run."""
+
+    def close(self) -> None:
+        """Stop it."""
+
+
 class LiveGuide:
     """The engine itself."""
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str] | None = None,
+        stand_in_beside: Callable[[Path], StandIn | None] = lambda folder: None,
+    ) -> None:
+        """
+        Args:
+            stand_in_beside: What plays a project over an embedded server with that data folder: the demo's.
+        """
         self._environ = os.environ if environ is None else environ
         self._servers = ExitStack()
         self._started: dict[Path, EmbeddedServer] = {}
         self._typed: dict[str, Secret] = {}
+        self._stand_in_beside = stand_in_beside
+        self._stand_ins: dict[Path, StandIn] = {}
+        self._apis: dict[str, Api] = {}
 
     def offers(self, folder: Path) -> Sequence[Offer]:
         """Profiles of the folder's configuration, SQLite files in it, and targets that its ``.env`` files name."""
@@ -174,7 +195,7 @@ class LiveGuide:
         request = Request(ends.source, scope, decisions, confirm=True)
         embedded = self._embedded_folder(ends) if ends.target == EMBEDDED else None
         folder = begin(request, bench.connected, embedded_folder=embedded)
-        runner = Runner(folder.run, Migration(request, bench.connected, folder, api=self._api(scope)))
+        runner = Runner(folder.run, Migration(request, bench.connected, folder, api=self._api(scope, bench.connected)))
         runner.start()
         return runner
 
@@ -184,7 +205,7 @@ class LiveGuide:
         request = Request.from_json(folder.record().options)
         request = replace(request, decisions=decisions.then(request.decisions), confirm=True)
         target = self._reached(folder.record(), password)
-        runner = Runner(folder.run, Migration(request, target, folder, api=self._api(request.scope)))
+        runner = Runner(folder.run, Migration(request, target, folder, api=self._api(request.scope, target)))
         runner.start()
         return runner
 
@@ -193,7 +214,7 @@ class LiveGuide:
         folder = RunFolder.open(run)
         target = self._reached(folder.record(), password)
         scope = Request.from_json(folder.record().options).scope
-        runner = Runner(folder.run, Rollback(target, folder, api=self._api(scope)))
+        runner = Runner(folder.run, Rollback(target, folder, api=self._api(scope, target)))
         runner.start()
         return runner
 
@@ -213,9 +234,12 @@ class LiveGuide:
         """Stop servers that were started."""
         self._servers.close()
         self._started.clear()
+        self._stand_ins.clear()
 
-    def _api(self, scope: Scope) -> Api | None:
-        """The project's APIs, where one is named and its key is found."""
+    def _api(self, scope: Scope, target: Target) -> Api | None:
+        """The project's APIs, where one is named and its key is found, or a stand-in plays it."""
+        if target.display in self._apis:
+            return self._apis[target.display]
         url = scope.project.api
         found = find_api_key(url, environ=self._environ) if url else None
         return Api(url, found.secret) if url and found else None
@@ -234,12 +258,27 @@ class LiveGuide:
             say(Step("server", None, "starting the embedded PostgreSQL"))
             server = self._server(folder)
             say(Step("server", True, f"the embedded PostgreSQL runs, its data is in {folder}"))
-            return server.target(ends.database or "postgres")
+            database = server.target(ends.database or "postgres")
+            if ends.fresh:
+                database = fresh_database(server.target(), database.database)
+            return self._played(folder, database, fresh=ends.fresh)
         target = fit(Target.parse(ends.target), api=ends.scope.project.api)
         say(Step("password", None, "looking for a password"))
         secret, origin = self._password(target, password)
         say(Step("password", True, origin))
         return target.with_password(secret) if secret else target
+
+    def _played(self, folder: Path, database: Target, *, fresh: bool) -> Target:
+        """The database, as the owner of the project that is played over it, if one is."""
+        stand_in = self._stand_ins.get(folder) or self._stand_in_beside(folder)
+        if stand_in is None:
+            return database
+        if folder not in self._stand_ins:
+            self._stand_ins[folder] = stand_in
+            self._servers.callback(stand_in.close)
+        target, api = stand_in.open(database, fresh=fresh)
+        self._apis[target.display] = api
+        return target
 
     def _password(self, target: Target, typed: Secret | None) -> tuple[Secret | None, str]:
         """The password of a target, and where it came from."""

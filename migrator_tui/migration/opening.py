@@ -24,7 +24,6 @@ from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.inspect import exact_counts
 from migrator_tui.postgres.inspect import inspect as inspect_target
 from migrator_tui.postgres.privileges import probe
-from migrator_tui.postgres.server import fresh_database
 from migrator_tui.sqlite.inspect import inspect as inspect_source
 from migrator_tui.sqlite.profile import profile
 from migrator_tui.sqlite.snapshot import freeze
@@ -103,8 +102,6 @@ def open_bench(ends: Ends, target: Target, say: Callable[[Step], None]) -> LiveB
         MigratorError: What failed; the step it failed in was told as under way.
     """
     say(Step("connect", None, f"connecting to {target.label}"))
-    if ends.fresh:
-        target = fresh_database(target.with_database("postgres"), target.database)
     with connect(target) as connection:
         version = connection.info.parameter_status("server_version") or ""
         say(Step("connect", True, f"{target.display}, PostgreSQL {version}"))
