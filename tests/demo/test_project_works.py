@@ -11,11 +11,11 @@ from tests.demo.project_clients import admin, client
 
 @pytest.mark.parametrize("kind", ["secret", "service_jwt"])
 def test_a_user_that_an_admin_made_is_listed_and_signs_in(project: Project, kind: str) -> None:
-    users = client(project, getattr(project.keys, kind)).auth.admin
+    users = client(project.api_url, getattr(project.keys, kind)).auth.admin
     made = users.create_user({"email": "Ada@Example.org", "password": "lovelace", "email_confirm": True}).user
 
     assert [(user.id, user.email) for user in users.list_users()] == [(made.id, "ada@example.org")]
-    anyone = client(project, project.publishable_key)
+    anyone = client(project.api_url, project.publishable_key)
     signed_in = anyone.auth.sign_in_with_password({"email": "ada@example.org", "password": "lovelace"})
     assert signed_in.user is not None
     assert signed_in.user.id == made.id

@@ -323,7 +323,8 @@ def _answering(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[R
             else:
                 body = {"code": error.status, "error_code": error.code, "msg": error.message}
             response = JSONResponse(body, error.status, headers)
-        except KeyRefused as error:  # the gateway in front of Auth, in its own form
+        except KeyRefused as error:
+            # The gateway's answer: the request does not get as far as Auth.
             return JSONResponse({"message": error.message, "hint": error.hint}, 401)
         if version:
             response.headers[API_VERSION] = _NEW_FORM
@@ -540,10 +541,11 @@ async def _update_user(
             )
     for column, name in (("raw_app_meta_data", "app_metadata"), ("raw_user_meta_data", "user_metadata")):
         if given.get(name) is not None:
+            row = await _one(session, f"SELECT {column} AS held FROM auth.users WHERE id = %s FOR UPDATE", (user_id,))
+            merged = {**((row and row["held"]) or {}), **given[name]}
             await session.execute(
-                f"UPDATE auth.users SET {column} = jsonb_strip_nulls(coalesce({column}, '{{}}') || %s),"
-                " updated_at = now() WHERE id = %s".encode(),
-                (Jsonb(given[name]), user_id),
+                f"UPDATE auth.users SET {column} = %s, updated_at = now() WHERE id = %s".encode(),
+                (Jsonb({key: value for key, value in merged.items() if value is not None}), user_id),
             )
     if changes["ban"] is not None:
         await session.execute(

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,10 +46,6 @@ class Seen:
     method: str
     path: str
     query: str
-
-
-class _Dropped(Exception):
-    """The connection was dropped on purpose."""
 
 
 class Faults:
@@ -144,19 +141,23 @@ class FaultyApp:
             """No answer is given."""
 
         await self._app(scope, cut, nowhere)
-        _hang_up(scope)
+        await _hang_up(receive)
 
     async def _drop_answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def nowhere(message: Message) -> None:
             """No answer is given."""
 
         await self._app(scope, receive, nowhere)
-        _hang_up(scope)
+        await _hang_up(receive)
 
 
-def _hang_up(scope: Scope) -> None:
-    """The server ends a connection whose application gave no answer; there is no other way for one to do it."""
-    raise _Dropped(scope["path"])
+async def _hang_up(receive: Receive) -> None:
+    """End the connection. ASGI has no message for it: the server's own transport is behind its ``receive``."""
+    cycle: Any = getattr(receive, "__self__", None)
+    if cycle is not None:
+        cycle.transport.abort()
+        while not cycle.disconnected:
+            await asyncio.sleep(0)
 
 
 async def _answer(fault: Fault, send: Send) -> None:

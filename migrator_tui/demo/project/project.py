@@ -20,6 +20,7 @@ from migrator_tui.demo.project.layout import lay_out
 from migrator_tui.demo.project.serving import HOST, Serving, lifespan_of
 from migrator_tui.demo.project.storage_api import StorageApi
 from migrator_tui.demo.project.storage_objects import Objects
+from migrator_tui.demo.project.tus_api import LIFETIME, TusApi
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target
 
@@ -47,6 +48,7 @@ class Project:
         ref: str | None = None,
         keys: Keys | None = None,
         file_size_limit: int = FILE_SIZE_LIMIT,
+        upload_lifetime: float = LIFETIME,
         port: int = 0,
     ) -> None:
         """
@@ -55,6 +57,7 @@ class Project:
             folder: Where the bytes of objects are kept; one that an earlier project left is taken over.
             keys: The keys of an earlier project, so that it is the same one.
             file_size_limit: The project's, in bytes.
+            upload_lifetime: Seconds that the URL of a resumable upload is good for.
             port: The API's; 0 is one that is free.
         """
         self.ref = ref or "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(20))
@@ -63,6 +66,7 @@ class Project:
         self.target = lay_out(database)
         self.folder = folder
         self.file_size_limit = file_size_limit
+        self.upload_lifetime = upload_lifetime
         self.faults = Faults()
         self._port = port
         self._serving: Serving | None = None
@@ -135,12 +139,15 @@ class Project:
         database = Database(self.superuser)
         blobs = Blobs(self.folder / "objects")
         buckets = BucketApi(database, blobs, self.keys, self.file_size_limit)
-        objects = StorageApi(Objects(database, blobs), self.keys, self.file_size_limit)
+        objects = Objects(database, blobs)
+        storage = StorageApi(objects, self.keys, self.file_size_limit)
+        tus = TusApi(storage, objects, self.keys, self.folder / "uploads", lambda: self.api_url)
+        tus.lifetime = self.upload_lifetime
         auth = AuthApi(database, self.keys, lambda: self.api_url)
         return Starlette(
             routes=[
                 Mount("/auth/v1", routes=auth.routes()),
-                Mount("/storage/v1", routes=[*buckets.routes(), *objects.routes()]),
+                Mount("/storage/v1", routes=[*buckets.routes(), *tus.routes(), *storage.routes()]),
             ],
             lifespan=lifespan_of(database.close),
         )

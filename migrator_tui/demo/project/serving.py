@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +16,8 @@ from starlette.types import ASGIApp
 from migrator_tui.model.errors import UsageError
 
 HOST = "127.0.0.1"
+# Without a handler of its own Python would print what the server logs, through whatever is on the screen.
+logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 _PATIENCE = 30.0
 
 
