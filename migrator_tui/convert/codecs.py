@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import object_values, several_classes, shapes
+from migrator_tui.convert import object_values, several_classes, shapes, user_ids
 from migrator_tui.convert.identifiers import quote, quote_sqlite
 
 INTEGER, REAL, TEXT, BLOB = "0", "0.0", "''", "x''"
@@ -56,6 +56,7 @@ class Codec:
         comparable: What COPY sends → what ``normalise`` makes of what ``read_back`` gives.
         proved: What is read → what ``to_source`` has to give back.
         parts: What ``to_source`` gives → cells by storage class.
+        mapped: What was read can be had back by the map of the run, and by it alone.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Codec:
     read_back: Callable[[str], str] = lambda column: column
     proved: Callable[[pa.Array], pa.Array] = lambda read: read
     parts: Callable[[pa.Array], tuple[pa.Array, ...]] = lambda given: (given,)
+    mapped: bool = False
 
     @property
     def lossless(self) -> bool:
@@ -466,6 +468,26 @@ def _object(name: str, argument: str) -> Codec | None:
     )
 
 
+def _user_id(name: str, namespace: str) -> Codec | None:
+    if not user_ids.is_namespace(namespace):
+        return None
+    of_text = name.startswith(f"{user_ids.OF_TEXT}:")
+    return Codec(
+        name,
+        TEXT if of_text else INTEGER,
+        lambda values: user_ids.to_uuids(_utf8(values) if of_text else values, namespace),
+        None,
+        comparable=_cast(pa.binary()),
+        read_back=lambda column: f"uuid_send({column})",
+        mapped=True,
+    )
+
+
+def with_matched(made: Codec, matched: user_ids.Matched) -> Codec:
+    """The codec of user ids by which users who were there already keep their UUIDs."""
+    return replace(made, to_target=lambda values: matched.over(values, made.to_target(values)))
+
+
 _FIXED: dict[str, Codec] = {
     c.name: c
     for c in (
@@ -527,4 +549,6 @@ _BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
     "date": _moment,
     "object-key": _object,
     "object-url": _object,
+    user_ids.OF_INTEGER: _user_id,
+    user_ids.OF_TEXT: _user_id,
 }

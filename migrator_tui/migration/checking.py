@@ -181,7 +181,7 @@ def _compare(
     control: Control,
     workers: int,
 ) -> None:
-    encoders = {table.source: Encoder(source, table, sets, with_generated=True) for table in plan.moved}
+    encoders = {t.source: Encoder(source, t, sets, users=plan.users, with_generated=True) for t in plan.moved}
     tasks = [(table, chunk) for table in plan.moved for chunk in source.profile.tables[table.source].chunks]
     tasks.sort(key=lambda task: (-task[0].bytes, task[0].source, task[1].seq))
     left = {table.source: len(source.profile.tables[table.source].chunks) for table in plan.moved}

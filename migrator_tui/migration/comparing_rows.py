@@ -88,7 +88,7 @@ def _compare(
     columns, without = _columns(sides)
     key = _key(sides, columns)
     table = replace(sides.afresh, columns=columns)
-    encoder = Encoder(source, table, sets)
+    encoder = Encoder(source, table, sets, users=sides.measure.reference.plan.users)
     names = [(c.target, exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]
     chunks = source.profile.tables[sides.name].chunks
     batches = (batch for chunk in chunks for batch in encoder.batches(reader, chunk, lambda: None))

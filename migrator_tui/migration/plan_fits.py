@@ -23,6 +23,7 @@ from migrator_tui.migration.quarantine import RowSets
 from migrator_tui.migration.staging import Encoder, Source
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, RowRule, TablePlan
+from migrator_tui.model.project import UsersPlan
 from migrator_tui.model.schema import Column, Database, EnumType
 from migrator_tui.postgres.fitting import refused_by_type
 from migrator_tui.sqlite.read import SnapshotReader, row_key, shown, typed_cells
@@ -66,7 +67,7 @@ def with_unfit(
         if not suspects:
             continue
         sets = quarantine.find(source.snapshot, source.database, plan) if sets is None else sets
-        _prove(table, suspects, source, sets, connection)
+        _prove(table, suspects, source, sets, connection, plan.users)
         rules = []
         for suspect in suspects:
             if suspect.rows:
@@ -101,28 +102,34 @@ def _suspects(table: TablePlan, source: Source, target: Database) -> list[_Suspe
 
 
 def _prove(
-    table: TablePlan, suspects: Sequence[_Suspect], source: Source, sets: RowSets, connection: psycopg.Connection[Any]
+    table: TablePlan,
+    suspects: Sequence[_Suspect],
+    source: Source,
+    sets: RowSets,
+    connection: psycopg.Connection[Any],
+    users: UsersPlan | None,
 ) -> None:
     asked = [suspect for suspect in suspects if suspect.distinct is not None]
     if asked:
-        for _, batch in _batches(table, asked, source, sets):
+        for _, batch in _batches(table, asked, source, sets, users):
             for suspect, values in zip(asked, batch, strict=True):
                 assert suspect.distinct is not None
                 suspect.distinct.update(pc.unique(_as_judged(suspect.codec, values)).to_pylist())
         for suspect in asked:
             refused = refused_by_type(connection, suspect.live.type, sorted(suspect.distinct or (), key=repr))
             suspect.tests.append(_among(refused, suspect.codec))
-    for locators, batch in _batches(table, suspects, source, sets):
+    for locators, batch in _batches(table, suspects, source, sets, users):
         for suspect, values in zip(suspects, batch, strict=True):
             unfit = {position for test in suspect.tests for position in test(values)}
             suspect.rows += [locators[position].as_py() for position in sorted(unfit)]
 
 
 def _batches(
-    table: TablePlan, suspects: Sequence[_Suspect], source: Source, sets: RowSets
+    table: TablePlan, suspects: Sequence[_Suspect], source: Source, sets: RowSets, users: UsersPlan | None
 ) -> Iterator[tuple[pa.Array, list[pa.Array]]]:
     """Locators and the suspects' values as they are read, without the rows that stay behind anyway."""
-    encoder = Encoder(source, replace(table, columns=tuple(s.planned for s in suspects)), sets)
+    only = replace(table, columns=tuple(s.planned for s in suspects))
+    encoder = Encoder(source, only, sets, users=users)
     with SnapshotReader(source.snapshot) as reader:
         for chunk in source.profile.tables[table.source].chunks:
             for batch in encoder.read(reader, chunk, lambda: None):

@@ -12,8 +12,9 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert.codecs import Codec, CodecError, codec, encode
+from migrator_tui.convert.codecs import Codec, CodecError, codec, encode, with_matched
 from migrator_tui.convert.identifiers import quote, quote_sqlite
+from migrator_tui.convert.user_ids import Matched
 from migrator_tui.migration import quarantine
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
@@ -23,6 +24,7 @@ from migrator_tui.model.errors import SourceError, TargetError, UsageError
 from migrator_tui.model.plan import ColumnPlan, Plan, RowRule, TablePlan
 from migrator_tui.model.profile import Chunk, SourceProfile
 from migrator_tui.model.progress import TableState
+from migrator_tui.model.project import UsersPlan
 from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target, connect
@@ -71,14 +73,26 @@ class Source:
 
 
 class Encoder:
-    """Converts one table's rows: reads batches of the snapshot, leaves out and nulls what was decided, encodes."""
+    """Converts one table's rows: reads batches of the snapshot, leaves out and nulls what was decided, encodes.
 
-    def __init__(self, source: Source, table: TablePlan, sets: RowSets, *, with_generated: bool = False) -> None:
+    Args:
+        users: The plan's users, by which ids of those who were there already become theirs.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        table: TablePlan,
+        sets: RowSets,
+        *,
+        users: UsersPlan | None,
+        with_generated: bool = False,
+    ) -> None:
         self._source = source
         self._plan = table
         self._table = source.table(table.source)
         self.columns: tuple[ColumnPlan, ...] = table.columns if with_generated else table.moved_columns
-        self.codecs: tuple[Codec, ...] = tuple(codec(column.codec) for column in self.columns)
+        self.codecs: tuple[Codec, ...] = tuple(_codec(column, users) for column in self.columns)
         self._left_out = pa.array(sorted(sets.quarantined.get(table.source, {})), pa.int64())
         # A column can be read as one class only; the rows that hold another stay behind.
         self._class = {rule.columns[0]: rule.argument for rule in table.row_rules if rule.predicate == "class-not"}
@@ -140,6 +154,19 @@ class Encoder:
                     "with --plan.",
                 ) from error
         return pa.record_batch(arrays, schema=self.schema)
+
+
+def _codec(column: ColumnPlan, users: UsersPlan | None) -> Codec:
+    made = codec(column.codec)
+    if not made.mapped:
+        return made
+    if users is None:
+        raise UsageError(
+            "PLAN-USERS",
+            f"The plan makes user ids of {column.source} (codec {column.codec}), but names no table of users.",
+            "Give the plan its `users` back, or the column another type and codec.",
+        )
+    return with_matched(made, Matched(users.matched))
 
 
 class LoadContext:
@@ -216,7 +243,7 @@ def stage(
             board.add(table.source, rows=row.staged_rows, quarantined=row.quarantined_rows, bytes=row.bytes)
         waiting = [chunk for chunk in chunks if chunk.seq not in done]
         left[table.source] = len(waiting)
-        encoders[table.source] = Encoder(source, table, sets)
+        encoders[table.source] = Encoder(source, table, sets, users=plan.users)
         tasks += [(table, chunk) for chunk in waiting]
         board.set_table(table.source, TableState.WAITING if waiting else TableState.STAGED)
     # The longest table first, so that no worker is left alone with it at the end.

@@ -102,7 +102,7 @@ def compare_published(
             outvoted = kept.get(table.source, set())
             left = quarantined.get(table.source, set()) | set(sets.quarantined.get(table.source, {}))
             without_those = RowSets({table.source: dict.fromkeys(left | outvoted, ("", ""))}, sets.nulled)
-            encoder = Encoder(source, table, without_those, with_generated=False)
+            encoder = Encoder(source, table, without_those, users=plan.users)
             names = [(c.target, exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]
             chunks = source.profile.tables[table.source].chunks
             batches = (batch for chunk in chunks for batch in encoder.batches(reader, chunk, control.check))

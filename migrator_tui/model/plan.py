@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from migrator_tui.model.findings import Finding
-from migrator_tui.model.project import ProjectPlan, ProjectScope
+from migrator_tui.model.project import ProjectPlan, ProjectScope, UsersPlan
 from migrator_tui.model.schema import Check, EnumType, ForeignKey, Generated, Index, Key, TableName
 
 NamePolicy = Literal["keep", "snake_case"]
@@ -243,6 +243,11 @@ class Plan:
             if table.source == source:
                 return table
         raise KeyError(f"the plan has no table {source}")
+
+    @property
+    def users(self) -> UsersPlan | None:
+        """How the source's users become users of Supabase Auth; None where they do not."""
+        return self.project.users if self.project else None
 
     @property
     def undecided(self) -> tuple[Finding, ...]:

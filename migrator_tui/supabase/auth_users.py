@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
+from migrator_tui.convert.user_ids import user_id
 from migrator_tui.model.project import UsersPlan
 from migrator_tui.supabase.auth_hashes import HashClass, classify
 
@@ -170,11 +171,6 @@ def _user(
         matched=at_hand is not None,
         notes=notes,
     )
-
-
-def user_id(namespace: str, key: str) -> UUID:
-    """The identifier of the user with the source id ``key``: a UUID of version 5, the same at every import."""
-    return uuid5(UUID(namespace), key)
 
 
 def key_of(id: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from migrator_tui.convert.user_ids import user_id
 from migrator_tui.demo import passwords
 from migrator_tui.demo.project.faults import Fault
 from migrator_tui.demo.project.project import Project
@@ -19,7 +20,7 @@ from migrator_tui.supabase import auth_conditions
 from migrator_tui.supabase.api import Api
 from migrator_tui.supabase.auth_admin import PAGE, AddressTaken, AuthAdmin, UserRefused
 from migrator_tui.supabase.auth_sql import Existing, insert
-from migrator_tui.supabase.auth_users import AuthUser, SourceUser, user_id
+from migrator_tui.supabase.auth_users import AuthUser, SourceUser
 from tests.supabase.auth_rows import NAMESPACE, PROFILES, made_of, people, rows_of, sign_in
 
 USERS = "/auth/v1/admin/users"

@@ -121,6 +121,9 @@ def carried(codec: str) -> str:
     """A codec in words: ``✓ lossless (codec text); every value is proved while it is staged``."""
     if not codecs.exists(codec):
         return f"codec {codec}"
-    if codecs.codec(codec).lossless:
+    known = codecs.codec(codec)
+    if known.mapped:
+        return "✓ the ids of users of Supabase Auth; migrator.key_map keeps the source's"
+    if known.lossless:
         return f"✓ lossless (codec {codec}), every value proved while it is staged"
     return f"⚠ lossy (codec {codec}): the identical values cannot be had back"
