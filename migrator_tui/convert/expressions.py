@@ -18,7 +18,7 @@ from migrator_tui.convert.operands import Known, Operand, Refused, Storage, cond
 from migrator_tui.convert.queries import Queries, named
 from migrator_tui.convert.scalars import Scalars
 from migrator_tui.convert.scope import Relation, Scope, source_of
-from migrator_tui.convert.types import affinity
+from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.plan import ColumnPlan
 from migrator_tui.model.schema import Column
 
@@ -29,7 +29,7 @@ Columns = Mapping[str, str | Known]
 def known(plan: ColumnPlan, column: Column) -> Known:
     """Everything that expressions have to know of a planned column, for the ``columns`` of the functions below."""
     collation = (column.collation or "BINARY").upper()
-    return Known(plan.type, plan.codec, affinity(column.type), collation, plan.target)
+    return Known(plan.type, plan.codec, affinity_of(column), collation, plan.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,15 @@ def generated(
     """A generated column's expression, as a value of the column's type where that is given."""
 
     def write(operand: Operand) -> str:
+        # A view may differ from SQLite's in the last digit; a cell that is stored may not.
+        if any(node.name.lower() == "round" or isinstance(node, exp.Round) for node in tree().find_all(exp.Func)):
+            raise Refused("SQLite rounds what a double really is, PostgreSQL its decimal digits, so halves may differ")
         if target_type:
             return defaults.assigned(operand, target_type)
         return operand.sql if operand.column else plain(operand).sql
+
+    def tree() -> exp.Expr:
+        return grammar.expression(expression).tree
 
     return _guarded(expression, lambda: _noted(_operand(expression, columns, rename), write))
 

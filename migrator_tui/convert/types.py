@@ -58,12 +58,17 @@ def affinity(declared: str) -> str:
     return "NUMERIC"
 
 
+def affinity_of(column: Column) -> str:
+    """The affinity by which SQLite converts what is put into a column."""
+    return "BLOB" if column.keeps_class else affinity(column.type)
+
+
 def propose(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
     """The type and codec of a column that is made anew."""
     classes = profile.classes
     if not classes:
         return _empty(column)
-    if set(classes) == {"integer", "real"} and affinity(column.type) in ("NUMERIC", "INTEGER"):
+    if set(classes) == {"integer", "real"} and affinity_of(column) in ("NUMERIC", "INTEGER"):
         return _numbers(table, column, profile, decide)
     if len(classes) > 1:
         return mixed(table, column, profile, decide)
@@ -242,7 +247,7 @@ def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide
     low, high = profile.integer_min or 0, profile.integer_max or 0
     if _is_boolean(column.type) and low >= 0 and high <= 1:
         return Typed("boolean", "boolean")
-    if _is_decimal(column.type) and affinity(column.type) == "NUMERIC" and exact_in_double(profile):
+    if _is_decimal(column.type) and affinity_of(column) == "NUMERIC" and exact_in_double(profile):
         precision = _precision(column.type)
         if precision and max(abs(low), abs(high)) < 10 ** (precision[0] - precision[1]):
             return _numeric_type(*precision)
@@ -251,7 +256,7 @@ def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide
         return _counted_time(table, column, profile, typed, decide)
     if _is_boolean(column.type):
         return typed.with_finding(_kept(table, column, "bigint", f"its values reach from {low} to {high}"))
-    if affinity(column.type) == "BLOB":
+    if affinity_of(column) == "BLOB":
         return typed.with_finding(_untyped(table, column, "bigint", "integers"))
     return typed
 
@@ -281,7 +286,7 @@ def _texts(table: str, column: Column, profile: ColumnProfile, decide: Decide) -
         return typed.with_finding(_kept(table, column, "text", why))
     if "JSON" in column.type.upper():
         return typed.with_finding(_kept(table, column, "text", "JSON is kept to the letter"))
-    if affinity(column.type) in ("INTEGER", "REAL", "NUMERIC"):
+    if affinity_of(column) in ("INTEGER", "REAL", "NUMERIC"):
         return typed.with_finding(_kept(table, column, "text", "its values are texts"))
     return typed
 

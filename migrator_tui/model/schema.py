@@ -83,6 +83,7 @@ class Column:
         enum: The enum type's name where the column is of one (Postgres).
         comment: What COMMENT ON says (Postgres), or the column's declaration as it was written (SQLite).
         base: The type that a domain is over, where the column's type is a domain (Postgres).
+        keeps_class: Every value keeps the storage class that it is given: ANY in a STRICT table (SQLite).
     """
 
     name: str
@@ -95,6 +96,7 @@ class Column:
     enum: TableName | None = None
     comment: str | None = None
     base: str | None = None
+    keeps_class: bool = False
 
 
 @dataclass(frozen=True, slots=True)

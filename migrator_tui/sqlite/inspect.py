@@ -282,6 +282,7 @@ def _column(row: _Row, text: TableText, alias: str | None) -> Column:
         generated=generated,
         collation=None if collation == DEFAULT_COLLATION else collation,
         comment=text.declarations.get(folded(name)) or None,
+        keeps_class=text.strict and folded(str(row[2])) == "any",
     )
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from migrator_tui.convert import shapes
 from migrator_tui.convert.identifiers import quote_sqlite
-from migrator_tui.convert.types import affinity
+from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.profile import Chunk, ColumnProfile
 from migrator_tui.model.schema import Column, Table
@@ -61,7 +61,7 @@ def guess_classes(reader: SnapshotReader, table: Table) -> dict[str, tuple[str, 
         rows = reader.scalar_rows(f"SELECT {terms} FROM {_named(table)} LIMIT {SAMPLED_ROWS}")
         for column, found in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True):
             seen = set(found) - {"null"}
-            if seen & {"integer", "real"} and affinity(column.type) == "NUMERIC":
+            if seen & {"integer", "real"} and affinity_of(column) == "NUMERIC":
                 seen |= {"integer", "real"}
             guesses[column.name] = tuple(name for name in CLASSES if name in seen) or ("text",)
     return guesses

@@ -13,7 +13,7 @@ from adbc_driver_manager.dbapi import Error as AdbcError
 from migrator_tui.convert.codecs import differences
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.to_sqlite_values import Cells, numbers_by_affinity
-from migrator_tui.convert.types import affinity
+from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.errors import VerificationFailed
 from migrator_tui.model.schema import Table
 
@@ -68,7 +68,7 @@ class TableWriter:
         self._name = quote_sqlite(table.name.name)
         self._columns = [table.column(name) for name in (*columns, *computed)]
         self._stored = len(columns)
-        self._affinities = ["BLOB" if table.strict and c.type == "ANY" else affinity(c.type) for c in self._columns]
+        self._affinities = [affinity_of(c) for c in self._columns]
         self.written = Written()
         self._keys = _key_of(table, columns)
         self._cursor.execute("BEGIN")
