@@ -19,7 +19,7 @@ from migrator_tui import yaml_lines
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import FillText, NamePolicy, Scope, TableOverride, fill_of
-from migrator_tui.model.project import ExposureScope, FilesScope, ProjectScope, UsersScope
+from migrator_tui.model.project import ExposureScope, FilesScope, FileValue, ProjectScope, UsersScope
 from migrator_tui.model.schema import TableName
 
 FILE_NAME = "config.yaml"
@@ -159,11 +159,23 @@ class UsersKeys(_Keys):
 
 
 class FilesKeys(_Keys):
-    """A column (``table.column``) whose values name files, and the bucket they go to."""
+    """A column (``table.column``) whose values name files, and the bucket they go to.
+
+    ``value``: what the column holds on the target. ``verify: download`` reads every object back.
+    """
 
     column: Annotated[Text, AfterValidator(_table_and_column)]
-    bucket: Text
+    bucket: Annotated[Text, Field(max_length=100, pattern=r"^[A-Za-z0-9_!.*'() &$@=;:+,?-]+$")]
     public: bool = False
+    value: FileValue = "key"
+    owner: Text | None = None
+    verify: Literal["metadata", "download"] = "metadata"
+
+    @model_validator(mode="after")
+    def _url_of_a_public_bucket(self) -> FilesKeys:
+        if self.value == "url" and not self.public:
+            raise ValueError("value: url needs public: true; objects of a private bucket have no lasting URL.")
+        return self
 
 
 class ExposureKeys(_Keys):
@@ -441,7 +453,9 @@ def project_of(profile: Profile) -> ProjectScope:
         uploads=profile.source.uploads,
         users=UsersScope(**profile.users.model_dump()) if profile.users else None,
         files=tuple(
-            FilesScope(name.schema, name.name, keys.bucket, keys.public)
+            FilesScope(
+                name.schema, name.name, keys.bucket, keys.public, keys.value, keys.owner, keys.verify == "download"
+            )
             for name, keys in zip(files, profile.files, strict=True)
         ),
         exposure={table: ExposureScope(keys.owner, keys.read) for table, keys in profile.exposure.items()},

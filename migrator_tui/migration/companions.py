@@ -140,4 +140,12 @@ class Silent:
 
 def companions_of(plan: Plan) -> tuple[Companion, ...]:
     """The companions that a plan asks for, in the order in which they act: files, users, exposure."""
-    return ()
+    from migrator_tui.migration.moving_files import Files  # which is written in this module's words
+
+    project = plan.project
+    if project is None:
+        return ()
+    found: list[Companion] = []
+    if project.files:
+        found.append(Files())
+    return tuple(found)

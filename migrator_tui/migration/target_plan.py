@@ -10,6 +10,7 @@ from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration import planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
+from migrator_tui.migration.plan_files import with_files
 from migrator_tui.migration.plan_fits import with_unfit
 from migrator_tui.migration.plan_matching import Candidates
 from migrator_tui.migration.request import Request
@@ -47,6 +48,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     target = Target(server_identity(connection), database, exact_counts(connection, counted), alike)
     chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
     plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
+    plan = with_files(plan, source, connection, scope.project, chooser)
     prove_fills(connection, plan)
     plan = with_unfit(plan, source, database, connection, chooser)
     created = [table for table in plan.moved if table.action is Action.CREATE]

@@ -545,6 +545,103 @@ _KINDS = (
         "users 12 has the e-mail of the target's users 7",
         (_quarantine("The row"),),
     ),
+    Kind(
+        "FILES-COLUMN",
+        Severity.INFO,
+        "A column whose values name files",
+        "Its values are paths of files below the uploads folder. They can go to a bucket of Supabase Storage in the "
+        "same run. `files:` of the configuration fixes it, with another bucket and another form of the value.",
+        "documents.path is 'uploads/2024/scan.pdf'",
+        (
+            Choice("key", "The files go to a private bucket; the column holds each object's path there.", lossy=False),
+            Choice("keep", "The files go to a private bucket; the column keeps its values.", lossy=False),
+            Choice("leave", "No file is moved.", lossy=True),
+        ),
+    ),
+    Kind(
+        "FILES-VALUE-KEPT",
+        Severity.WARNING,
+        "A column of paths that cannot be rewritten",
+        "The files are moved, and the column keeps its values: a foreign key, a check, a generated column or its type "
+        "depends on them. The object's path is the value without its prefix, in the spelling of the report.",
+        "a CHECK says path LIKE 'uploads/%'",
+    ),
+    Kind(
+        "FILES-MISSING",
+        Severity.WARNING,
+        "Values that name no file",
+        "The rows are moved as they are; there is no file of that path below the uploads folder.",
+        "documents 7 names uploads/gone.pdf",
+    ),
+    Kind(
+        "FILES-REFUSED",
+        Severity.WARNING,
+        "Values that are not followed",
+        "Paths with '..', absolute paths, symbolic links that lead out of the uploads folder, and what is no regular "
+        "file. The rows are moved as they are; no such file is ever read.",
+        "documents 8 names ../../etc/passwd",
+    ),
+    Kind(
+        "FILES-UNREFERENCED",
+        Severity.INFO,
+        "Files that no row names",
+        "They stay where they are.",
+        "uploads/old/draft.docx, which no column names",
+    ),
+    Kind(
+        "FILES-TOO-LARGE",
+        Severity.ERROR,
+        "Files above the bucket's limit",
+        "The bucket takes no file of that size. Raise its limit on the target and plan again, or leave the files out.",
+        "a film of 200 MB, and a bucket with a limit of 50 MB",
+        (Choice("leave", "These files stay behind; the rows that name them are moved.", lossy=True),),
+    ),
+    Kind(
+        "FILES-LARGE",
+        Severity.WARNING,
+        "Files above 50 MB",
+        "The free plan of Supabase takes files of up to 50 MB; a paid one what its Storage settings say.",
+        "a film of 200 MB",
+    ),
+    Kind(
+        "FILES-TYPE",
+        Severity.ERROR,
+        "Files of a type that the bucket does not take",
+        "The bucket has a list of MIME types. Add the type there and plan again, or leave the files out.",
+        "a .docx, and a bucket for image/*",
+        (Choice("leave", "These files stay behind; the rows that name them are moved.", lossy=True),),
+    ),
+    Kind(
+        "FILES-KEY",
+        Severity.ERROR,
+        "Paths that are too long for a key",
+        "A key has about 800 bytes at most, in which a letter beyond A to Z takes six to nine.",
+        "a path of 300 Chinese characters",
+        (Choice("leave", "These files stay behind; the rows that name them are moved.", lossy=True),),
+    ),
+    Kind(
+        "FILES-CONFLICT",
+        Severity.ERROR,
+        "Objects of another content under the same key",
+        "The bucket is there and holds something else at that place; nothing of it is ever replaced.",
+        "documents/scan.pdf has 12 bytes, uploads/scan.pdf 4,096",
+        (Choice("keep", "The object there stays, and the row names it; the file stays behind.", lossy=True),),
+    ),
+    Kind(
+        "FILES-BUCKET",
+        Severity.ERROR,
+        "A bucket that is there and open otherwise than asked",
+        "Anyone who knows the address can read the files of a public bucket.",
+        "documents is public, and asked to be private",
+        (Choice("use", "The files go there; the bucket stays as it is.", lossy=False),),
+    ),
+    Kind(
+        "FILES-NOT-MOVED",
+        Severity.WARNING,
+        "Files that cannot be moved here",
+        "Moving files takes the uploads folder, the address of the project's API and a target with Supabase Storage.",
+        "a target that is a plain PostgreSQL",
+    ),
 )
 
 CATALOGUE: Mapping[str, Kind] = MappingProxyType({kind.id: kind for kind in _KINDS})

@@ -12,6 +12,9 @@ from typing import Literal
 
 from migrator_tui.model.schema import TableName
 
+FileValue = Literal["key", "url", "keep"]
+"""What a column of files holds on the target: the object's key in its bucket, its public URL, or what it was."""
+
 Via = Literal["api", "sql"]
 """How users are made: by the Admin API before the tables are published, or by SQL within that transaction."""
 
@@ -39,12 +42,21 @@ class UsersScope:
 
 @dataclass(frozen=True, slots=True)
 class FilesScope:
-    """A source column whose values name files, and the bucket that they go to."""
+    """A source column whose values name files, and the bucket that they go to.
+
+    Attributes:
+        value: What the column holds on the target: the object's key, its public URL, or what it held before.
+        owner: Source column that names the user whose file it is; found by its foreign key where it is None.
+        by_download: Verify by reading every object back, and not by its size and recorded hash alone.
+    """
 
     table: str
     column: str
     bucket: str
     public: bool = False
+    value: FileValue = "key"
+    owner: str | None = None
+    by_download: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +108,17 @@ class FilesPlan:
 
     Attributes:
         uploads: Absolute path of the folder that holds them.
-        prefix: What values begin with before the path below that folder, such as ``/uploads/``.
+        prefix: What every value that names a file begins with before the path below that folder, such as
+            ``/uploads/``; the object's key is made of what follows. Empty where they begin in several ways.
+        prefixes: The ways in which they begin; the first that leads to a file counts.
         files, bytes: That are there and will be uploaded.
         missing: Values that name no file.
+        value: What the column holds on the target.
+        owner: Target column with the user whose file it is, if any.
+        creates: The bucket is made by the run.
+        size_limit: Bytes above which files are left behind, as was decided; None for no limit.
+        mime_types: Types of the files that are not left behind; None for all.
+        keeps_others: A file whose key is taken by another content is left behind, as was decided.
     """
 
     table: str
@@ -110,6 +130,14 @@ class FilesPlan:
     files: int = 0
     bytes: int = 0
     missing: int = 0
+    prefixes: tuple[str, ...] = ("",)
+    value: FileValue = "key"
+    owner: str | None = None
+    creates: bool = False
+    size_limit: int | None = None
+    mime_types: tuple[str, ...] | None = None
+    keeps_others: bool = False
+    by_download: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
+from urllib.parse import quote
 
 import httpx
 import tenacity
@@ -197,20 +198,20 @@ class Storage:
             {str(k): str(v) for k, v in metadata.items()} if isinstance(metadata, dict) else {},
         )
 
-    def objects(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
+    def objects(self, bucket: str, prefix: str = "", *, page: int = PAGE) -> Iterator[StoredObject]:
         """All objects of a bucket whose key begins with the prefix, in pages, in order of key."""
         cursor: str | None = None
         while True:
-            body: dict[str, Any] = {"prefix": prefix, "limit": PAGE, "with_delimiter": False}
+            body: dict[str, Any] = {"prefix": prefix, "limit": page, "with_delimiter": False}
             if cursor:
                 body["cursor"] = cursor
             what = f"The objects of {bucket} could not be listed"
-            page = self._json("POST", f"object/list-v2/{in_url(bucket)}", what, body=body)
-            for found in page.get("objects") or ():
+            answer = self._json("POST", f"object/list-v2/{in_url(bucket)}", what, body=body)
+            for found in answer.get("objects") or ():
                 about = found.get("metadata") or {}
                 yield StoredObject(str(found["name"]), int(about.get("size") or 0), str(about.get("mimetype") or ""))
-            cursor = page.get("nextCursor") or None
-            if not page.get("hasNext") or cursor is None:
+            cursor = answer.get("nextCursor") or None
+            if not answer.get("hasNext") or cursor is None:
                 return
 
     def download(
@@ -265,7 +266,9 @@ class Storage:
         """A URL that lets anyone read one object for some time."""
         what = f"A signed URL of {bucket}/{key} could not be made"
         found = self._json("POST", f"object/sign/{in_url(bucket)}/{in_url(key)}", what, body={"expiresIn": seconds})
-        return f"{self.base}{found['signedURL']}"
+        # The server writes the key as it is, with whatever means something else in a URL.
+        token = str(found["signedURL"]).rpartition("?token=")[2]
+        return f"{self.base}/object/sign/{in_url(bucket)}/{in_url(key)}?token={quote(token, safe='')}"
 
     def public_url(self, bucket: str) -> str:
         """What the URLs of a public bucket's objects begin with."""
@@ -322,7 +325,7 @@ class Storage:
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(ConnectionLost),
             stop=tenacity.stop_after_attempt(attempts),
-            wait=tenacity.wait_exponential_jitter(initial=self._first_wait, max=5, jitter=self._first_wait),
+            wait=tenacity.wait_random_exponential(multiplier=self._first_wait * 2, max=5),
             sleep=sleep,
             reraise=True,
         )(attempt)

@@ -22,6 +22,7 @@ from migrator_tui.model.decisions import ConflictDecision, ConflictRule, Decisio
 from migrator_tui.model.outcome import RunOutcome, TableOutcome
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.supabase.api import Api
 
 Connection = psycopg.Connection[Any]
 Failpoint = Callable[[str], None]
@@ -56,13 +57,19 @@ def decided(
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Runs migrations and holds each of them to the row equation."""
+    """Runs migrations and holds each of them to the row equation.
+
+    Attributes:
+        api: The project's APIs, where users or files move as well.
+    """
+
+    api: Api | None = None
 
     def migrate(self, source: Path, target: Target, *, failpoint: Failpoint | None = None, **asked: Any) -> RunOutcome:
         """A new run with ``--yes``, unless asked otherwise."""
         request = Request(source, **({"accept_recommended": True} | asked))
         folder = begin(request, target)
-        return self._end(Migration(request, target, folder, failpoint=_failing(failpoint)), folder.run)
+        return self._end(Migration(request, target, folder, failpoint=_failing(failpoint), api=self.api), folder.run)
 
     def resume(self, run: str, target: Target, *, failpoint: Failpoint | None = None, **changed: Any) -> RunOutcome:
         """The run gone on with, as a process that is started anew does."""
@@ -70,11 +77,13 @@ class Engine:
         request = Request.from_json(folder.record().options)
         if "decisions" in changed:
             changed["decisions"] = changed["decisions"].then(request.decisions)
-        return self._end(Migration(replace(request, **changed), target, folder, failpoint=_failing(failpoint)), run)
+        return self._end(
+            Migration(replace(request, **changed), target, folder, failpoint=_failing(failpoint), api=self.api), run
+        )
 
     def rollback(self, run: str, target: Target) -> RunOutcome:
         """The run taken back."""
-        return self._end(Rollback(target, RunFolder.open(run)), run)
+        return self._end(Rollback(target, RunFolder.open(run), api=self.api), run)
 
     def cut(self, source: Path, target: Target, at: str, **asked: Any) -> str:
         """A run whose process ends at a failpoint; gives its id."""
@@ -82,7 +91,7 @@ class Engine:
         folder = begin(request, target)
         cut_at = failing(at)
         try:
-            self._end(Migration(request, target, folder, failpoint=cut_at), folder.run)
+            self._end(Migration(request, target, folder, failpoint=cut_at, api=self.api), folder.run)
         except PowerCut:
             return folder.run
         raise AssertionError(f"the run never came to {at}")

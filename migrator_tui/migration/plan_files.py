@@ -1,0 +1,357 @@
+"""Planning what becomes of files: which columns name them, which bucket they go to, what keeps one from going there.
+
+Reads the snapshot, the uploads folder and the target's schema ``storage``; changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from migrator_tui.convert import object_values
+from migrator_tui.convert.object_keys import is_too_long, rewritten
+from migrator_tui.migration import matching_files, planning
+from migrator_tui.migration.guess_files import guess, is_text
+from migrator_tui.migration.matching_files import NamedFile, count
+from migrator_tui.migration.plan_draft import Chooser
+from migrator_tui.migration.staging import Source
+from migrator_tui.model.findings import Finding
+from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
+from migrator_tui.model.project import FilesPlan, FilesScope, ProjectPlan, ProjectScope
+from migrator_tui.model.schema import TableName
+from migrator_tui.supabase.api import STORAGE_PATH
+from migrator_tui.supabase.storage_api import Bucket, public_base
+from migrator_tui.supabase.upload_folder import UploadFolder, Why
+
+FREE_PLAN_BYTES = 50_000_000
+"""A file's size limit on Supabase's free plan; ``10MB`` means 10,000,000 bytes there."""
+SHOWN = 5
+OWNER_NAMES = ("owner_id", "user_id", "author_id", "uploader_id", "uploaded_by", "created_by", "owner")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageThere:
+    """What the target's Storage has.
+
+    Attributes:
+        objects: Bucket → key → bytes, of the buckets that were asked about.
+    """
+
+    buckets: dict[str, Bucket]
+    objects: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def with_files(
+    plan: Plan, source: Source, connection: psycopg.Connection[Any], project: ProjectScope, chooser: Chooser
+) -> Plan:
+    """The plan with its files: findings, the columns rewritten by a codec, and what is uploaded where."""
+    if project.api is None or project.uploads is None:
+        lacks = "address of the project's API" if project.uploads else "uploads folder"
+        return _not_moved(plan, project.files, f"no {lacks} is named")
+    folder = UploadFolder(project.uploads)
+    if not folder.exists():
+        return _not_moved(plan, project.files, f"{project.uploads} is no folder")
+    paths = set(folder.walk())
+    scopes = project.files
+    findings: list[Finding] = []
+    if not scopes:
+        scopes, findings = _guessed(plan, source, paths, chooser)
+    there = read_storage(connection, {scope.bucket for scope in scopes}) if scopes else StorageThere({})
+    if there is None:
+        return _not_moved(plan, scopes, "the target has no Supabase Storage that this role may read")
+    files: list[FilesPlan] = []
+    referenced: set[str] = set()
+    for scope in scopes:
+        table = next((t for t in plan.moved if t.source == scope.table), None)
+        column = next((c for c in table.columns if c.source == scope.column), None) if table else None
+        if table is None or column is None:
+            findings.append(_left_out(scope, f"{scope.table}.{scope.column} is not moved"))
+            continue
+        drafted = _Draft(plan, source, table, column, scope, folder, paths, there, chooser, project)
+        files.append(drafted.files)
+        findings += drafted.findings
+        referenced |= drafted.referenced
+        plan = _with_column(plan, table, drafted.column)
+    if files and (unreferenced := sorted(paths - referenced)):
+        message = (
+            f"{count(len(unreferenced), 'file')} below {project.uploads} that no row names; they stay where they are."
+        )
+        findings.append(Finding("FILES-UNREFERENCED", message, samples=tuple(unreferenced[:SHOWN])))
+    base = plan.project or ProjectPlan()
+    moved = replace(base, api=project.api, files=tuple(files)) if files else plan.project
+    return planning.finished(replace(plan, project=moved, findings=(*plan.findings, *findings)))
+
+
+def read_storage(connection: psycopg.Connection[Any], asked: set[str]) -> StorageThere | None:
+    """Buckets, and the objects of those that were asked about; None where there is no Storage to be read."""
+    try:
+        with connection.transaction():
+            if not _is_there(connection):
+                return None
+            buckets = {
+                name: Bucket(name, bool(public), limit, tuple(mimes) if mimes else None)
+                for name, public, limit, mimes in connection.execute(
+                    "SELECT id, public, file_size_limit, allowed_mime_types FROM storage.buckets"
+                )
+            }
+            objects: dict[str, dict[str, int]] = {}
+            for name in asked & set(buckets):
+                found = connection.execute(
+                    "SELECT name, coalesce((metadata ->> 'size')::bigint, 0) FROM storage.objects WHERE bucket_id = %s",
+                    (name,),
+                )
+                objects[name] = dict(found)
+    except (errors.InsufficientPrivilege, errors.UndefinedColumn):
+        return None
+    return StorageThere(buckets, objects)
+
+
+def _is_there(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(
+        "SELECT to_regclass('storage.buckets') IS NOT NULL AND to_regclass('storage.objects') IS NOT NULL"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _guessed(
+    plan: Plan, source: Source, paths: set[str], chooser: Chooser
+) -> tuple[tuple[FilesScope, ...], list[Finding]]:
+    scopes: list[FilesScope] = []
+    findings: list[Finding] = []
+    for found in guess(plan, source.snapshot, paths):
+        scope = found.scope
+        of = f"{found.found:,} of {found.of:,} different values" if found.found < found.of else "its values"
+        message = f"{scope.table}.{scope.column}: {of} name files; they would go to the bucket {scope.bucket}."
+        finding = Finding(
+            "FILES-COLUMN", message, table=scope.table, column=scope.column, choices=("key", "keep", "leave")
+        )
+        findings.append(chooser.settle(finding))
+        choice = chooser.choice(finding)
+        if choice != "leave":
+            scopes.append(replace(scope, value="keep" if choice == "keep" else "key"))
+    return tuple(scopes), findings
+
+
+def _not_moved(plan: Plan, scopes: Sequence[FilesScope], why: str) -> Plan:
+    found = tuple(_left_out(scope, why) for scope in scopes)
+    return replace(plan, findings=(*plan.findings, *found)) if found else plan
+
+
+def _left_out(scope: FilesScope, why: str) -> Finding:
+    message = f"The files that {scope.table}.{scope.column} names are not moved: {why}."
+    return Finding("FILES-NOT-MOVED", message, table=scope.table, column=scope.column)
+
+
+def _with_column(plan: Plan, table: TablePlan, column: ColumnPlan) -> Plan:
+    changed = replace(table, columns=tuple(column if c.source == column.source else c for c in table.columns))
+    return replace(plan, tables=tuple(changed if t.source == table.source else t for t in plan.tables))
+
+
+class _Draft:
+    """One column's files. Its findings are gathered on the way."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        source: Source,
+        table: TablePlan,
+        column: ColumnPlan,
+        scope: FilesScope,
+        folder: UploadFolder,
+        paths: set[str],
+        there: StorageThere,
+        chooser: Chooser,
+        project: ProjectScope,
+    ) -> None:
+        self._plan, self._source, self._table, self._scope = plan, source, table, scope
+        self._folder, self._chooser = folder, chooser
+        self._storage = f"{project.api}{STORAGE_PATH}"
+        self.findings: list[Finding] = []
+        self.referenced: set[str] = set()
+        bucket = there.buckets.get(scope.bucket)
+        prefixes, _ = matching_files.prefixes_of(self._values(), paths)
+        self.files = FilesPlan(
+            scope.table,
+            scope.column,
+            scope.bucket,
+            folder.root,
+            public=bucket.public if bucket else scope.public,
+            prefix=prefixes[0] if len(prefixes) == 1 else "",
+            prefixes=prefixes or ("",),
+            owner=_owner(plan, table, source, scope, project),
+            creates=bucket is None,
+            by_download=scope.by_download,
+            value="keep",
+        )
+        why = _depends(source, table, column)
+        if scope.value != "keep" and why:
+            self._find("FILES-VALUE-KEPT", f"{self._name} keeps its values, and its files are moved: {why}.")
+        elif scope.value != "keep":
+            self.files = replace(self.files, value=scope.value)
+        self.column = self._rewritten(column)
+        self._match(bucket, there.objects.get(scope.bucket, {}))
+
+    @property
+    def _name(self) -> str:
+        return f"{self._scope.table}.{self._scope.column}"
+
+    def _values(self) -> Iterator[str]:
+        return matching_files.values(self._source.snapshot, self._scope.table, self._scope.column)
+
+    def _find(self, id: str, message: str, samples: Sequence[str] = (), choices: tuple[str, ...] = ()) -> str:
+        finding = Finding(
+            id,
+            message,
+            table=self._scope.table,
+            column=self._scope.column,
+            samples=tuple(sample[:200] for sample in samples[:SHOWN]),
+            choices=choices,
+        )
+        self.findings.append(self._chooser.settle(finding))
+        return self._chooser.choice(finding)
+
+    def _rewritten(self, column: ColumnPlan) -> ColumnPlan:
+        """The column with the codec that rewrites its values, and a type that takes them."""
+        plan = self.files
+        if plan.value == "keep":
+            return replace(column, codec="text") if is_text(column) else column
+        base = public_base(self._storage, plan.bucket) if plan.value == "url" else ""
+        codec = object_values.codec_name(plan.prefix, base)
+        limited = re.search(r"\((\d+)\)$", column.type)
+        if limited is None:
+            return replace(column, codec=codec)
+        longest = max((len(rewritten(value, plan.prefix, base)) for value in self._values()), default=0)
+        if longest <= int(limited[1]):
+            return replace(column, codec=codec)
+        if self._table.action is Action.CREATE:
+            return replace(column, codec=codec, type="text")
+        message = f"{self._name} keeps its values, and its files are moved: {column.type} on the target is too narrow."
+        self._find("FILES-VALUE-KEPT", message)
+        self.files = replace(plan, value="keep")
+        return replace(column, codec="text")
+
+    def _match(self, bucket: Bucket | None, objects: dict[str, int]) -> None:
+        """Look every value up, and say what was found."""
+        files = size = missing = 0
+        gone: list[str] = []
+        refused: list[str] = []
+        large: list[NamedFile] = []
+        too_large: list[NamedFile] = []
+        types: list[NamedFile] = []
+        long: list[NamedFile] = []
+        taken: list[NamedFile] = []
+        for value in self._values():
+            found = matching_files.find(value, self.files.prefixes, self._folder)
+            if isinstance(found, Why):
+                missing += 1
+                (gone if found is Why.MISSING else refused).append(value)
+                continue
+            self.referenced.add(found.path)
+            item = matching_files.named(self.files, found, value, self._storage)
+            if bucket and bucket.size_limit is not None and found.size > bucket.size_limit:
+                too_large.append(item)
+            elif bucket and not matching_files.takes_type(bucket.mime_types, found.path):
+                types.append(item)
+            elif is_too_long(item.key):
+                long.append(item)
+            else:
+                files += 1
+                size += found.size
+                if found.size > FREE_PLAN_BYTES and (bucket is None or bucket.size_limit is None):
+                    large.append(item)
+                if objects.get(item.key, found.size) != found.size:
+                    taken.append(item)
+        self.files = replace(self.files, files=files, bytes=size, missing=missing)
+        if gone:
+            self._find("FILES-MISSING", f"{self._name}: {count(len(gone), 'value')} without a file.", gone)
+        if refused:
+            where = "out of the uploads folder, or to no regular file"
+            message = f"{self._name}: {count(len(refused), 'value')} not followed, {where}."
+            self._find("FILES-REFUSED", message, refused)
+        self._limits(bucket, too_large, types, long, large)
+        self._taken(bucket, taken)
+
+    def _limits(
+        self,
+        bucket: Bucket | None,
+        too_large: list[NamedFile],
+        types: list[NamedFile],
+        long: list[NamedFile],
+        large: list[NamedFile],
+    ) -> None:
+        name = self._scope.bucket
+        if bucket and bucket.public != self._scope.public:
+            is_, asked = ("public", "private") if bucket.public else ("private", "public")
+            self._find("FILES-BUCKET", f"The bucket {name} is {is_}, and was asked to be {asked}.", choices=("use",))
+        if too_large and bucket and bucket.size_limit is not None:
+            message = f"{count(len(too_large), 'file')} above the limit of the bucket {name}, {_mb(bucket.size_limit)}."
+            self._find("FILES-TOO-LARGE", message, _paths(too_large, sizes=True), ("leave",))
+            self.files = replace(self.files, size_limit=bucket.size_limit)
+        if types and bucket:
+            message = f"{count(len(types), 'file')} of a type that the bucket {name} does not take."
+            self._find("FILES-TYPE", message, _paths(types), ("leave",))
+            self.files = replace(self.files, mime_types=bucket.mime_types)
+        if long:
+            message = f"{count(len(long), 'file')} with a path that is too long for a key."
+            self._find("FILES-KEY", message, _paths(long), ("leave",))
+        if large:
+            message = f"{count(len(large), 'file')} above 50 MB, which the free plan does not take."
+            self._find("FILES-LARGE", message, _paths(large, sizes=True))
+
+    def _taken(self, bucket: Bucket | None, taken: list[NamedFile]) -> None:
+        if bucket is None or not taken:
+            return
+        message = f"{count(len(taken), 'key')} in the bucket {bucket.name} taken by an object of another size."
+        self._find("FILES-CONFLICT", message, [item.key for item in taken], ("keep",))
+        self.files = replace(self.files, keeps_others=True)
+
+
+def _paths(files: Sequence[NamedFile], *, sizes: bool = False) -> list[str]:
+    return [f"{item.file.path} ({_mb(item.file.size)})" if sizes else item.file.path for item in files[:SHOWN]]
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _depends(source: Source, table: TablePlan, column: ColumnPlan) -> str:
+    """What keeps the column's values from being rewritten, or nothing."""
+    if column.generated is not None:
+        return "the target computes it"
+    if not is_text(column):
+        return f"it is {column.type} on the target"
+    described = source.table(table.source)
+    if any(column.source in key.columns for key in described.foreign_keys) or any(
+        key.parent == TableName("", table.source) and column.source in key.parent_columns
+        for other in source.database.tables
+        for key in other.foreign_keys
+    ):
+        return "a foreign key compares it"
+    word = re.compile(rf"(?<!\w){re.escape(column.source)}(?!\w)", re.IGNORECASE)
+    if any(word.search(check.expression) for check in described.checks):
+        return "a CHECK reads it"
+    if any(c.generated and word.search(c.generated.expression) for c in described.columns):
+        return "a generated column is computed of it"
+    return ""
+
+
+def _owner(plan: Plan, table: TablePlan, source: Source, scope: FilesScope, project: ProjectScope) -> str | None:
+    """The target column that names the user whose file it is."""
+    targets = {column.source: column.target for column in table.columns}
+    if scope.owner is not None:
+        return targets.get(scope.owner)
+    if project.users is None:
+        return None
+    described = source.table(table.source)
+    users = [
+        key.columns[0]
+        for key in described.foreign_keys
+        if key.parent.name == project.users.table and len(key.columns) == 1 and key.columns[0] in targets
+    ]
+    candidates = [name for name in OWNER_NAMES if name in users] or (users if len(users) == 1 else [])
+    return targets[candidates[0]] if candidates else None
