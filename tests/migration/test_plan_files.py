@@ -186,6 +186,23 @@ def test_what_the_bucket_does_not_take_needs_a_decision(
 
 
 @pytest.mark.usefixtures("storage")
+def test_files_above_the_free_plans_limit_and_paths_too_long_for_a_key_are_told(
+    make_source: MakeSource, target: Target, uploads: Path
+) -> None:
+    with (uploads / "film.mp4").open("wb") as film:
+        film.truncate(50_000_001)
+    long = "/".join(["日" * 80] * 3)
+    (uploads / long).parent.mkdir(parents=True)
+    (uploads / long).write_text("long")
+    more = f"INSERT INTO documents (path) VALUES ('uploads/film.mp4'), ('uploads/{long}');"
+    plan = planned(make_source(DOCUMENTS + more), target, asked(uploads))
+    (large,) = found(plan, "FILES-LARGE")
+    assert large.samples == ("film.mp4 (50.0 MB)",)
+    (key,) = found(plan, "FILES-KEY")
+    assert (key.samples, key.choices, key.decision) == ((long[:200],), ("leave",), None)
+
+
+@pytest.mark.usefixtures("storage")
 def test_the_column_of_the_user_whose_file_it_is_is_found_by_its_foreign_key(
     make_source: MakeSource, target: Target, uploads: Path
 ) -> None:
