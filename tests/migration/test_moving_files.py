@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 
 from migrator_tui.demo.project.faults import Fault
 from migrator_tui.demo.project.project import Project
+from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.request import Request
+from migrator_tui.migration.runner import Runner
 from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.project import FilesScope, ProjectScope
@@ -229,3 +233,33 @@ def test_without_a_key_the_run_ends_before_anything_is_visible(scene: Scene) -> 
     assert outcome.error.id == "STORAGE-NO-KEY"
     with connect(scene.project.superuser) as connection:
         assert value(connection, "SELECT to_regclass('public.documents')") is None
+
+
+@pytest.mark.parametrize("how", ["pause", "cancel"])
+def test_a_large_upload_stops_when_it_is_asked_and_goes_on_where_it_was(scene: Scene, engine: Engine, how: str) -> None:
+    scene.put("plain.pdf", os.urandom(13_000_000))
+    request = Request(scene.source, scene.scope(), accept_recommended=True)
+    folder = begin(request, scene.project.target)
+    asked = threading.Event()
+
+    def ask(name: str) -> None:
+        if name == "file-begun" and not asked.is_set():
+            getattr(runner, how)()
+            asked.set()
+
+    runner = Runner(folder.run, Migration(request, scene.project.target, folder, failpoint=ask, api=scene.api))
+    runner.start()
+    assert asked.wait(60)
+    if how == "pause":
+        assert scene.project.faults.seen("/storage/v1/upload/resumable", "POST")
+        runner.unpause()
+        outcome = runner.wait()
+    else:
+        stopped = runner.wait()
+        assert stopped is not None
+        assert stopped.status is RunStatus.INTERRUPTED
+        outcome = engine.resume(folder.run, scene.project.target)
+    assert outcome is not None
+    assert succeeded(outcome).beside[0].moved == 6
+    assert len(scene.project.faults.seen("/storage/v1/upload/resumable$", "POST")) == 1
+    assert scene.stored() == scene.contents
