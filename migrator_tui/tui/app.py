@@ -13,7 +13,9 @@ from textual.widgets import HelpPanel
 
 from migrator_tui import __version__
 from migrator_tui.migration.guide import Ends, Guide
+from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui import garbage
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
 from migrator_tui.tui.palette import Palette
 from migrator_tui.tui.screens.step_screen import StepScreen
@@ -54,6 +56,7 @@ class MigratorApp(App[int]):
         self.prepare_demo = prepare_demo
         self.session = Session()
         self._start_with = start_with
+        self._collected_for: RunHandle | None = None
 
     def on_mount(self) -> None:
         """First paint at once: nothing is connected yet."""
@@ -83,6 +86,11 @@ class MigratorApp(App[int]):
             self.switch_screen(screen)
         else:
             self.push_screen(screen)
+        if self.session.handle is not self._collected_for:
+            self._collected_for = self.session.handle
+            screen.call_after_refresh(garbage.set_aside)
+        elif step.number <= Step.CONNECT.number and not self.running:
+            garbage.take_back()
 
     @property
     def running(self) -> bool:
@@ -126,6 +134,7 @@ class MigratorApp(App[int]):
         self.session.save()
         self.session.close()
         self.guide.close()
+        garbage.take_back()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action of the screen at hand, then the application's own."""

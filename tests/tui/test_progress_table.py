@@ -97,9 +97,22 @@ async def test_the_last_of_two_thousand_tables_is_reached_by_one_key() -> None:
         shown.focus()
         await pilot.pause()
         await pilot.press("end")
-        await pilot.pause(0.5)
+        await pilot.pause()
         assert "table_1999" in lines(shown)[-1]
         assert lines(shown)[0].split() == ["table", "rows", "rows/s", "state"]
+
+
+async def test_a_key_scrolls_in_one_step_and_draws_the_lines_once() -> None:
+    async with Showing().run_test(size=(100, 30)) as pilot:
+        shown = pilot.app.query_one(Counted)
+        shown.show(TABLES)
+        shown.focus()
+        await pilot.pause()
+        shown.drawn.clear()
+        await pilot.press("pagedown")
+        await pilot.pause()
+        assert len(shown.drawn) == shown.size.height
+        assert shown.scroll_y == shown.scroll_target_y > 1
 
 
 async def test_failed_and_unfinished_tables_come_first_on_demand_and_the_plans_order_comes_back() -> None:

@@ -137,21 +137,27 @@ class RunScreen(StepScreen):
             self._rates.append(rate)
             self.query_one(Sparkline).data = list(self._rates)
         left = progress.rows_total - progress.rows_done
-        figures = f"{progress.rows_done:,} / {progress.rows_total:,} rows"
-        if rate and left > 0:
-            figures += f"   {rate:,.0f}/s   {left / rate:.0f} s left"
-        self._say("#figures", figures + f"   {progress.seconds:.1f} s")
+        # As wide with every figure: what changes its width has the whole screen laid out anew, five times a second.
+        total = f"{progress.rows_total:,}"
+        figures = f"{f'{progress.rows_done:,}':>{len(total)}} / {total} rows"
+        figures += f"{f'{rate:,.0f}/s':>12}{f'{left / rate:,.0f} s left':>12}" if rate and left > 0 else " " * 24
+        self._say("#figures", f"{figures}{f'{progress.seconds:,.1f} s':>9}", one_line=True)
         self.query_one("#retry").display = progress.retry is not None
         self._say("#retry", f"⚠ {progress.retry}" if progress.retry else "")
         self._say("#said", _said(progress))
         self.query_one("#publish").display = progress.waiting_for == "confirmation"
 
-    def _say(self, selector: str, text: str) -> None:
-        """Show a text; the screen is laid out anew, which costs most, only where its size may be another."""
+    def _say(self, selector: str, text: str, *, one_line: bool = False) -> None:
+        """Show a text; the screen is laid out anew, which costs most, only where its size may be another.
+
+        Args:
+            one_line: It takes one line whatever it says.
+        """
         before = self._texts.get(selector)
         if text != before:
             self._texts[selector] = text
-            same = before is not None and cell_len(before) == (cells := cell_len(text)) and cells < self.size.width // 2
+            cells = cell_len(text)
+            same = before is not None and cell_len(before) == cells and (one_line or cells < self.size.width // 2)
             self.query_one(selector, Static).update(text, layout=not same)
 
     def _rate(self, progress: Progress) -> float:

@@ -6,7 +6,9 @@ Two hundred ``ProgressBar`` widgets at 10 Hz take a core; this takes a few per c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
@@ -63,6 +65,8 @@ class ProgressTable(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._tables: Sequence[TableProgress] = ()
         self._shown: Sequence[TableProgress] = ()
+        self._lines: dict[int, tuple[TableProgress, int, Strip]] = {}
+        self._styles_by_name: dict[str, Style] = {}
         self.worst_first = False
 
     def show(self, tables: Sequence[TableProgress]) -> None:
@@ -95,7 +99,18 @@ class ProgressTable(ScrollView, can_focus=True):
             else self._tables
         )
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
+        self._lines.clear()
         self.refresh()
+
+    def scroll_to(self, x: float | None = None, y: float | None = None, *, animate: bool = False, **how: Any) -> None:
+        """Scroll in one step: an animation paints the whole table several times a key, while the engine is at work."""
+        super().scroll_to(x, y, animate=False, **how)
+
+    def notify_style_update(self) -> None:
+        """The theme changed."""
+        super().notify_style_update()
+        self._styles_by_name.clear()
+        self._lines.clear()
 
     def render_line(self, y: int) -> Strip:
         """One line of the table, or the heading in the first line of the widget."""
@@ -108,7 +123,13 @@ class ProgressTable(ScrollView, can_focus=True):
         index = self.scroll_offset.y + y - 1
         if index >= len(self._shown):
             return Strip.blank(width, self._style("muted"))
-        return self._line(self._shown[index], width, name_width, bar_width)
+        table = self._shown[index]
+        before = self._lines.get(index)
+        if before is not None and before[0] is table and before[1] == width:
+            return before[2]
+        strip = self._line(table, width, name_width, bar_width)
+        self._lines[index] = (table, width, strip)
+        return strip
 
     def _line(self, table: TableProgress, width: int, name_width: int, bar_width: int) -> Strip:
         symbol, word, colour = STATES[table.state]
@@ -128,7 +149,9 @@ class ProgressTable(ScrollView, can_focus=True):
         return Strip(segments).adjust_cell_length(width, plain)
 
     def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"progress-table--{name}")
+        if name not in self._styles_by_name:
+            self._styles_by_name[name] = self.get_component_rich_style(f"progress-table--{name}")
+        return self._styles_by_name[name]
 
 
 def bar(part: float, width: int) -> str:
@@ -140,7 +163,5 @@ def bar(part: float, width: int) -> str:
 
 def fitted(text: str, width: int) -> str:
     """Text of exactly that many cells, cut with an ellipsis; control characters are shown, not obeyed."""
-    from rich.cells import cell_len, set_cell_size
-
     plain = "".join(c if c.isprintable() else "·" for c in text)
     return set_cell_size(plain, width) if cell_len(plain) <= width else set_cell_size(plain, width - 1) + "…"
