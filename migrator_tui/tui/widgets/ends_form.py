@@ -8,6 +8,7 @@ from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, RadioButton, RadioSet, Select, Static
@@ -38,6 +39,15 @@ FIELD_OF_ERROR = {
 """Which fields an error is about, the best first; the first that is in sight gets the focus."""
 
 
+class Radio(RadioButton):
+    """``○`` or ``●``: which one is chosen is told by a sign, not by a colour alone."""
+
+    def render(self) -> Content:
+        """The sign and the label."""
+        self.BUTTON_INNER = "●" if self.value else "○"
+        return super().render()
+
+
 class EndsForm(VerticalScroll, can_focus=False):
     """Says by :class:`Changed` that something else stands in it, and by :class:`Submitted` that Enter was pressed."""
 
@@ -55,7 +65,7 @@ class EndsForm(VerticalScroll, can_focus=False):
     EndsForm .row RadioButton { width: auto; margin: 0 2 0 0; }
     EndsForm .row Checkbox { width: auto; background: transparent; }
     EndsForm Checkbox > .toggle--button { color: $panel; background: $panel; }
-    EndsForm RadioSet > RadioButton > .toggle--button { color: $panel; background: $panel; }
+    EndsForm RadioSet > RadioButton > .toggle--button { color: $text-muted; background: $panel; }
     EndsForm Checkbox.-on > .toggle--button { color: $success; }
     EndsForm RadioSet > RadioButton.-on > .toggle--button { color: $success; }
     EndsForm .note { height: 1; margin: 0 0 0 10; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
@@ -102,9 +112,9 @@ class EndsForm(VerticalScroll, can_focus=False):
         yield _row(
             "target",
             RadioSet(
-                RadioButton("URL", id=AS_URL, compact=True),
-                RadioButton("fields", id=AS_FIELDS, compact=True),
-                RadioButton("embedded", id=AS_EMBEDDED, compact=True),
+                Radio("URL", id=AS_URL, compact=True),
+                Radio("fields", id=AS_FIELDS, compact=True),
+                Radio("embedded", id=AS_EMBEDDED, compact=True),
                 compact=True,
                 id="view",
             ),
