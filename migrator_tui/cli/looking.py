@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,13 +164,13 @@ def plan(shared: Shared, out: Path | None, sql: bool, **options: Any) -> int:
 @contextmanager
 def frozen(path: Path) -> Iterator[tuple[Snapshot, Source]]:
     """A snapshot and its profile for a command that only looks; gone afterwards."""
+    from migrator_tui.migration.look_folder import LookFolder
     from migrator_tui.migration.staging import Source
     from migrator_tui.sqlite.inspect import inspect
     from migrator_tui.sqlite.profile import profile
     from migrator_tui.sqlite.snapshot import freeze
 
-    locations.make_private_folder(locations.home())
-    with tempfile.TemporaryDirectory(prefix="look-", dir=locations.home()) as folder:
-        snapshot = freeze(path, Path(folder))
+    with LookFolder.open() as folder:
+        snapshot = freeze(path, folder)
         database = inspect(snapshot.path)
         yield snapshot, Source(snapshot.path, database, profile(snapshot.path, database))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 import psycopg
 
-from migrator_tui import locations
 from migrator_tui.migration.comparing import Pair, compare
 from migrator_tui.migration.ends import Ends, Facts, Step
+from migrator_tui.migration.look_folder import LookFolder
 from migrator_tui.migration.reference import reference
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.staging import Source
@@ -29,24 +27,35 @@ from migrator_tui.sqlite.profile import profile
 from migrator_tui.sqlite.snapshot import freeze
 
 ROUND_TRIPS = 5
-FOLDER_PREFIX = "look-"
 KEPT_DRAFTS = 3
 """Drafts whose requests are remembered: the one on screen, and those that a person only tries."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the test of the target found out, with the plan that it was made by."""
+
+    facts: Facts
+    target: Database
+    plan: Plan
+    request: Request
 
 
 class LiveBench:
     """Both ends opened for real."""
 
-    def __init__(self, ends: Ends, target: Target, folder: Path, source: Source, sha256: str, facts: Facts) -> None:
+    def __init__(
+        self, ends: Ends, target: Target, folder: LookFolder, source: Source, sha256: str, found: _Found
+    ) -> None:
         self._ends = ends
         self._folder = folder
         self.opened = source
         self._sha256 = sha256
-        self._facts = facts
+        self._facts = found.facts
+        self._target = found.target
         self.connected = target
-        self._drafted: list[tuple[Plan, Request]] = []
-        with connect(target) as connection:
-            self._target = inspect_target(connection, [ends.scope.schema])
+        self._drafted: list[tuple[Plan, Request]] = [(found.plan, found.request)]
+        self._at_opening: tuple[Plan, Request] | None = (found.plan, found.request)
 
     @property
     def ends(self) -> Ends:
@@ -69,8 +78,11 @@ class LiveBench:
         return self._target
 
     def draft(self, scope: Scope, decisions: Decisions) -> Plan:
-        """The plan for a scope and decisions."""
+        """The plan for a scope and decisions; the first one may be that of the test of the ends."""
         request = Request(self._ends.source, scope, decisions)
+        first, self._at_opening = self._at_opening, None
+        if first is not None and first[1] == request:
+            return first[0]
         with connect(self.connected) as connection:
             plan = draft_plan(connection, self.opened, self._sha256, request)
         self._drafted = [*self._drafted[-KEPT_DRAFTS:], (plan, request)]
@@ -89,7 +101,7 @@ class LiveBench:
 
     def close(self) -> None:
         """Remove the snapshot that was looked at; the run makes its own."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
 
 def open_bench(ends: Ends, target: Target, say: Callable[[Step], None]) -> LiveBench:
@@ -108,24 +120,23 @@ def open_bench(ends: Ends, target: Target, say: Callable[[Step], None]) -> LiveB
         trips = sorted(_seconds(lambda: connection.execute("SELECT 1")) * 1000 for _ in range(ROUND_TRIPS))
         round_trip = trips[ROUND_TRIPS // 2]
         say(Step("round trip", True, f"{round_trip:.1f} ms"))
-    locations.make_private_folder(locations.home())
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=locations.home()))
+    folder = LookFolder()
     try:
         say(Step("source", None, f"freezing {ends.source.name}"))
-        snapshot = freeze(ends.source, folder)
+        snapshot = freeze(ends.source, folder.path)
         say(Step("source", None, f"reading the values of {snapshot.tables} tables"))
         database = inspect_source(snapshot.path)
         source = Source(snapshot.path, database, profile(snapshot.path, database))
         rows = sum(table.rows for table in source.profile.tables.values())
         say(Step("source", True, f"{snapshot.tables} tables, {rows:,} rows, {snapshot.bytes:,} bytes"))
-        facts = _facts(ends, target, version, round_trip, source, snapshot.sha256, say)
-        return LiveBench(ends, target, folder, source, snapshot.sha256, facts)
+        found = _look(ends, target, version, round_trip, source, snapshot.sha256, say)
+        return LiveBench(ends, target, folder, source, snapshot.sha256, found)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        folder.close()
         raise
 
 
-def _facts(
+def _look(
     ends: Ends,
     target: Target,
     version: str,
@@ -133,11 +144,12 @@ def _facts(
     source: Source,
     sha256: str,
     say: Callable[[Step], None],
-) -> Facts:
+) -> _Found:
     schema = ends.scope.schema
+    request = Request(ends.source, ends.scope, ends.decisions)
     with connect(target) as connection:
         say(Step("rights", None, f"what {target.user} may do"))
-        plan = draft_plan(connection, source, sha256, Request(ends.source, ends.scope, ends.decisions))
+        plan = draft_plan(connection, source, sha256, request)
         missing = probe(connection, needs_of(plan, schema))
         if missing:
             lacking = "; ".join(f"{item.what} ({item.why})" for item in missing)
@@ -148,7 +160,7 @@ def _facts(
         there = inspect_target(connection, [schema])
         counts = exact_counts(connection, [table.name for table in there.tables])
         say(Step("target", True, f"{len(there.tables)} tables, {sum(counts.values()):,} rows in {schema}"))
-    return Facts(
+    facts = Facts(
         source_label=ends.source.name,
         target_label=target.label,
         target_display=target.display,
@@ -158,6 +170,7 @@ def _facts(
         round_trip_ms=round_trip,
         counts={str(name): rows for name, rows in counts.items()},
     )
+    return _Found(facts, there, plan, request)
 
 
 def _seconds(call: Callable[[], object]) -> float:
