@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from migrator_tui.convert.comparisons import fold_case
@@ -10,7 +9,7 @@ from migrator_tui.convert.identifiers import quote
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import ColumnPlan, TablePlan
-from migrator_tui.model.schema import Column, Index, IndexPart, Table, TableName
+from migrator_tui.model.schema import Column, Index, IndexPart, Table
 
 FOLDING = ("NOCASE", "RTRIM")
 """SQLite's own collations beside BINARY (sqlite.org/datatype3.html, section 7)."""
@@ -48,10 +47,7 @@ def folded(column: str, collation: str) -> str:
 
 def decision(draft: Drafting, table: Table, column: str) -> str:
     """What was chosen for a column's collation; empty where there is nothing to choose."""
-    for finding in draft.findings:
-        if finding.id == "COLLATION-NOT-CARRIED" and (finding.table, finding.column) == (table.name.name, column):
-            return finding.decision or (finding.choices[0] if finding.choices else "")
-    return ""
+    return draft.chosen("COLLATION-NOT-CARRIED", table.name.name, column)
 
 
 def unique_indexes(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Index, ...]:
@@ -75,19 +71,11 @@ def unique_indexes(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Inde
 
 def exact_beside(draft: Drafting, table: Table, plan: TablePlan, index: Index, made: Index) -> tuple[Index, ...]:
     """The exact form of a unique index that was folded, where a foreign key refers to its columns."""
-    if not index.key or made.key or not _referred_to(draft, table.name, index.key):
+    if not index.key or made.key or (table.name, frozenset(index.key)) not in draft.referred_to:
         return ()
     renamed = {c.source: c.target for c in plan.columns}
     name = draft.names.relation(plan.target.schema, f"{index.name}_exact", "index")
     return (Index(name.name, tuple(IndexPart(column=renamed[c]) for c in index.key), unique=True),)
-
-
-def _referred_to(draft: Drafting, table: TableName, columns: Iterable[str]) -> bool:
-    return any(
-        key.parent == table and set(key.parent_columns) == set(columns)
-        for other in draft.source.tables
-        for key in other.foreign_keys
-    )
 
 
 def _chosen(draft: Drafting, table: Table, column: Column, planned: ColumnPlan) -> ColumnPlan:

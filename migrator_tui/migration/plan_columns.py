@@ -286,6 +286,8 @@ def _keys(draft: Drafting, table: Table, plan: TablePlan) -> TablePlan:
 
 
 def _checks(draft: Drafting, table: Table, plan: TablePlan) -> tuple[Check, ...]:
+    if not table.checks:
+        return ()
     known = known_columns(table, plan)
     enums = {quote(enum.name.name) for enum in draft.enums}
     enum_columns = [c.source for c in plan.columns if c.type in enums]

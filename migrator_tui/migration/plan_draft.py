@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration.plan_matching import Match
 from migrator_tui.model.decisions import Decisions, decide
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Scope
-from migrator_tui.model.profile import SourceProfile
+from migrator_tui.model.profile import OrphanCount, SourceProfile
 from migrator_tui.model.schema import Database, EnumType, TableName
 
 
@@ -62,8 +63,44 @@ class Drafting:
     names: Names = field(default_factory=Names)
     findings: list[Finding] = field(default_factory=list)
     enums: list[EnumType] = field(default_factory=list)
+    _chosen: dict[tuple[str, str | None, str | None], str] = field(default_factory=dict)
 
     def find(self, finding: Finding) -> str:
         """Record a finding; the choice to plan by."""
         self.findings.append(self.chooser.settle(finding))
-        return self.chooser.choice(finding)
+        choice = self.chooser.choice(finding)
+        self._chosen.setdefault((finding.id, finding.table, finding.column), choice)
+        return choice
+
+    def chosen(self, id: str, table: str, column: str) -> str:
+        """The choice to plan by of the first such finding; empty where there is none, or nothing to choose."""
+        return self._chosen.get((id, table, column), "")
+
+    @cached_property
+    def referred_to(self) -> frozenset[tuple[TableName, frozenset[str]]]:
+        """Tables and the columns of theirs that the source's foreign keys refer to."""
+        return frozenset(
+            (key.parent, frozenset(key.parent_columns)) for table in self.source.tables for key in table.foreign_keys
+        )
+
+    @cached_property
+    def orphans(self) -> Mapping[str, Mapping[int, OrphanCount]]:
+        """Source table → number of a foreign key → its rows that refer to nobody."""
+        return _by_table(self.profile.orphans)
+
+    @cached_property
+    def spelled_apart(self) -> Mapping[str, Mapping[int, OrphanCount]]:
+        """Source table → number of a foreign key → its rows that refer in another spelling."""
+        return _by_table(self.profile.spelled_apart)
+
+    @cached_property
+    def written_apart(self) -> Mapping[str, Mapping[int, OrphanCount]]:
+        """Source table → number of a foreign key → its rows whose value is written otherwise than the parent's."""
+        return _by_table(self.profile.written_apart)
+
+
+def _by_table(counts: Iterable[OrphanCount]) -> dict[str, dict[int, OrphanCount]]:
+    by_table: dict[str, dict[int, OrphanCount]] = {}
+    for count in counts:
+        by_table.setdefault(count.table, {})[count.index] = count
+    return by_table

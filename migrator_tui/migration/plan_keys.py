@@ -24,9 +24,9 @@ def _with_keys(draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan
     table = draft.source.table(TableName("", plan.source))
     assert table is not None
     renamed = {c.source: c.target for c in plan.columns}
-    orphans = {o.index: o for o in draft.profile.orphans if o.table == plan.source}
-    apart = {o.index: o for o in draft.profile.spelled_apart if o.table == plan.source}
-    written = {o.index: o for o in draft.profile.written_apart if o.table == plan.source}
+    orphans = draft.orphans.get(plan.source, {})
+    apart = draft.spelled_apart.get(plan.source, {})
+    written = draft.written_apart.get(plan.source, {})
     for number, key in enumerate(table.foreign_keys):
         if not all(c in renamed for c in key.columns):
             continue

@@ -259,6 +259,8 @@ def _table(draft: Drafting, table: Table) -> TablePlan:
 
 
 def _views(draft: Drafting, tables: list[TablePlan]) -> tuple[ViewPlan, ...]:
+    if not draft.source.views:
+        return ()
     moved = {table.source: table for table in tables if table.action is not Action.SKIP}
     known = {}
     for source, table in moved.items():

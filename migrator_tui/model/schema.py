@@ -7,7 +7,7 @@ are in the dialect of the end they came from; ``convert`` carries them across.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -284,10 +284,15 @@ class Database:
     enums: tuple[EnumType, ...] = ()
     taken: tuple[TableName, ...] = ()
     extra_types: tuple[str, ...] = ()
+    _by_name: dict[TableName, Table] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Thousands of tables are looked up for each plan; the first of a name is the one that is found.
+        object.__setattr__(self, "_by_name", {table.name: table for table in reversed(self.tables)})
 
     def table(self, name: TableName) -> Table | None:
         """The table of that name, or None."""
-        return next((table for table in self.tables if table.name == name), None)
+        return self._by_name.get(name)
 
     def triggers_of(self, name: TableName) -> Iterator[Trigger]:
         """The triggers on one table."""
