@@ -48,7 +48,8 @@ class StandIn:
         """
         if fresh:
             self.close()
-            shutil.rmtree(self._folder / "objects", ignore_errors=True)
+            for part in ("objects", "uploads"):
+                shutil.rmtree(self._folder / part, ignore_errors=True)
         if self._running is None:
             locations.make_private_folder(self._folder)
             ref, keys = self._identity()

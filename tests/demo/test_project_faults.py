@@ -132,3 +132,20 @@ def test_an_admins_upload_has_no_owner(project: Project, reached: Reached) -> No
 def test_secrets_are_not_in_its_repr(project: Project) -> None:
     assert project.keys.secret not in repr(project.keys)
     assert project.keys.jwt_secret not in repr(vars(project))
+
+
+def test_an_upload_that_was_killed_before_its_object_was_made_asks_for_the_last_piece_again(
+    project: Project, reached: Reached
+) -> None:
+    bucket, body = reached.bucket(), os.urandom(PIECE + 5)
+    place = create(reached, bucket, "a.bin", len(body)).headers["location"]
+    send(reached, place, 0, body[:PIECE])
+    (part,) = (project.folder / "uploads").glob("*.part")
+    with part.open("ab") as end:
+        end.write(body[PIECE:])
+
+    at = int(reached.storage.head(place, headers=TUS).headers["upload-offset"])
+    assert at == PIECE
+    assert send(reached, place, at, body[at:]).status_code == 204
+    assert reached.storage.get(f"/object/{bucket}/a.bin").content == body
+    assert not list((project.folder / "uploads").iterdir())

@@ -142,6 +142,6 @@ def test_it_may_be_laid_out_again(target: Target, owner: Target) -> None:
 
 def test_several_databases_are_laid_out_at_once(own_server: EmbeddedServer) -> None:
     """On a server of its own, where none of the roles is there yet: it takes seconds to start."""
-    databases = [fresh_database(own_server.target(), f"d{number}") for number in range(4)]
-    with ThreadPoolExecutor(4) as pool:
-        assert len(list(pool.map(lay_out, databases))) == 4
+    databases = [fresh_database(own_server.target(), f"d{number}") for number in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(lay_out, databases))) == 2

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from migrator_tui.postgres.connect import Target
@@ -36,18 +38,35 @@ class Database:
         Raises:
             psycopg.Error: As the statements within do.
         """
+        async with self._lent() as session:
+            # One trip to the server for all that comes before the work.
+            await session.execute(
+                sql.SQL(
+                    "BEGIN; SELECT set_config('role', {}, true), set_config('request.jwt.claims', {}, true),"
+                    " set_config('storage.allow_delete_query', 'true', true)"
+                ).format(role, json.dumps(claims or {}))
+            )
+            try:
+                yield session
+            except BaseException:
+                if not session.closed:
+                    await session.execute("ROLLBACK")
+                raise
+            await session.execute("COMMIT")
+
+    async def look(self, statement: str, parameters: tuple[Any, ...]) -> dict[str, Any] | None:
+        """The first row of a query, as the server itself sees it."""
+        async with self._lent() as session:
+            return await (await session.execute(statement.encode(), parameters)).fetchone()
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[Session]:
         async with self._free:
             session = await self._session()
             try:
-                async with session.transaction():
-                    await session.execute(
-                        "SELECT set_config('role', %s, true), set_config('request.jwt.claims', %s, true),"
-                        " set_config('storage.allow_delete_query', 'true', true)",
-                        (role, json.dumps(claims or {})),
-                    )
-                    yield session
+                yield session
             finally:
-                if session.closed:
+                if session.closed or session.info.transaction_status != TransactionStatus.IDLE:
                     await session.close()
                 else:
                     self._idle.append(session)
@@ -58,7 +77,9 @@ class Database:
             if not session.closed:
                 return session
         return await psycopg.AsyncConnection.connect(
-            self._target.conninfo(application_name="project-api"),
+            # Not to wait for the disk: thousands of small files would. What another session commits later, and waits
+            # for, takes these commits to the disk too, so that no run's ledger can know of an object that is lost.
+            self._target.conninfo(application_name="project-api", options="-c synchronous_commit=off"),
             autocommit=True,
             row_factory=dict_row,
         )

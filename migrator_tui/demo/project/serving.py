@@ -25,7 +25,8 @@ class Serving:
     """A server that runs until it is stopped."""
 
     def __init__(self, app: ASGIApp, port: int = 0) -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # The protocol by its name: asyncio turns Nagle's delay off only where it is named, and 40 ms a request with it.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind((HOST, port))
         self.port: int = self._socket.getsockname()[1]

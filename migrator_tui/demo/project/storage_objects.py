@@ -32,8 +32,7 @@ class Objects:
         Raises:
             StorageError: NoSuchBucket.
         """
-        async with self._database.transaction(STORAGE_ADMIN) as session:
-            row = await _one(session, "SELECT * FROM storage.buckets WHERE id = %s", (bucket,))
+        row = await self._database.look("SELECT * FROM storage.buckets WHERE id = %s", (bucket,))
         if row is None:
             raise errors.no_such_bucket()
         return row
@@ -44,11 +43,12 @@ class Objects:
         Raises:
             StorageError: NoSuchKey.
         """
-        role, claims = (caller.role, caller.claims) if caller else (STORAGE_ADMIN, {})
-        async with self._database.transaction(role, claims) as session:
-            row = await _one(
-                session, f"SELECT {OBJECT} FROM storage.objects WHERE bucket_id = %s AND name = %s", (bucket, key)
-            )
+        statement = f"SELECT {OBJECT} FROM storage.objects WHERE bucket_id = %s AND name = %s"
+        if caller is None or caller.role == SERVICE:
+            row = await self._database.look(statement, (bucket, key))
+        else:
+            async with self._database.transaction(caller.role, caller.claims) as session:
+                row = await _one(session, statement, (bucket, key))
         if row is None:
             raise errors.no_such_key()
         return row
@@ -60,10 +60,9 @@ class Objects:
             StorageError: Duplicate, or AccessDenied.
         """
         if caller.role == SERVICE:
-            async with self._database.transaction(STORAGE_ADMIN) as session:
-                there = await _one(
-                    session, "SELECT 1 FROM storage.objects WHERE bucket_id = %s AND name = %s", (bucket, key)
-                )
+            there = await self._database.look(
+                "SELECT 1 FROM storage.objects WHERE bucket_id = %s AND name = %s", (bucket, key)
+            )
             if there and not upsert:
                 raise errors.duplicate_key()
             return

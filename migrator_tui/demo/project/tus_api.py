@@ -207,7 +207,6 @@ class TusApi:
         kind = upload.metadata.get("contentType") or "application/octet-stream"
         etag = etag_of([os.urandom(16)] * max(1, -(-upload.length // PIECE)))
         blob = self._objects.blobs.adopt(self._file(id), upload.length, etag)
-        self._note(id).unlink()
         try:
             own = json.loads(upload.metadata.get("metadata") or "{}")
         except ValueError:
@@ -215,6 +214,7 @@ class TusApi:
         await self._objects.complete(
             upload.bucket, upload.key, caller, blob, blob.metadata(kind, cache), own if isinstance(own, dict) else {}
         )
+        self._forget(id)
         return {"Upload-Offset": str(upload.length), "Tus-Complete": "1"}
 
     # ------------------------------------------------------------ kept
@@ -230,6 +230,9 @@ class TusApi:
         if upload.expires <= time.time():
             self._forget(id)
             raise _TusError(410, "The file for this url no longer exists\n")
+        if upload.length and self._file(id).stat().st_size >= upload.length:
+            # All came, but the object was not made: killed in between, or refused. The last piece is asked for again.
+            os.truncate(self._file(id), (upload.length - 1) // PIECE * PIECE)
         return upload
 
     def _forget(self, id: str) -> None:
