@@ -179,10 +179,11 @@ class FilesKeys(_Keys):
 
 
 class ExposureKeys(_Keys):
-    """Who may reach a table's rows over the Data API: the user named in ``owner``, or, to read, all."""
+    """Who may reach a table's rows over the Data API: the user named in ``owner``; to read, all or the public."""
 
     owner: Text | None = None
-    read: Literal["all"] | None = None
+    read: Literal["all", "public"] | None = None
+    admin: bool = False
 
 
 class PoliciesKeys(_Keys):
@@ -458,5 +459,5 @@ def project_of(profile: Profile) -> ProjectScope:
             )
             for name, keys in zip(files, profile.files, strict=True)
         ),
-        exposure={table: ExposureScope(keys.owner, keys.read) for table, keys in profile.exposure.items()},
+        exposure={table: ExposureScope(keys.owner, keys.read, keys.admin) for table, keys in profile.exposure.items()},
     )

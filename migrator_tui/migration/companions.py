@@ -140,7 +140,8 @@ class Silent:
 
 def companions_of(plan: Plan) -> tuple[Companion, ...]:
     """The companions that a plan asks for, in the order in which they act: files, users, exposure."""
-    from migrator_tui.migration.moving_files import Files  # which is written in this module's words
+    from migrator_tui.migration.exposing import Exposing  # which are written in this module's words
+    from migrator_tui.migration.moving_files import Files
 
     project = plan.project
     if project is None:
@@ -148,4 +149,6 @@ def companions_of(plan: Plan) -> tuple[Companion, ...]:
     found: list[Companion] = []
     if project.files:
         found.append(Files())
+    if project.exposure or project.views:
+        found.append(Exposing())
     return tuple(found)

@@ -40,7 +40,7 @@ def make_plan(
     """The whole plan, findings and their decisions included."""
     draft = Drafting(source, profile, target, scope, chooser, Names(scope.names))
     for schema in {scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)}:
-        draft.names.reserve(schema, _taken(target.database, schema))
+        draft.names.reserve(schema, taken(target.database, schema))
     chosen = [table for table in source.tables if _included(table, scope)]
     # First the names that a person gave, then those that stay as they are, then those that are made.
     order = sorted(chosen, key=lambda t: (not _named(scope, t), draft.names.wanted(t.name.name) != t.name.name))
@@ -198,7 +198,7 @@ def _named(scope: Scope, table: Table) -> bool:
     return override is not None and override.target is not None
 
 
-def _taken(database: Database, schema: str) -> list[str]:
+def taken(database: Database, schema: str) -> list[str]:
     """Relation and type names that exist in a schema of the target."""
     names = [name.name for name in database.taken if name.schema == schema]
     names += [table.name.name for table in database.tables if table.name.schema == schema]
@@ -267,12 +267,14 @@ def _views(draft: Drafting, tables: list[TablePlan]) -> tuple[ViewPlan, ...]:
         described = draft.source.table(TableName("", source))
         assert described is not None
         known[source] = plan_columns.known_columns(described, table)
-    taken = set(_taken(draft.target.database, draft.scope.schema))
+    occupied = set(taken(draft.target.database, draft.scope.schema))
     for view in draft.source.views:
-        if draft.names.wanted(view.name.name) in taken:  # beside which another name would be a second view of the same
+        if (
+            draft.names.wanted(view.name.name) in occupied
+        ):  # beside which another name would be a second view of the same
             message = f"The view {view.name.name} is not carried: the target has something of that name."
             draft.find(Finding("VIEW-NOT-CARRIED", message, object=view.name.name, samples=(view.sql,)))
-    wanted = [view for view in draft.source.views if draft.names.wanted(view.name.name) not in taken]
+    wanted = [view for view in draft.source.views if draft.names.wanted(view.name.name) not in occupied]
     names = {view.name.name: draft.names.relation(draft.scope.schema, view.name.name, "view") for view in wanted}
     translated = expressions.views(
         {view.name.name: view.sql for view in wanted},

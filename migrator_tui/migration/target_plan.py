@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -10,19 +11,23 @@ from migrator_tui.convert.identifiers import Names
 from migrator_tui.migration import planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
+from migrator_tui.migration.plan_exposure import script as exposure_script
+from migrator_tui.migration.plan_exposure import with_exposure, without
 from migrator_tui.migration.plan_files import with_files
 from migrator_tui.migration.plan_fits import with_unfit
 from migrator_tui.migration.plan_matching import Candidates
 from migrator_tui.migration.request import Request
+from migrator_tui.migration.secret_columns import secret_columns
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.errors import DecisionsNeeded, TargetError, UsageError
 from migrator_tui.model.plan import Action, Plan
-from migrator_tui.model.schema import TableName
+from migrator_tui.model.schema import Database, TableName
 from migrator_tui.postgres.inspect import exact_counts, server_identity
 from migrator_tui.postgres.inspect import inspect as inspect_target
 from migrator_tui.postgres.privileges import Needs, probe
 from migrator_tui.postgres.prove import prove
 from migrator_tui.postgres.prove_fills import prove_fills
+from migrator_tui.supabase.layout import is_project
 
 
 def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str, request: Request) -> Plan:
@@ -61,7 +66,32 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
             f"{first.table}.{first.name}: the target refuses the planned type: {first.error}.",
             "Edit the plan.",
         )
-    return with_examples(planning.without_refused(plan, refused, source.database) if refused else plan, source)
+    plan = with_examples(planning.without_refused(plan, refused, source.database) if refused else plan, source)
+    return _with_exposure(connection, plan, source, sha256, request, chooser, database)
+
+
+def _with_exposure(
+    connection: psycopg.Connection[Any],
+    plan: Plan,
+    source: Source,
+    sha256: str,
+    request: Request,
+    chooser: Chooser,
+    database: Database,
+) -> Plan:
+    """The plan with who may reach which table, where the target is a Supabase project."""
+    project = is_project(connection)
+    secrets = secret_columns(source) if project else {}
+    taken = frozenset(planning.taken(database, request.scope.schema))
+    exposed = with_exposure(plan, request.scope, chooser, is_project=project, secrets=secrets, taken=taken)
+    if exposed.left:  # what refers to those columns is planned anew
+        again = draft_plan(connection, source, sha256, replace(request, scope=without(request.scope, exposed.left)))
+        told = [f for f in exposed.plan.findings if (f.id, f.decision) == ("EXPOSURE-SENSITIVE", "leave")]
+        return replace(again, findings=(*again.findings, *told))
+    if not project:
+        return exposed.plan
+    made = planning.finished(exposed.plan)
+    return replace(made, ddl=(*made.ddl, *exposure_script(made)))
 
 
 def require_privileges(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:

@@ -120,6 +120,16 @@ def _quarantine(what: str) -> Choice:
     )
 
 
+_POLICIES = (
+    Choice("owner", "Users read and write their own rows; nobody else any.", lossy=False),
+    Choice("owner-read", "Users read their own rows; nobody writes over the API.", lossy=False),
+    Choice("read-all", "Everybody who is signed in reads every row; nobody writes.", lossy=False),
+    Choice("read-public", "Everybody with the project's address reads every row, signed in or not.", lossy=False),
+    Choice("admin", "Users whose app_metadata says role: admin do everything; nobody else anything.", lossy=False),
+    Choice("none", "Nobody reaches the table over the API but a server with a secret key.", lossy=False),
+)
+"""Who may reach a table's rows over the Data API."""
+
 _KINDS = (
     Kind(
         "VALUE-NUL",
@@ -641,6 +651,54 @@ _KINDS = (
         "Files that cannot be moved here",
         "Moving files takes the uploads folder, the address of the project's API and a target with Supabase Storage.",
         "a target that is a plain PostgreSQL",
+    ),
+    Kind(
+        "EXPOSURE-OWNER",
+        Severity.WARNING,
+        "A table whose rows belong to users",
+        "It refers to the table of users. Row-level security lets each user of Supabase Auth reach their own rows over "
+        "the Data API, and nobody else's.",
+        "notes.author_id refers to users",
+        _POLICIES,
+    ),
+    Kind(
+        "EXPOSURE-NONE",
+        Severity.INFO,
+        "A table that nobody may reach over the Data API",
+        "Nothing says whose its rows are. Row-level security is on and has no policy; servers with a secret key, and "
+        "database connections, reach it as ever.",
+        "sections has no reference to users",
+        _POLICIES[:1:-1],
+    ),
+    Kind(
+        "EXPOSURE-EXISTING",
+        Severity.WARNING,
+        "Who may reach a table that is there already",
+        "Its rights and policies are the application's. They are journalled, and rolling back gives them back.",
+        "exposure: {orders: {owner: user_id}}, and public.orders is on the target",
+        (
+            Choice("set", "Row-level security is turned on; policies and rights are added.", lossy=False),
+            Choice("leave", "Its rights and policies stay as they are.", lossy=False),
+        ),
+    ),
+    Kind(
+        "EXPOSURE-SENSITIVE",
+        Severity.WARNING,
+        "A column that nobody should read over the Data API",
+        "Its name or its values are those of a password, a token, a second factor or a payment.",
+        "users.password_hash",
+        (
+            Choice("hide", "The column is moved; API roles other than service_role get no right on it.", lossy=False),
+            Choice("leave", "The column is left behind.", lossy=True),
+            Choice("show", "Whoever may read the row may read it.", lossy=False),
+        ),
+    ),
+    Kind(
+        "EXPOSURE-NO-PROJECT",
+        Severity.INFO,
+        "The target is no Supabase project",
+        "It has no roles anon, authenticated and service_role, and no Data API: there is nobody to expose tables to.",
+        "a rehearsal on the embedded server",
     ),
 )
 

@@ -19,6 +19,9 @@ Via = Literal["api", "sql"]
 """How users are made: by the Admin API before the tables are published, or by SQL within that transaction."""
 
 
+ExposurePolicy = Literal["owner", "owner-read", "read-all", "read-public", "admin", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class UsersScope:
     """The table whose rows are the application's users, and which of its columns hold what Supabase Auth keeps.
@@ -61,10 +64,17 @@ class FilesScope:
 
 @dataclass(frozen=True, slots=True)
 class ExposureScope:
-    """Who may reach a source table's rows over the Data API: the user named in ``owner``, or, to read, all."""
+    """Who may reach a source table's rows over the Data API.
+
+    Attributes:
+        owner: Source column with the id of the user whose row it is.
+        read: Who reads every row: ``all`` who are signed in, or the ``public``. With ``owner``, users write their own.
+        admin: Users whose app_metadata says that they are administrators do everything; nobody else anything.
+    """
 
     owner: str | None = None
-    read: Literal["all"] | None = None
+    read: Literal["all", "public"] | None = None
+    admin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +155,22 @@ class TableExposure:
     """Who may reach one target table over the Data API.
 
     Attributes:
-        policy: ``owner`` (the rows whose ``owner`` column is the user), ``read-all``, ``admin`` or ``none``.
-        hidden: Columns that no API role may read.
+        policy: ``owner`` (users read and write the rows whose ``owner`` column is they; with ``owner-read`` they only
+            read them), ``read-all`` (who is signed in), ``read-public`` (anybody), ``admin`` or ``none``.
+        owner: Target column, of ``owner_type``.
+        read: Beside ``owner``: who reads every row, if not the owners alone.
+        hidden: Columns that no API role but ``service_role`` may read or write.
+        columns: The others, where some are hidden.
         existing: The table was there before; changing it was chosen, and is journalled.
     """
 
     table: TableName
-    policy: Literal["owner", "read-all", "admin", "none"] = "none"
+    policy: ExposurePolicy = "none"
     owner: str | None = None
+    owner_type: str = "uuid"
+    read: Literal["own", "all", "public"] = "own"
     hidden: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     existing: bool = False
 
 
