@@ -86,7 +86,8 @@ def test_files_move_with_their_rows_and_are_taken_back(scene: Scene, engine: Eng
     with connect(scene.project.superuser) as connection:
         before = fingerprint(connection)
     outcome = succeeded(engine.migrate(scene.source, scene.project.target, scope=scene.scope()))
-    (beside,) = outcome.beside
+    beside, exposure = outcome.beside
+    assert exposure.name == "exposure"
     assert (beside.name, beside.total, beside.moved, beside.left, beside.verified) == ("files", 6, 6, 0, True)
     assert beside.bytes == sum(len(content) for content in scene.contents.values())
     assert scene.stored() == scene.contents
@@ -119,7 +120,8 @@ def test_a_run_that_is_cut_off_goes_on_with_nothing_doubled(scene: Scene, engine
     run = engine.cut(scene.source, scene.project.target, at, scope=scene.scope())
     outcome = succeeded(engine.resume(run, scene.project.target))
     assert scene.stored() == scene.contents
-    (beside,) = outcome.beside
+    beside, exposure = outcome.beside
+    assert exposure.name == "exposure"
     assert (beside.moved, beside.matched, beside.left) == (6, 0, 0)
     engine.rollback(run, scene.project.target)
     assert scene.stored() == {}
@@ -164,7 +166,7 @@ def test_what_is_there_already_is_found_and_what_is_other_stops_the_run(scene: S
         with connect(scene.project.superuser) as connection:
             assert value(connection, "SELECT to_regclass('public.documents')") is None
         storage.remove("docs", ["with space.txt"])
-        (beside,) = succeeded(engine.resume(stopped.run, scene.project.target)).beside
+        beside, _ = succeeded(engine.resume(stopped.run, scene.project.target)).beside
         assert (beside.moved, beside.matched) == (5, 1)
         assert any("1 more object " in line for line in beside.lines)
         engine.rollback(stopped.run, scene.project.target)
@@ -198,7 +200,7 @@ def test_a_file_that_storage_refuses_stops_the_run_and_one_that_is_gone_is_told(
     assert stopped.error is not None
     assert "plain.pdf" in stopped.error.message
     (scene.folder / "plain.pdf").unlink()
-    (beside,) = succeeded(engine.resume(stopped.run, scene.project.target)).beside
+    beside, _ = succeeded(engine.resume(stopped.run, scene.project.target)).beside
     assert (beside.moved, beside.left) == (5, 1)
     assert any(line.startswith("plain.pdf stays behind") for line in beside.lines)
 
