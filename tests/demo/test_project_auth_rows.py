@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from migrator_tui.demo.project import password_hashes
-from migrator_tui.demo.project.auth_api import TOKEN_COLUMNS
+from migrator_tui.demo.project.auth_users import TOKEN_COLUMNS
 from migrator_tui.demo.project.project import Project
 from migrator_tui.postgres.connect import connect
 from tests.demo.project_clients import admin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import psycopg
 import pytest
 
 from migrator_tui.demo.project.project import Project
@@ -39,3 +40,13 @@ def test_a_signed_url_opens_without_a_key(project: Project) -> None:
     url = docs.create_signed_url("a.txt", 60)["signedURL"]
     assert url is not None
     assert httpx.get(url).content == b"hello"
+
+
+def test_its_database_is_reached_directly_and_through_its_pooler(project: Project) -> None:
+    password = project.target.password
+    assert password is not None
+    with project.pooler() as pooler:
+        for url in (project.database_url, pooler.database_url(password.reveal())):
+            with psycopg.connect(url) as connection:
+                found = connection.execute("SELECT current_user::text, current_database()::text").fetchone()
+            assert found == (project.target.user, project.target.database)

@@ -17,6 +17,7 @@ from migrator_tui.demo.project.database import Database
 from migrator_tui.demo.project.faults import Faults, FaultyApp
 from migrator_tui.demo.project.keys import Keys
 from migrator_tui.demo.project.layout import lay_out
+from migrator_tui.demo.project.pooler import Pooler
 from migrator_tui.demo.project.serving import HOST, Serving, lifespan_of
 from migrator_tui.demo.project.storage_api import StorageApi
 from migrator_tui.demo.project.storage_objects import Objects
@@ -125,6 +126,10 @@ class Project:
     def jwt_secret(self) -> Secret:
         """Signs tokens (HS256)."""
         return Secret(self.keys.jwt_secret)
+
+    def pooler(self) -> Pooler:
+        """A pooler in front of the database, not started; through it the owner is ``postgres.<ref>``."""
+        return Pooler(self.ref, self.superuser)
 
     @property
     def latency(self) -> float:
