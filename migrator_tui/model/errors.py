@@ -58,6 +58,10 @@ class TargetError(MigratorError):
         self.sqlstate = sqlstate
 
 
+class BackupError(MigratorError):
+    """A backup that cannot be made, opened, trusted or proven."""
+
+
 class ConnectionLost(TargetError):
     """The connection to the target ended, or the server asked to try again. Safe to retry."""
 
