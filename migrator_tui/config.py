@@ -156,6 +156,8 @@ class UsersKeys(_Keys):
     created: Text | None = None
     confirmed: Text | None = None
     via: Literal["api", "sql"] = "api"
+    references: list[Annotated[Text, AfterValidator(_table_and_column)]] = Field(default_factory=list)
+    namespace: Text | None = None
 
 
 class FilesKeys(_Keys):
@@ -446,13 +448,17 @@ def scope_of(profile: Profile, tables: tuple[str, ...] = (), names: NamePolicy |
     )
 
 
+def _users_of(keys: UsersKeys) -> UsersScope:
+    return UsersScope(**(keys.model_dump() | {"references": tuple(keys.references)}))
+
+
 def project_of(profile: Profile) -> ProjectScope:
     """The profile's users, files and exposure in the plan's words."""
     files = (TableName.parse(keys.column, default_schema="") for keys in profile.files)
     return ProjectScope(
         api=profile.target.api,
         uploads=profile.source.uploads,
-        users=UsersScope(**profile.users.model_dump()) if profile.users else None,
+        users=_users_of(profile.users) if profile.users else None,
         files=tuple(
             FilesScope(
                 name.schema, name.name, keys.bucket, keys.public, keys.value, keys.owner, keys.verify == "download"

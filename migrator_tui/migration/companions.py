@@ -141,6 +141,7 @@ class Silent:
 def companions_of(plan: Plan) -> tuple[Companion, ...]:
     """The companions that a plan asks for, in the order in which they act: files, users, exposure."""
     from migrator_tui.migration.exposing import Exposing  # which are written in this module's words
+    from migrator_tui.migration.mapping_user_ids import MappingUserIds
     from migrator_tui.migration.moving_files import Files
 
     project = plan.project
@@ -149,6 +150,8 @@ def companions_of(plan: Plan) -> tuple[Companion, ...]:
     found: list[Companion] = []
     if project.files:
         found.append(Files())
+    if project.users is not None:
+        found.append(MappingUserIds())
     if project.exposure or project.views:
         found.append(Exposing())
     return tuple(found)

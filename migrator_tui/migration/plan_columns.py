@@ -7,6 +7,7 @@ from dataclasses import replace
 from migrator_tui.convert import codecs, expressions, given_types, types
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
+from migrator_tui.convert.user_ids import namespace_of
 from migrator_tui.migration import plan_clauses, plan_collations
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
@@ -46,7 +47,7 @@ def new_table(
             left_behind.append(column.name)
             continue
         found = _profile(profile, column)
-        typed = types.propose(name, column, found, draft.chooser.choice)
+        typed = _typed(draft, name, column, found, fixed)
         for finding in typed.findings:
             draft.find(finding)
         rules += row_rules(column, typed)
@@ -82,6 +83,16 @@ def new_table(
     plan = _keys(draft, table, plan)
     plan = replace(plan, checks=plan.checks + _checks(draft, table, plan))
     return replace(plan, indexes=(*plan_collations.unique_indexes(draft, table, plan), *_indexes(draft, table, plan)))
+
+
+def _typed(
+    draft: Drafting, table: str, column: Column, found: ColumnProfile, fixed: tuple[str | None, str | None, str | None]
+) -> types.Typed:
+    """What a column becomes: the UUID of a user where it holds ids of users, unless a person wrote another type."""
+    user_id = draft.user_ids.get((table, column.name))
+    if user_id is not None and fixed[1] in (None, "uuid"):
+        return types.Typed("uuid", user_id)
+    return types.propose(table, column, found, draft.chooser.choice)
 
 
 def _comment(declared: str | None) -> str | None:
@@ -140,7 +151,7 @@ def _profile(profile: TableProfile, column: Column) -> ColumnProfile:
 
 
 def _codec(wanted_type: str | None, wanted: str | None, typed: types.Typed) -> str:
-    if wanted and codecs.exists(wanted):
+    if wanted and codecs.exists(wanted) and not (namespace_of(wanted) and namespace_of(typed.codec)):
         return wanted
     if wanted_type and wanted_type != typed.type:
         return given_types.codec_for(wanted_type, typed.codec)
@@ -152,6 +163,8 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
     column = table.column(planned.source)
     if column.generated:
         return _generated(draft, table, plan, planned, column)
+    if namespace_of(planned.codec) is not None and column.identity:
+        return planned  # Auth gives the ids
     if column.identity and (largest := LARGEST.get(planned.type.lower())):
         highest = max(_profile(profile, column).integer_max or 0, table.sequence_high or 0, 0)
         if highest < largest:

@@ -12,6 +12,7 @@ from migrator_tui.model.decisions import Decisions, decide
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Scope
 from migrator_tui.model.profile import OrphanCount, SourceProfile
+from migrator_tui.model.project import UsersPlan
 from migrator_tui.model.schema import Database, EnumType, TableName
 
 
@@ -43,17 +44,23 @@ class Target:
     Attributes:
         counts: Rows of tables that exist, exact.
         alike: Source table without a namesake → the table that looks like it.
+        users: How the source's users become users of Supabase Auth there; None where they do not.
     """
 
     identity: str
     database: Database
     counts: Mapping[TableName, int] = field(default_factory=dict)
     alike: Mapping[str, Match] = field(default_factory=dict)
+    users: UsersPlan | None = None
 
 
 @dataclass
 class Drafting:
-    """What is gathered while the plan is made."""
+    """What is gathered while the plan is made.
+
+    Attributes:
+        user_ids: (source table, column) that holds ids of users → the codec that makes UUIDs of them.
+    """
 
     source: Database
     profile: SourceProfile
@@ -63,6 +70,7 @@ class Drafting:
     names: Names = field(default_factory=Names)
     findings: list[Finding] = field(default_factory=list)
     enums: list[EnumType] = field(default_factory=list)
+    user_ids: dict[tuple[str, str], str] = field(default_factory=dict)
     _chosen: dict[tuple[str, str | None, str | None], str] = field(default_factory=dict)
 
     def find(self, finding: Finding) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from migrator_tui.convert import codecs, given_types
 from migrator_tui.convert.fills import as_sql, is_constant
+from migrator_tui.convert.types import Typed
 from migrator_tui.migration.plan_columns import row_rules
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.migration.plan_matching import Alike
@@ -123,6 +124,7 @@ def _without_nulls(
 def _columns(draft: Drafting, table: Table, profile: TableProfile, live: Table, override: TableOverride) -> _Columns:
     name = table.name.name
     made = _Columns()
+    ids = set(draft.user_ids.values())
     counterparts = _counterparts(draft, table, live, override, made.unplaced)
     for column in table.columns:
         other = counterparts.get(column.name)
@@ -133,16 +135,29 @@ def _columns(draft: Drafting, table: Table, profile: TableProfile, live: Table, 
             continue
         fixed = override.columns.get(column.name) or (None, None, None)
         found = next((c for c in profile.columns if c.name == column.name), ColumnProfile(column.name))
-        typed = given_types.onto(name, column, found, other, draft.chooser.choice)
+        typed = _typed(draft, name, column, found, other)
         if typed.misfit:
             made.unplaced[column.name] = typed.misfit
             continue
         for finding in typed.findings:
             draft.find(finding)
         made.rules += row_rules(column, typed)
-        codec = fixed[2] if fixed[2] and codecs.exists(fixed[2]) else typed.codec
+        given = fixed[2] if fixed[2] and codecs.exists(fixed[2]) and typed.codec not in ids else None
+        codec = given or typed.codec
         made.planned.append(ColumnPlan(column.name, other.name, other.type, codec, not_null=other.not_null))
     return made
+
+
+def _typed(draft: Drafting, table: str, column: Column, found: ColumnProfile, live: Column) -> Typed:
+    """How a column goes into the live one; ids of users only into a UUID."""
+    user_id = draft.user_ids.get((table, column.name))
+    if user_id is None:
+        return given_types.onto(table, column, found, live, draft.chooser.choice)
+    if live.type == "uuid":
+        return Typed("uuid", user_id)
+    return Typed(
+        live.type, "text", misfit=f"{table}.{column.name} holds ids of users, which become uuid, not {live.type}"
+    )
 
 
 def _counterparts(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from migrator_tui.convert import expressions
 from migrator_tui.convert.identifiers import Names
 from migrator_tui.convert.trigger_drafts import draft as draft_trigger
-from migrator_tui.migration import plan_columns, plan_keys, plan_onto, plan_virtual
+from migrator_tui.migration import plan_columns, plan_keys, plan_onto, plan_user_ids, plan_virtual
 from migrator_tui.migration.plan_draft import Chooser, Drafting, Target
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
@@ -41,13 +41,14 @@ def make_plan(
     draft = Drafting(source, profile, target, scope, chooser, Names(scope.names))
     for schema in {scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)}:
         draft.names.reserve(schema, taken(target.database, schema))
+    plan_user_ids.begin(draft)
     chosen = [table for table in source.tables if _included(table, scope)]
     # First the names that a person gave, then those that stay as they are, then those that are made.
     order = sorted(chosen, key=lambda t: (not _named(scope, t), draft.names.wanted(t.name.name) != t.name.name))
     by_source = {table.name.name: _table(draft, table) for table in order}
     drafts = [by_source[table.name.name] for table in chosen]
     _distinct(drafts)
-    tables = plan_keys.foreign_keys(draft, drafts)
+    tables = plan_user_ids.referring(draft, plan_keys.foreign_keys(draft, drafts))
     views = _views(draft, tables)
     for trigger in source.triggers:
         message = f"The trigger {trigger.name} on {trigger.table} is not carried."
@@ -69,7 +70,7 @@ def make_plan(
         findings=tuple(draft.findings),
         names=scope.names,
     )
-    return finished(plan)
+    return finished(plan_user_ids.finished(draft, plan))
 
 
 def finished(plan: Plan) -> Plan:

@@ -10,6 +10,7 @@ from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.to_sqlite_scalars import Known
 from migrator_tui.convert.to_sqlite_schema import FileColumn, FileNames, TableStatement
 from migrator_tui.convert.to_sqlite_types import LiveType, Way, exactness, is_exact, way, way_by_codec
+from migrator_tui.migration.pull_user_ids import UserIds
 from migrator_tui.model.origin import ColumnOrigin, Origin, TableOrigin
 from migrator_tui.model.pull import NotCarried, Represented
 from migrator_tui.model.schema import Database, Table, TableName, View
@@ -91,6 +92,8 @@ class Planner:
         origins = {table.name: self._origin_of(table.name) for table in self._tables}
         # Tables that were published under their own names get them back before others take them.
         ordered = sorted(self._tables, key=lambda table: origins[table.name] is None)
+        self._user_ids = UserIds(self._extract.connection, self._origins, origins)
+        self._plan.notes += self._user_ids.notes
         names = {
             table.name: self._names.give(origin.source if (origin := origins[table.name]) else table.name.name)
             for table in ordered
@@ -152,6 +155,8 @@ class Planner:
     def _way(self, live: LiveType, name: str, origin: ColumnOrigin | None, exact: bool) -> Way:
         if origin is not None:
             collation = way(live, name).collation
+            if (of_user := self._user_ids.way(origin, collation)) is not None:
+                return of_user
             found = way_by_codec(live, name, origin.codec, origin.declared, collation)
             if found is not None:
                 return found

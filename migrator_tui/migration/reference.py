@@ -92,7 +92,9 @@ def planned_name(request: Request, source: str) -> TableName:
 def _afresh(
     connection: psycopg.Connection[Any], source: Source, plan: Plan, request: Request, target: Database
 ) -> Plan:
-    empty = Target(plan.target_identity, replace(target, tables=(), views=(), triggers=(), enums=(), taken=()))
+    empty = Target(
+        plan.target_identity, replace(target, tables=(), views=(), triggers=(), enums=(), taken=()), users=plan.users
+    )
     chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
     made = planning.make_plan(
         plan.source_path,

@@ -700,6 +700,16 @@ _KINDS = (
         "It has no roles anon, authenticated and service_role, and no Data API: there is nobody to expose tables to.",
         "a rehearsal on the embedded server",
     ),
+    Kind(
+        "USER-IDS",
+        Severity.INFO,
+        "Ids of users that become UUIDs",
+        "Supabase Auth knows users by UUID. Each id of the source is given one that is the same at every migration, in "
+        "the table of users and in every column that refers to it. migrator.key_map on the target keeps the pairs, by "
+        "which a pull gives the source's ids back. What treats such a column as a number cannot be carried, and is "
+        "told.",
+        "users.id 7 becomes 0b3c8a52-…, and so does posts.author 7",
+    ),
 )
 
 CATALOGUE: Mapping[str, Kind] = MappingProxyType({kind.id: kind for kind in _KINDS})

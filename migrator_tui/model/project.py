@@ -29,6 +29,9 @@ class UsersScope:
     Attributes:
         table: Source table; the other names are columns of it, None where there is none.
         confirmed: Column that says whether (or when) the address was confirmed; without one, all are.
+        references: Columns (``table.column``) that hold ids of users without a declared foreign key.
+        namespace: A UUID, or a name that one is made of: what tells this application's ids from another's. None is
+            where the source file is.
     """
 
     table: str
@@ -41,6 +44,8 @@ class UsersScope:
     created: str | None = None
     confirmed: str | None = None
     via: Via = "api"
+    references: tuple[str, ...] = ()
+    namespace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
