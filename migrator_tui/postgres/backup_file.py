@@ -15,7 +15,7 @@ import io
 import json
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
@@ -110,7 +110,7 @@ def _wrapping_key(secret: bytes, entry: dict[str, Any]) -> bytes:
     if entry["kind"] != "passphrase":
         return secret
     n, r, p = (int(entry[name]) for name in ("n", "r", "p"))
-    if not (1 < n and n & (n - 1) == 0 and r > 0 and 0 < p <= 16 and 128 * n * r <= _DEAREST_SCRYPT):
+    if not (n > 1 and n & (n - 1) == 0 and r > 0 and 0 < p <= 16 and 128 * n * r <= _DEAREST_SCRYPT):
         raise ValueError("scrypt")
     return Scrypt(salt=bytes.fromhex(entry["salt"]), length=KEY_BYTES, n=n, r=r, p=p).derive(secret)
 
@@ -290,7 +290,7 @@ def records(source: BinaryIO, header: Header, data_key: bytes) -> Iterator[tuple
         parts: list[bytes] = []
         left = size
         while left:
-            part = _reading(lambda: stream.read(left))
+            part = _reading(stream, left)
             if not part:
                 break
             parts.append(part)
@@ -307,9 +307,9 @@ def records(source: BinaryIO, header: Header, data_key: bytes) -> Iterator[tuple
     opener.expect_end()
 
 
-def _reading(read: Callable[[], bytes]) -> bytes:
+def _reading(stream: Any, size: int) -> bytes:
     try:
-        return read()
+        return bytes(stream.read(size))
     except BackupError:
         raise
     except (pa.ArrowException, OSError) as error:

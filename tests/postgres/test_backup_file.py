@@ -16,7 +16,7 @@ from migrator_tui.postgres.backup_file import OpeningKey, Writer, key_of_text, k
 
 CHEAP = (2, 8, 1)
 KEY = OpeningKey("keyring", new_key(), "here")
-PASSPHRASE = OpeningKey("passphrase", "correct horse".encode())
+PASSPHRASE = OpeningKey("passphrase", b"correct horse")
 RECOVERY = OpeningKey("recovery", new_key())
 
 
