@@ -102,7 +102,7 @@ class Recorder:
         self._written = time.monotonic()
 
 
-def upload_all(context: RunContext, api: Api, plans: dict[str, FilesPlan], *, workers: int = WORKERS) -> None:
+def upload_all(context: RunContext, api: Api, plans: dict[str, FilesPlan]) -> None:
     """Upload what the ledger has as intended.
 
     Args:
@@ -122,7 +122,7 @@ def upload_all(context: RunContext, api: Api, plans: dict[str, FilesPlan], *, wo
         while rows := context.with_target(lambda c: objects.pending(c, context.run)):
             Workers(
                 "upload",
-                workers,
+                WORKERS,
                 context.target,
                 context.control,
                 open_context=lambda: UploadContext(api, context.control.stopped),
