@@ -19,7 +19,9 @@ from migrator_tui.model.secret import Secret
 
 if TYPE_CHECKING:
     from migrator_tui.migration.pulling import PullProgress
-    from migrator_tui.model.pull import Pulled
+    from migrator_tui.model.project import ProjectScope
+    from migrator_tui.model.pull import Pulled, PullRequest
+    from migrator_tui.postgres.connect import Target
 
 SEED_VARIABLE = "MIGRATOR_TUI_REDACT_SEED"
 LISTED = 20
@@ -42,6 +44,8 @@ LISTED = 20
     envvar=SEED_VARIABLE,
     help=f"Give the same masks in each pull; better in {SEED_VARIABLE} than in the command [default: random].",
 )
+@click.option("--files", type=click.Path(path_type=Path), help="The folder for files [default: uploads beside FILE].")
+@click.option("--no-files", is_flag=True, help="Leave files in their buckets.")
 @shared
 def pull(
     shared: Shared,
@@ -52,12 +56,15 @@ def pull(
     where: tuple[str, ...],
     redact: tuple[str, ...],
     redact_seed: str | None,
+    files: Path | None,
+    no_files: bool,
 ) -> int:
     """Write the target's tables into a new SQLite file: types, keys, checks, defaults, indexes, views and rows.
 
     One state of the target is read, and nothing there is changed. Tables that were published from a SQLite file come
     back as they were there, value by value; what SQLite has no place for is listed. The file appears whole or not at
-    all. Exit 4 where it does not read back as it was written.
+    all. Files that the rows name come back from Supabase Storage under the paths that they had. Exit 4 where something
+    does not read back as it was written.
     """
     from migrator_tui.migration.pulling import pull as pull_file
     from migrator_tui.model.pull import PullRequest
@@ -74,13 +81,64 @@ def pull(
     settings = shared.settings()
     stop = threading.Event()
     with target_of(settings.target, settings) as target, interrupts(stop.set), _display(plain=shared.plain) as show:
+        folder = None if no_files else _folder_of_files(target, to, files, replace=replace)
         pulled = pull_file(request, target, progress=show, stop=stop)
+        if folder is not None:
+            pulled = _with_files(pulled, request, folder, target, settings.scope.project, stop, show)
     if shared.as_json:
         print_json(pulled.as_json())
     else:
         for line in summary(pulled):
             click.echo(printable(line))
     return int(ExitCode.DONE)
+
+
+def _folder_of_files(target: Target, to: Path, named: Path | None, *, replace: bool) -> Path | None:
+    """Where files go, found before anything is pulled; None where the target knows of no files."""
+    from migrator_tui.migration.pulling_files import folder_beside, is_free, origins
+    from migrator_tui.postgres.connect import connect
+
+    with connect(target) as connection:
+        if not origins(connection):
+            return None
+    if named is None:
+        return folder_beside(to.expanduser().absolute(), replace=replace)
+    if not replace and not is_free(named):
+        raise UsageError("PULL-FILES-THERE", f"{named} holds something already.", "Name another folder, or --replace.")
+    return named
+
+
+def _with_files(
+    pulled: Pulled,
+    request: PullRequest,
+    folder: Path,
+    target: Target,
+    project: ProjectScope,
+    stop: threading.Event,
+    show: Callable[[PullProgress], None],
+) -> Pulled:
+    from dataclasses import replace
+
+    from migrator_tui.cli.options import api_of
+    from migrator_tui.migration.pulling import PullProgress
+    from migrator_tui.migration.pulling_files import pull_files
+
+    api = api_of(project)
+    if api is None:
+        note = (
+            "Files stay in their buckets: no address of the project's API is named (--api), or no key is known for it."
+        )
+        return replace(pulled, notes=(*pulled.notes, note))
+    found = pull_files(
+        pulled.to,
+        folder,
+        target,
+        api,
+        stop=stop,
+        replace=request.replace,
+        say=lambda said: show(PullProgress(said)),
+    )
+    return replace(pulled, files=found)
 
 
 def summary(pulled: Pulled) -> list[str]:
@@ -97,6 +155,13 @@ def summary(pulled: Pulled) -> list[str]:
         lines.append(f"  views: {', '.join(pulled.views)}")
     if pulled.redacted:
         lines.append(f"  redacted: {', '.join(pulled.redacted)}")
+    if pulled.files is not None:
+        files = pulled.files
+        lines.append(f"  files: {files.files:,} ({files.bytes:,} bytes) in {files.folder}")
+        if files.missing:
+            lines.append(f"  values that name no object: {files.missing:,}")
+        lines += _listed("another file is there and stays", list(files.kept))
+        lines += _listed("leads out of the folder, not brought back", list(files.refused))
     lines += _listed("not carried", [f"{item.object} {item.name}: {item.why}" for item in pulled.not_carried])
     written = [
         f"{item.table}.{item.column}: {item.how}"

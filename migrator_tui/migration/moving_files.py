@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.identifiers import quote
+from migrator_tui.migration import pulling_files
 from migrator_tui.migration.companions import RunContext, Silent, Undoing
 from migrator_tui.migration.matching_files import count, files_of
 from migrator_tui.migration.removing_files import bucket_step, remove_buckets, remove_objects
@@ -84,7 +85,8 @@ class Files(Silent):
         return ()
 
     def within_publish(self, connection: psycopg.Connection[Any], context: RunContext) -> None:
-        """Give each object that the run made its owner, so that policies by owner hold for it."""
+        """Give each object that the run made its owner, so that policies by owner hold for it; keep the way back."""
+        pulling_files.record(connection, context.run, _files(context.plan), _storage(context))
         for plan in _files(context.plan):
             if plan.owner is not None:
                 _own(connection, context, plan)
@@ -159,7 +161,7 @@ class Files(Silent):
             )
 
     def _intend(self, context: RunContext, plan: FilesPlan) -> None:
-        found = files_of(plan, context.source.snapshot, f"{context.plan.project.api}{STORAGE_PATH}")  # type: ignore[union-attr]
+        found = files_of(plan, context.source.snapshot, _storage(context))
         rows = (
             ObjectRow(
                 plan.bucket,
@@ -217,6 +219,12 @@ def _api(context: RunContext) -> Api:
     if context.api is None:
         raise _no_key()
     return context.api
+
+
+def _storage(context: RunContext) -> str:
+    """Base address of the project's Storage, as it was planned."""
+    assert context.plan.project is not None
+    return f"{context.plan.project.api}{STORAGE_PATH}"
 
 
 def _no_key() -> UsageError:

@@ -88,6 +88,24 @@ class PulledTable:
 
 
 @dataclass(frozen=True, slots=True)
+class PulledFiles:
+    """Files that came back from Storage.
+
+    Attributes:
+        missing: Values that name no object.
+        kept: Paths at which another file was, which stays.
+        refused: Values that would lead out of the folder.
+    """
+
+    folder: Path
+    files: int
+    bytes: int
+    missing: int = 0
+    kept: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pulled:
     """What a pull came to."""
 
@@ -101,10 +119,26 @@ class Pulled:
     notes: tuple[str, ...] = ()
     bytes: int = 0
     seconds: float = 0.0
+    files: PulledFiles | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The document of ``pull --json``."""
-        return {
+        files = self.files
+        beside = (
+            {}
+            if files is None
+            else {
+                "files": {
+                    "folder": str(files.folder),
+                    "files": files.files,
+                    "bytes": files.bytes,
+                    "missing": files.missing,
+                    "kept": list(files.kept),
+                    "refused": list(files.refused),
+                }
+            }
+        )
+        return beside | {
             "command": "pull",
             "status": "succeeded",
             "file": str(self.to),

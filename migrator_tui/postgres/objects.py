@@ -163,6 +163,15 @@ def of_another_hash(connection: psycopg.Connection[Any], run: str) -> list[tuple
     return [(bucket, key) for bucket, key in found]
 
 
+def recorded_hashes(connection: psycopg.Connection[Any], bucket: str) -> dict[str, str]:
+    """Key → SHA-256 that the object's own metadata has, of a bucket's objects."""
+    found = connection.execute(
+        "SELECT o.name, to_jsonb(o) -> 'user_metadata' ->> 'sha256' FROM storage.objects o WHERE o.bucket_id = %s",
+        (bucket,),
+    )
+    return {key: sha256 for key, sha256 in found if sha256}
+
+
 def own(connection: psycopg.Connection[Any], run: str) -> list[tuple[ObjectRow, str]]:
     """What undoing takes back, 1,000 at a time: the next objects that the run made or meant to make.
 
