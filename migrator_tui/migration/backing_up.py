@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from migrator_tui.postgres.backup import Contents, Progress, TableRows, contents
 from migrator_tui.postgres.backup_file import Header, OpeningKey, Writer
 from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.restore import Restored, restore
+
+PROOF_DATABASE = "migrator_backup_proof"
 
 Keys = Callable[[Header], Iterator[OpeningKey]]
 
@@ -191,6 +193,16 @@ def put_back(
         except psycopg.Error as error:
             raise explain(error, target, established=True) from error
     return PutBack(header.id, file, place, restored, time.monotonic() - began)
+
+
+def embedded_proof(server: Target) -> Target:
+    """A database of an embedded server to prove backups in; it stays empty, because proofs are rolled back."""
+    with connect(server) as connection:
+        there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (PROOF_DATABASE,)).fetchone()
+        if there is None:
+            with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):  # another backup's
+                connection.execute(f'CREATE DATABASE "{PROOF_DATABASE}"')
+    return server.with_database(PROOF_DATABASE)
 
 
 def scratch_schema(id: str) -> str:
