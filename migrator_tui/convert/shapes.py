@@ -23,6 +23,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrator_tui.convert import constants
+
 OTHER = "other"
 """The shape of every text that has none of the shapes below, such as ``2026-02-30``."""
 
@@ -147,21 +149,21 @@ def classify(array: pa.Array) -> pa.Array:
     A date that does not exist (``2026-02-30``), a year 0000, and a moment whose zone carries it out of the years 1 to
     9999 have the shape ``other``, and so has a text that is not UTF-8.
     """
-    result = _where(pc.is_valid(array), pa.scalar(OTHER), pa.scalar(None, pa.string()))
+    result = _where(pc.is_valid(array), constants.text(OTHER), constants.text(None))
     left = len(array) - array.null_count
     for name, pattern in (("iso-date", _ISO_DATE), (None, _ISO_MOMENT), *_PLAIN):
         if left <= 0:  # nearly always after one or two patterns
             break
-        found = pc.fill_null(pc.match_substring_regex(array, pattern), False)
+        found = pc.fill_null(pc.match_substring_regex(array, pattern), constants.boolean(False))
         count = pc.sum(found).as_py() or 0
         if not count:
             continue
         left -= count
         values = array.filter(found)
-        names = _moment_names(values) if name is None else pa.array([name]).take(_zeros(count))
+        names = _moment_names(values) if name is None else pa.array([name], pa.string()).take(_zeros(count))
         positions = _ISO_POSITIONS if name in (None, "iso-date") else _POSITIONS.get(name)
         if positions is not None:
-            names = _where(_exists(values, positions), names, pa.scalar(OTHER))
+            names = _where(_exists(values, positions), names, constants.text(OTHER))
         result = pc.replace_with_mask(result, found, names)
     return result
 
@@ -204,7 +206,9 @@ def parse(array: pa.Array, name: str) -> pa.Array:
         return _iso_dates(array, name).cast(pa.date32())
     if name == "datetime-compact14":
         clock = [_cut(array, a, b) for a, b in ((8, 10), (10, 12), (12, 14))]
-        text = pc.binary_join_element_wise(_iso_dates(array, name), pc.binary_join_element_wise(*clock, ":"), " ")
+        text = pc.binary_join_element_wise(
+            _iso_dates(array, name), pc.binary_join_element_wise(*clock, constants.text(":")), constants.text(" ")
+        )
     else:
         text = _cut(array, 0, _moment_length(found))
     moments = text.cast(pa.timestamp("us"))
@@ -227,11 +231,11 @@ def render(array: pa.Array, name: str) -> pa.Array:
     text = _shift(array.cast(pa.timestamp("us")), found.offset_minutes).cast(pa.string())
     if name == "datetime-compact14":
         pieces = [_cut(text, a, b) for a, b in ((0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19))]
-        return pc.binary_join_element_wise(*pieces, "")
+        return pc.binary_join_element_wise(*pieces, constants.text(""))
     text = _cut(text, 0, _moment_length(found))
     if "-T" in name:
-        text = pc.binary_join_element_wise(_cut(text, 0, 10), _cut(text, 11, 26), "T")
-    return pc.binary_join_element_wise(text, found.zone, "") if found.zone else text
+        text = pc.binary_join_element_wise(_cut(text, 0, 10), _cut(text, 11, 26), constants.text("T"))
+    return pc.binary_join_element_wise(text, constants.text(found.zone), constants.text("")) if found.zone else text
 
 
 def _dated(name: str) -> Shape:
@@ -249,16 +253,23 @@ def _moment_length(found: Shape) -> int:
 
 def _moment_names(values: pa.Array) -> pa.Array:
     parts = pc.extract_regex(values, _ISO_MOMENT)
-    minutes = pc.equal(parts.field("seconds"), "")
-    spaced = pc.equal(parts.field("separator"), " ")
-    with_seconds = _where(spaced, pa.scalar("iso-datetime-space"), pa.scalar("iso-datetime-T"))
-    without = _where(spaced, pa.scalar("iso-datetime-minutes"), pa.scalar("iso-datetime-T-minutes"))
-    fraction = pa.array(["", *(f".{digits}" for digits in range(1, 7))])
+    minutes = pc.equal(parts.field("seconds"), constants.text(""))
+    spaced = pc.equal(parts.field("separator"), constants.text(" "))
+    with_seconds = _where(spaced, constants.text("iso-datetime-space"), constants.text("iso-datetime-T"))
+    without = _where(spaced, constants.text("iso-datetime-minutes"), constants.text("iso-datetime-T-minutes"))
+    fraction = pa.array(["", *(f".{digits}" for digits in range(1, 7))], pa.string())
     # ":05" has 3 characters, ":05.2" has 5 and one digit.
-    digits = fraction.take(pc.max_element_wise(pc.subtract(pc.binary_length(parts.field("seconds")), 4), 0))
+    digits = fraction.take(
+        pc.max_element_wise(
+            pc.subtract(pc.binary_length(parts.field("seconds")), constants.integer(4)), constants.integer(0)
+        )
+    )
     zone = parts.field("zone")
-    zone = _where(pc.equal(zone, "Z"), pa.scalar("+Z"), zone)
-    return pc.binary_join_element_wise(_where(minutes, without, with_seconds), digits, zone, "")
+    zone = _where(pc.equal(zone, constants.text("Z")), constants.text("+Z"), zone)
+    return pc.binary_join_element_wise(_where(minutes, without, with_seconds), digits, zone, constants.text(""))
+
+
+_SMALL = {number: pa.scalar(number, pa.int16()) for number in (0, 1, 2, 4, 100, 400, 9999)}
 
 
 def _exists(values: pa.Array, positions: tuple[tuple[int, int], ...]) -> pa.Array:
@@ -268,17 +279,17 @@ def _exists(values: pa.Array, positions: tuple[tuple[int, int], ...]) -> pa.Arra
         pc.or_(pc.invert(_divisible(year, 100)), _divisible(year, 400)),
     )
     days = pa.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], pa.int16()).take(month)
-    days = pc.add(days, pc.and_(leap, pc.equal(month, 2)).cast(pa.int16()))
-    exists = pc.and_(pc.less_equal(day, days), pc.greater(year, 0))
+    days = pc.add(days, pc.and_(leap, pc.equal(month, _SMALL[2])).cast(pa.int16()))
+    exists = pc.and_(pc.less_equal(day, days), pc.greater(year, _SMALL[0]))
     # An offset may carry the first and the last day out of the years 1 to 9999.
-    edge = pc.or_(pc.equal(year, 1), pc.equal(year, 9999))
+    edge = pc.or_(pc.equal(year, _SMALL[1]), pc.equal(year, _SMALL[9999]))
     with_offset = pc.match_substring_regex(values, r"[0-9T ][+-][0-9:]+\z")
-    dated_only = pc.less_equal(pc.binary_length(values), 14)
+    dated_only = pc.less_equal(pc.binary_length(values), constants.integer(14))
     return pc.and_(exists, pc.or_(pc.invert(edge), pc.or_(dated_only, pc.invert(with_offset))))
 
 
 def _divisible(numbers: pa.Array, by: int) -> pa.Array:
-    divisor = pa.scalar(by, pa.int16())
+    divisor = _SMALL[by]
     return pc.equal(pc.multiply(pc.divide(numbers, divisor), divisor), numbers)
 
 
@@ -286,7 +297,7 @@ def _iso_dates(array: pa.Array, name: str) -> pa.Array:
     if name == "iso-date":
         return array
     pieces = [_cut(array, a, b) for a, b in _POSITIONS[name]]
-    return pc.binary_join_element_wise(*pieces, "-")
+    return pc.binary_join_element_wise(*pieces, constants.text("-"))
 
 
 def _written_date(iso: pa.Array, name: str) -> pa.Array:
@@ -294,10 +305,10 @@ def _written_date(iso: pa.Array, name: str) -> pa.Array:
         return iso
     year, month, day = (_cut(iso, a, b) for a, b in _ISO_POSITIONS)
     if name == "date-dmy-dots":
-        return pc.binary_join_element_wise(day, month, year, ".")
+        return pc.binary_join_element_wise(day, month, year, constants.text("."))
     if name == "date-mdy-slash":
-        return pc.binary_join_element_wise(month, day, year, "/")
-    return pc.binary_join_element_wise(year, month, day, "")
+        return pc.binary_join_element_wise(month, day, year, constants.text("/"))
+    return pc.binary_join_element_wise(year, month, day, constants.text(""))
 
 
 def _shift(moments: pa.Array, minutes: int) -> pa.Array:
@@ -315,4 +326,4 @@ def _where(condition: pa.Array, yes: pa.Array | pa.Scalar, no: pa.Array | pa.Sca
 
 
 def _zeros(count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(0, pa.int64()), count)
+    return pa.repeat(constants.integer(0), count)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrator_tui.convert.constants import integer
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.profile import Chunk
 from migrator_tui.model.schema import Table
@@ -40,11 +41,10 @@ def chunks_of(
         wide: The columns that hold texts or blobs. ``octet_length`` knows their sizes without reading them.
         check: Called between batches; what it raises ends the pass.
     """
-    fixed = str(FIXED_BYTES * len(table.columns))
-    sizes = balanced([fixed, *(f"ifnull(octet_length({quote_sqlite(name)}), 0)" for name in wide)], "+")
+    sizes = _sizes(table, wide)
     locator, source = located_source(table)
     query = f"SELECT 0 AS locator, 0 AS size UNION ALL SELECT {locator}, {sizes} FROM {source}"
-    gathered = _Gathered(chunk_bytes, max_rows)
+    gathered = Gathered(chunk_bytes, max_rows)
     header = True
     for batch in reader.arrow(query, batch_rows=_BATCH_ROWS):
         check()
@@ -53,10 +53,23 @@ def chunks_of(
     return gathered.chunks()
 
 
-class _Gathered:
-    """Rows are cut by the running sum of the bytes *before* them, so that a chunk is never empty."""
+def whole(reader: SnapshotReader, table: Table, wide: Sequence[str]) -> Chunk:
+    """One chunk of all rows of a table, whose numbers of rows and bytes are those of its first rows alone."""
+    _, source = located_source(table)
+    query = f"SELECT count(*), ifnull(sum(size), 0) FROM (SELECT {_sizes(table, wide)} AS size FROM {source} LIMIT 100)"
+    rows, size = reader.scalar_rows(query)[0]
+    return Chunk(0, -(2**63), 2**63 - 1, rows, size)
 
-    def __init__(self, chunk_bytes: int, max_rows: int) -> None:
+
+def _sizes(table: Table, wide: Sequence[str]) -> str:
+    fixed = str(FIXED_BYTES * len(table.columns))
+    return balanced([fixed, *(f"ifnull(octet_length({quote_sqlite(name)}), 0)" for name in wide)], "+")
+
+
+class Gathered:
+    """Chunks, as rows become known: cut by the running sum of the bytes *before* a row, so that none is empty."""
+
+    def __init__(self, chunk_bytes: int, max_rows: int = MAX_ROWS) -> None:
         self._chunk_bytes = max(1, chunk_bytes)
         self._max_rows = max(1, max_rows)
         self._bytes = 0
@@ -67,10 +80,10 @@ class _Gathered:
         """The next rows."""
         if not len(sizes):
             return
-        running = pc.add(pc.cumulative_sum(sizes), self._bytes)
-        by_bytes = pc.divide(pc.subtract(running, sizes), self._chunk_bytes)
-        before = pc.add(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), len(sizes))), self._rows - 1)
-        by_rows = pc.divide(before, self._max_rows)
+        running = pc.add(pc.cumulative_sum(sizes), integer(self._bytes))
+        by_bytes = pc.divide(pc.subtract(running, sizes), integer(self._chunk_bytes))
+        before = pc.add(pc.cumulative_sum(pa.repeat(integer(1), len(sizes))), integer(self._rows - 1))
+        by_rows = pc.divide(before, integer(self._max_rows))
         for start, end in _runs(by_bytes, by_rows):
             cut = (by_bytes[start].as_py(), by_rows[start].as_py())
             size = pc.sum(sizes[start:end]).as_py()

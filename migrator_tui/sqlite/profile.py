@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
@@ -17,13 +18,24 @@ from migrator_tui.model.errors import Interrupted, SourceError
 from migrator_tui.model.profile import CHUNK_BYTES, Chunk, OrphanCount, SourceProfile, TableProfile
 from migrator_tui.model.schema import Database, ForeignKey, Table
 from migrator_tui.sqlite import references
-from migrator_tui.sqlite.chunks import chunks_of
+from migrator_tui.sqlite.chunks import Gathered, chunks_of, whole
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
 from migrator_tui.sqlite.snapshot import connect
-from migrator_tui.sqlite.stored_values import count_classes, examine, guess_classes
+from migrator_tui.sqlite.stored_values import PARTS_PER_QUERY, count_classes, examine, guess_classes
 
 SHOWN_KEYS = 5
 SEARCHED_KEYS = 1_000
+_NO_LONGER = frozenset(
+    (
+        *("abs", "coalesce", "date", "datetime", "ifnull", "iif", "instr", "julianday", "length", "lower", "ltrim"),
+        *("max", "min", "nullif", "round", "rtrim", "substr", "substring", "time", "trim", "typeof", "unicode"),
+        *("unixepoch", "upper"),
+    )
+)
+"""Functions that give nothing longer than what they are given, or a few bytes."""
+
+SMALL_FILE = 128 << 20
+"""Bytes of a file whose tables are read before the sizes of their rows are known: a batch is never more than that."""
 
 
 def profile(
@@ -154,9 +166,15 @@ def _profile_table(
     if not table.holds_rows:
         return _Found(TableProfile(name, _rows_if_readable(reader, table), 0, (), ()), {})
     classes = guess_classes(reader, table)
-    chunks = _chunks(reader, table, classes, chunk_bytes, check)
     keep = _in_references(database, table)
-    examined = examine(reader, table, chunks, classes, check, guessed=True, keep=keep)
+    gathered = Gathered(chunk_bytes) if _fits_memory(snapshot, table, classes) else None
+    if gathered is not None:
+        chunks: tuple[Chunk, ...] = (whole(reader, table, _wide(classes)),)
+    else:
+        chunks = _chunks(reader, table, classes, chunk_bytes, check)
+    examined = examine(reader, table, chunks, classes, check, guessed=True, keep=keep, gathered=gathered)
+    if gathered is not None:
+        chunks = gathered.chunks()
     if examined is None:
         classes = count_classes(reader, table)
         chunks = _chunks(reader, table, classes, chunk_bytes, check)
@@ -180,6 +198,20 @@ def _profile_table(
     return found
 
 
+def _fits_memory(snapshot: Path, table: Table, classes: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether rows can be read before their sizes are known: a column of all of them is no more than the file."""
+    bounded = table.virtual is None and all(
+        column.generated is None or _makes_nothing_longer(column.generated.expression) for column in table.columns
+    )
+    parts = sum(map(len, classes.values()))
+    return bounded and 0 < parts <= PARTS_PER_QUERY and snapshot.stat().st_size <= SMALL_FILE
+
+
+def _makes_nothing_longer(expression: str) -> bool:
+    called = {name.lower() for name in re.findall(r"(\w+)\s*\(", expression)}
+    return called <= _NO_LONGER and "||" not in expression
+
+
 def _chunks(
     reader: SnapshotReader,
     table: Table,
@@ -187,8 +219,11 @@ def _chunks(
     chunk_bytes: int,
     check: Callable[[], None],
 ) -> tuple[Chunk, ...]:
-    wide = [column for column, names in classes.items() if "text" in names or "blob" in names]
-    return chunks_of(reader, table, wide, chunk_bytes=chunk_bytes, check=check)
+    return chunks_of(reader, table, _wide(classes), chunk_bytes=chunk_bytes, check=check)
+
+
+def _wide(classes: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [column for column, names in classes.items() if "text" in names or "blob" in names]
 
 
 def _rows(reader: SnapshotReader, table: Table) -> int:

@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import shapes
+from migrator_tui.convert import constants, shapes
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.profile import Chunk, ColumnProfile
 from migrator_tui.model.schema import Column, Table
-from migrator_tui.sqlite.chunks import balanced
+from migrator_tui.sqlite.chunks import FIXED_BYTES, Gathered, balanced
 from migrator_tui.sqlite.read import SnapshotReader
 
 CLASSES = ("integer", "real", "text", "blob")
@@ -30,11 +30,14 @@ BATCH_BYTES = 16 << 20
 BATCH_ROWS = 65_536
 
 _COLUMNS_PER_QUERY = 60
-_PARTS_PER_QUERY = 1_900  # of SQLite's 2,000 results
+PARTS_PER_QUERY = 1_900
+"""Most parts of columns in one query: SQLite gives no more than 2,000 results."""
+
 _TRIED_TEXTS = 256
 _STRANGE = 10  # of so many texts of a column of dates one may be none
 _NO_DATE = ("empty", "zero-date")
 _MAX_DIFFERENT = 2_000_000
+_NO_BYTES = pa.scalar(0, pa.int32())
 _HEADERS = {"integer": "0", "real": "0.0", "text": "''", "blob": "x''"}
 _ASKS_FOR_SHAPES = re.compile("DATE|TIME|BOOL", re.IGNORECASE)
 
@@ -88,6 +91,7 @@ def examine(
     *,
     guessed: bool,
     keep: Collection[str] = (),
+    gathered: Gathered | None = None,
 ) -> tuple[dict[str, ColumnProfile], dict[str, pa.Array]] | None:
     """Everything that the values of a table say, in one pass over its rows.
 
@@ -97,6 +101,7 @@ def examine(
         classes: The storage classes that are looked for in each column.
         guessed: They are a guess. Each row then says whether it has a cell of another class.
         keep: Columns whose different integers are wanted.
+        gathered: Cuts the rows into chunks on the way, where ``chunks`` is one of all of them.
 
     Returns:
         The profiles and the integers (none of a column with too many); None where a cell has another class.
@@ -107,10 +112,10 @@ def examine(
         for name in classes[column.name]
     ]
     profiles = {column.name: ColumnProfile(column.name) for column in table.columns}
-    for start in range(0, max(1, len(parts)), _PARTS_PER_QUERY):
-        some = parts[start : start + _PARTS_PER_QUERY]
+    for start in range(0, max(1, len(parts)), PARTS_PER_QUERY):
+        some = parts[start : start + PARTS_PER_QUERY]
         try:
-            if not _examine_parts(reader, table, chunks, some, check, guessed=guessed):
+            if not _examine_parts(reader, table, chunks, some, check, guessed=guessed, gathered=gathered):
                 return None
         except SourceError:
             if not guessed:
@@ -118,15 +123,15 @@ def examine(
             return None  # the driver refuses a value of another class; if it was something else it comes again
         for part in some:
             profiles[part.column.name] = part.gathered.onto(profiles[part.column.name])
-    rows = sum(chunk.rows for chunk in chunks)
+    rows = sum(chunk.rows for chunk in (gathered.chunks() if gathered else chunks))
     whole = {
         name: replace(found, nulls=rows - found.integers - found.reals - found.texts - found.blobs)
         for name, found in profiles.items()
     }
-    gathered = {part.column.name: part.gathered for part in parts}
+    found_of = {part.column.name: part.gathered for part in parts}
     return whole, {
         name: found.different
-        for name, found in gathered.items()
+        for name, found in found_of.items()
         if isinstance(found, _Integers) and found.different is not None
     }
 
@@ -139,23 +144,35 @@ def _examine_parts(
     check: Callable[[], None],
     *,
     guessed: bool,
+    gathered: Gathered | None,
 ) -> bool:
     columns = [(f"{number}", _HEADERS[part.name], part.expression) for number, part in enumerate(parts)]
     odd = list(dict.fromkeys(part.odd for part in parts if part.odd))
     if guessed and odd:
         columns.append(("odd", "0", balanced(odd, "OR")))
     for chunk in chunks if parts else ():
-        per_batch = BATCH_BYTES * chunk.rows // max(1, chunk.bytes)
+        per_batch = BATCH_BYTES * chunk.rows // chunk.bytes if chunk.bytes else BATCH_ROWS
         batch_rows = max(1, min(BATCH_ROWS, per_batch))
         for batch in reader.batches(table, columns, chunk.lo, chunk.hi, batch_rows=batch_rows):
             check()
             arrays = batch.columns[1:]
+            if gathered is not None:
+                gathered.add(batch.column(0), _sizes(table, parts, arrays))
             if guessed and odd and pc.max(arrays[-1]).as_py():
                 return False
             for part, array in zip(parts, arrays, strict=False):
                 if array.null_count < len(array):
                     part.gathered.add(array.drop_null() if array.null_count else array)
     return True
+
+
+def _sizes(table: Table, parts: Sequence[_Part], arrays: Sequence[pa.Array]) -> pa.Array:
+    """The bytes of each row, as chunks count them."""
+    sizes = pa.repeat(constants.integer(FIXED_BYTES * len(table.columns)), len(arrays[0]))
+    for part, array in zip(parts, arrays, strict=False):
+        if part.name in ("text", "blob"):
+            sizes = pc.add(sizes, pc.fill_null(pc.binary_length(array), _NO_BYTES))
+    return sizes
 
 
 def invalid_utf8(values: pa.Array) -> pa.Array:
@@ -165,7 +182,7 @@ def invalid_utf8(values: pa.Array) -> pa.Array:
         raw.cast(pa.string())  # this cast validates; one from string to string does not
     except pa.ArrowInvalid:
         return pa.array([not _is_utf8(value) for value in raw.to_pylist()], pa.bool_())
-    return pa.repeat(pa.scalar(False), len(values))
+    return pa.repeat(constants.boolean(False), len(values))
 
 
 def _is_utf8(value: bytes | None) -> bool:
@@ -179,7 +196,8 @@ def _is_utf8(value: bytes | None) -> bool:
 class _Integers:
     """The integers of one column, and where that is wanted which different ones there are."""
 
-    def __init__(self, keep: bool) -> None:
+    def __init__(self, keep: bool, unique: bool) -> None:
+        self._unique = unique
         self._count = 0
         self._low: int | None = None
         self._high: int | None = None
@@ -192,7 +210,7 @@ class _Integers:
         self._low = found["min"] if self._low is None else min(self._low, found["min"])
         self._high = found["max"] if self._high is None else max(self._high, found["max"])
         if self._different is not None:
-            self._different.append(pc.unique(values))
+            self._different.append(values if self._unique else pc.unique(values))
             self._kept += len(self._different[-1])
             if self._kept > _MAX_DIFFERENT:
                 self._different = None
@@ -236,7 +254,7 @@ class _Texts:
         found = pc.min_max(sizes).as_py()
         self._bytes = max(self._bytes, found["max"])
         if found["min"] == 0:
-            self._empty += pc.sum(pc.equal(sizes, 0)).as_py()
+            self._empty += pc.sum(pc.equal(sizes, constants.integer(0))).as_py()
         together = _bytes_of(values)
         if b"\0" in together:
             self._nul += pc.sum(pc.match_substring(values.cast(pa.binary()), b"\0")).as_py()
@@ -334,8 +352,8 @@ class _Reals:
         if pc.max(pc.binary_length(digits)).as_py() > MAX_DIGITS:
             return None
         point = pc.find_substring(text, ".")
-        after = pc.subtract(pc.subtract(pc.binary_length(text), point), 1)
-        after = pc.if_else(pc.less(point, 0), pa.scalar(0, after.type), after)
+        after = pc.subtract(pc.subtract(pc.binary_length(text), point), constants.integer(1))
+        after = pc.if_else(pc.less(point, constants.integer(0)), constants.integer(0), after)
         return max(known, int(pc.max(after).as_py()))
 
     def onto(self, profile: ColumnProfile) -> ColumnProfile:
@@ -374,7 +392,7 @@ class _Part:
 def _gatherer(column: Column, name: str, keep: bool) -> _Integers | _Reals | _Texts | _Blobs:
     if name == "text":
         return _Texts(asks_for_shapes(column))
-    return _Integers(keep) if name == "integer" else _Reals() if name == "real" else _Blobs()
+    return _Integers(keep, column.identity) if name == "integer" else _Reals() if name == "real" else _Blobs()
 
 
 def _one_row(reader: SnapshotReader, table: Table, terms: Sequence[str]) -> list[Any]:
