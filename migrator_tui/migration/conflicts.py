@@ -8,7 +8,9 @@ from typing import Any
 
 import psycopg
 
+from migrator_tui.model.decisions import Decisions, OnConflict
 from migrator_tui.model.plan import Plan
+from migrator_tui.postgres.choices import Choices
 from migrator_tui.postgres.publish import merges
 
 
@@ -39,23 +41,44 @@ class ConflictRow:
         return tuple(name for name, value in self.source.items() if value != self.target.get(name))
 
 
-def conflict_counts(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[str, tuple[int, int]]:
-    """Source table → (conflicts, undecided), of the tables that have any."""
-    found = {}
+@dataclass(frozen=True, slots=True)
+class ConflictGroup:
+    """The conflicts of one table that are of one kind.
+
+    Attributes:
+        found, undecided: How many there are, and how many of them the decisions leave open.
+    """
+
+    table: str
+    kind: str
+    found: int
+    undecided: int
+
+
+def conflict_groups(
+    connection: psycopg.Connection[Any], plan: Plan, run: str, decisions: Decisions
+) -> list[ConflictGroup]:
+    """All groups of a run, as these decisions would leave them. Nothing is decided by it.
+
+    Raises:
+        UsageError: A decision names a column that its table does not have.
+    """
+    found = []
     for source, merge in merges(connection, plan, run).items():
         if merge.detected(connection):
-            counts = merge.counts(connection)
-            if counts.conflicts:
-                found[source] = (counts.conflicts, counts.undecided)
+            with connection.transaction(force_rollback=True):
+                Choices(merge).decide(connection, decisions, OnConflict.ASK)
+                found += [ConflictGroup(source, *counts) for counts in merge.groups(connection)]
     return found
 
 
 def conflict_rows(
-    connection: psycopg.Connection[Any], plan: Plan, run: str, table: str, offset: int, limit: int
+    connection: psycopg.Connection[Any], plan: Plan, run: str, group: tuple[str, str], offset: int, limit: int
 ) -> list[ConflictRow]:
-    """A page of one table's conflicts, in order of the source."""
+    """A page of a group (table, kind), in order of the source."""
+    table, kind = group
     merge = merges(connection, plan, run)[table]
     return [
         ConflictRow(table, key, kind, source, target or {}, choice, tuple(taken or ()))
-        for key, kind, source, target, choice, taken in merge.page(connection, offset, limit)
+        for key, kind, source, target, choice, taken in merge.page(connection, offset, limit, kind)
     ]

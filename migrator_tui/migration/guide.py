@@ -18,7 +18,7 @@ from migrator_tui.config import EMBEDDED, find, load, scope_of
 from migrator_tui.credentials import account_name, find_api_key, find_password, set_password
 from migrator_tui.migration import env_files
 from migrator_tui.migration.comparing import Pair
-from migrator_tui.migration.conflicts import ConflictRow, conflict_counts, conflict_rows
+from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, conflict_groups, conflict_rows
 from migrator_tui.migration.ends import Ends, Facts, Offer, Step, is_sqlite
 from migrator_tui.migration.migrate import Migration, begin
 from migrator_tui.migration.opening import LiveBench, open_bench
@@ -110,11 +110,11 @@ class Guide(Protocol):
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         """Take a run back; raises as :meth:`resume`."""
 
-    def conflicts(self, run: str, table: str, offset: int, limit: int) -> Sequence[ConflictRow]:
-        """Conflicting rows of a run that waits for decisions, a page at a time."""
+    def conflicts(self, run: str, group: tuple[str, str], offset: int, limit: int) -> Sequence[ConflictRow]:
+        """Conflicting rows of a run that waits for decisions, of one table and kind, a page at a time."""
 
-    def conflict_tables(self, run: str) -> Mapping[str, tuple[int, int]]:
-        """Source table → (conflicts, undecided) of a run that waits for decisions."""
+    def conflict_groups(self, run: str, decisions: Decisions) -> Sequence[ConflictGroup]:
+        """The conflicts of a run that waits for decisions, by table and kind, as these decisions leave them."""
 
     def close(self) -> None:
         """Stop servers that were started."""
@@ -218,17 +218,17 @@ class LiveGuide:
         runner.start()
         return runner
 
-    def conflicts(self, run: str, table: str, offset: int, limit: int) -> Sequence[ConflictRow]:
-        """Conflicting rows of a run that waits for decisions, a page at a time."""
+    def conflicts(self, run: str, group: tuple[str, str], offset: int, limit: int) -> Sequence[ConflictRow]:
+        """Conflicting rows of a run that waits for decisions, of one table and kind, a page at a time."""
         folder = RunFolder.open(run)
         with connect(self._target_of(folder.record(), None)) as connection:
-            return conflict_rows(connection, read_plan(folder), folder.run, table, offset, limit)
+            return conflict_rows(connection, read_plan(folder), folder.run, group, offset, limit)
 
-    def conflict_tables(self, run: str) -> Mapping[str, tuple[int, int]]:
-        """Source table → (conflicts, undecided) of a run that waits for decisions."""
+    def conflict_groups(self, run: str, decisions: Decisions) -> Sequence[ConflictGroup]:
+        """The conflicts of a run that waits for decisions, by table and kind, as these decisions leave them."""
         folder = RunFolder.open(run)
         with connect(self._target_of(folder.record(), None)) as connection:
-            return conflict_counts(connection, read_plan(folder), folder.run)
+            return conflict_groups(connection, read_plan(folder), folder.run, decisions)
 
     def close(self) -> None:
         """Stop servers that were started."""

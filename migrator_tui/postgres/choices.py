@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -20,6 +21,15 @@ from migrator_tui.model.errors import UsageError
 from migrator_tui.postgres.merge import KINDS, Merge, MergeCounts, sql
 
 
+def _met(choice: ConflictChoice, kind: str | None) -> list[str]:
+    """What a row may meet for a choice: only a row of the same key is overwritten, others have a key of their own."""
+    met = [name for name, called in KINDS.items() if kind in (None, called)]
+    return [m for m in met if m == "different"] if choice in OVERWRITING else met
+
+
+OVERWRITING = (ConflictChoice.KEEP_SOURCE, ConflictChoice.PER_FIELD)
+
+
 class Choices:
     """The choices of one table's conflicts; its rows have been detected."""
 
@@ -33,15 +43,7 @@ class Choices:
             UsageError: ``DECISION-COLUMN``: a decision names a column that the table does not have.
         """
         names = {"*", self._m.table.source, str(self._m.table.target), self._m.table.target.name}
-        for decision in decisions.conflicts:
-            if decision.table in names:
-                named = Jsonb(dict(decision.key))
-                if decision.fields:
-                    self._choose_fields(connection, decision, named)
-                else:
-                    self._choose(
-                        connection, decision.choice, decision.kind, where="key @> %s::jsonb", parameters=(named,)
-                    )
+        self._choose_rows(connection, [decision for decision in decisions.conflicts if decision.table in names])
         for rule in decisions.rules:
             if rule.table in names and rule.kind in (None, *KINDS.values()):
                 if isinstance(rule.choice, Preference):
@@ -52,40 +54,58 @@ class Choices:
             self._choose(connection, ConflictChoice(policy.value), None)
         return self._m.counts(connection)
 
-    def _choose(
-        self,
-        connection: psycopg.Connection[Any],
-        choice: ConflictChoice,
-        kind: str | None,
-        where: str = "true",
-        parameters: tuple[Any, ...] = (),
-    ) -> None:
-        # A clash with another row's unique value cannot be overwritten: the source's row has a key of its own.
-        met = tuple(name for name, called in KINDS.items() if kind in (None, called))
-        if choice is ConflictChoice.KEEP_SOURCE:
-            met = tuple(m for m in met if m == "different")
-        if choice is ConflictChoice.KEEP_TARGET:  # where the target has no row to keep, the source's would be lost
-            where = f"({where}) AND (met <> 'refused' OR live_hash IS NOT NULL)"
+    def _choose(self, connection: psycopg.Connection[Any], choice: ConflictChoice, kind: str | None) -> None:
+        """All that are alike."""
+        met = _met(choice, kind)
         if met:
+            # Where the target has no row to keep, the source's would be lost.
+            kept = " AND (met <> 'refused' OR live_hash IS NOT NULL)" if choice is ConflictChoice.KEEP_TARGET else ""
             connection.execute(
-                sql(f"UPDATE {self._m.state} SET choice = %s WHERE choice IS NULL AND met = ANY(%s) AND {where}"),
-                (choice.value, list(met), *parameters),
+                sql(f"UPDATE {self._m.state} SET choice = %s WHERE choice IS NULL AND met = ANY(%s){kept}"),
+                (choice.value, list(met)),
             )
 
-    def _choose_fields(self, connection: psycopg.Connection[Any], decision: ConflictDecision, key: Jsonb) -> None:
-        """One row, some fields of it from the other side. Only for rows of the same key: others are not replaced."""
-        if decision.kind not in (None, KINDS["different"]):
+    def _choose_rows(self, connection: psycopg.Connection[Any], decisions: Sequence[ConflictDecision]) -> None:
+        """Rows named by their keys, all in one statement; of several decisions about a row the first counts."""
+        entries: list[dict[str, Any]] = [
+            {"n": n, "key": dict(decision.key), "met": _met(*choice[:2]), "choice": choice[0].value, "taken": choice[2]}
+            for n, decision in enumerate(decisions)
+            if (choice := self._choice_of(decision))
+        ]
+        if not entries:
             return
+        # A whole key is joined by hashing; one that names some of its columns is compared with every row.
+        whole = set(self._m.table.match_key)
+        parts = []
+        for operator, chosen in (
+            ("=", [e for e in entries if set(e["key"]) == whole]),
+            ("@>", [e for e in entries if set(e["key"]) != whole]),
+        ):
+            if chosen:
+                parts.append((f"SELECT d.src, t.* FROM {self._m.state} d JOIN t ON d.key {operator} t.key", chosen))
+        for query, chosen in parts if len(parts) == 1 else [(" UNION ALL ".join(q for q, _ in parts), entries)]:
+            connection.execute(
+                sql(
+                    "WITH t AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%s) "
+                    "AS e(n int, key jsonb, met jsonb, choice text, taken jsonb)) "
+                    f"UPDATE {self._m.state} o SET choice = f.choice, "
+                    "taken = CASE WHEN jsonb_typeof(f.taken) = 'array' "
+                    "THEN ARRAY(SELECT jsonb_array_elements_text(f.taken)) END "
+                    f"FROM (SELECT DISTINCT ON (p.src) p.* FROM ({query}) p JOIN {self._m.state} d USING (src) "
+                    "WHERE d.choice IS NULL AND p.met ? d.met AND (p.choice <> 'keep-target' OR d.met <> 'refused' "
+                    "OR d.live_hash IS NOT NULL) ORDER BY p.src, p.n) f WHERE f.src = o.src"
+                ),
+                (Jsonb(chosen),),
+            )
+
+    def _choice_of(self, decision: ConflictDecision) -> tuple[ConflictChoice, str | None, list[str] | None]:
+        """The choice of a decision, the kind it is for, and the columns that it takes from the source."""
+        if not decision.fields:
+            return decision.choice, decision.kind, None
         chosen = {self._column(name, "fields"): side for name, side in decision.fields.items()}
         base = "source" if decision.choice is ConflictChoice.KEEP_SOURCE else "target"
         taken = [column for column in self._m.values if chosen.get(column, base) == "source"]
-        connection.execute(
-            sql(
-                f"UPDATE {self._m.state} SET choice = %s, taken = %s WHERE choice IS NULL AND met = 'different' "
-                "AND key @> %s::jsonb"
-            ),
-            (ConflictChoice.PER_FIELD.value, taken, key),
-        )
+        return ConflictChoice.PER_FIELD, decision.kind, taken
 
     def _column(self, name: str, where: str) -> str:
         """A column that a decision names, by its name on the target or in the source.

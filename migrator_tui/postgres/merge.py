@@ -240,6 +240,18 @@ class Merge:
         ).fetchone()
         return MergeCounts(*(row or ()))
 
+    def groups(self, connection: psycopg.Connection[Any]) -> list[tuple[str, int, int]]:
+        """Kind, conflicts and undecided ones of the last detection; kinds without any are left out."""
+        rows = connection.execute(
+            sql(
+                f"SELECT met, count(*), count(*) FILTER (WHERE choice IS NULL) FROM {self.state} "
+                "WHERE met = ANY(%s) GROUP BY met"
+            ),
+            (list(KINDS),),
+        )
+        counted = {met: (int(found), int(left)) for met, found, left in rows}
+        return [(called, *counted[met]) for met, called in KINDS.items() if met in counted]
+
     def sample(self, connection: psycopg.Connection[Any], limit: int = 20) -> list[Conflict]:
         """The first undecided conflicts."""
         rows = connection.execute(
@@ -257,20 +269,20 @@ class Merge:
         return bool(row and row[0])
 
     def page(
-        self, connection: psycopg.Connection[Any], offset: int, limit: int
+        self, connection: psycopg.Connection[Any], offset: int, limit: int, kind: str | None = None
     ) -> list[
         tuple[dict[str, Any], str, dict[str, str | None], dict[str, str | None] | None, str | None, list[str] | None]
     ]:
         """Conflicts with both rows as texts, in order of the source: key, kind, source, target, choice, fields taken
-        from the source."""
+        from the source; of one kind, or of all."""
+        listed = ", ".join(quote_literal(met) for met, called in KINDS.items() if kind in (None, called))
         rows = connection.execute(
             sql(
                 f"SELECT d.key, d.met, {texts_of('s', self.columns)}, "
                 f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice, d.taken "
-                f"FROM {self.state} d JOIN {self.staged} s ON s.{self.locator} = d.src "
-                f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} "
-                "WHERE d.met IN ('different', 'clashing', 'refused') "
-                f"ORDER BY d.src OFFSET {int(offset)} LIMIT {int(limit)}"
+                f"FROM (SELECT * FROM {self.state} WHERE met IN ({listed}) ORDER BY src "
+                f"OFFSET {int(offset)} LIMIT {int(limit)}) d JOIN {self.staged} s ON s.{self.locator} = d.src "
+                f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} ORDER BY d.src"
             )
         ).fetchall()
         order = list(self.columns)

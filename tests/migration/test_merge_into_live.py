@@ -622,7 +622,7 @@ def test_a_finished_publish_is_reported_the_same_after_a_crash(
     assert counts(done) == {"inserted": 2, "unchanged": 1, "quarantined_rows": 1}
 
 
-def test_a_choice_per_field_is_refused_before_anything_is_moved(
+def test_a_choice_per_field_is_published_and_taken_back(
     make_source: MakeSource, target: Target, engine: Engine, db: Connection
 ) -> None:
     db.execute("CREATE TABLE t (id int PRIMARY KEY, a text, b text); INSERT INTO t VALUES (1, 'la', 'lb')")
@@ -630,8 +630,39 @@ def test_a_choice_per_field_is_refused_before_anything_is_moved(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b TEXT); INSERT INTO t VALUES (1, 'sa', 'sb');"
     )
     per_field = ConflictDecision("t", {"id": 1}, ConflictChoice.KEEP_SOURCE, None, {"a": "target"})
-    refused = engine.migrate(source, target, decisions=decided(conflicts=[per_field]))
-    assert refused.error is not None
-    assert refused.error.id == "DECISION-FIELDS"
+    done = succeeded(engine.migrate(source, target, decisions=decided(conflicts=[per_field])))
+    assert rows(db, "SELECT * FROM t") == [(1, "la", "sb")]
+    assert counts(done, "t")["updated"] == 1
+    assert engine.rollback(done.run, target).status is RunStatus.ROLLED_BACK
     assert rows(db, "SELECT * FROM t") == [(1, "la", "lb")]
-    assert value(db, "SELECT to_regnamespace('migrator') IS NULL")
+
+
+def test_a_choice_that_names_no_column_stops_before_anything_is_visible(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t VALUES (1, 'la')")
+    source = make_source("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); INSERT INTO t VALUES (1, 'sa');")
+    wrong = ConflictDecision("t", {"id": 1}, ConflictChoice.PER_FIELD, None, {"A": "source"})
+    refused = engine.migrate(source, target, decisions=decided(conflicts=[wrong]))
+    assert refused.error is not None
+    assert refused.error.id == "DECISION-COLUMN"
+    assert rows(db, "SELECT * FROM t") == [(1, "la")]
+
+
+def test_thousands_of_decisions_are_each_applied_to_their_row(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a text); INSERT INTO t SELECT n, 'l' FROM generate_series(1, 4000) n"
+    )
+    source = make_source(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) "
+        "INSERT INTO t SELECT i, 's' FROM n;"
+    )
+    sides = (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET)
+    each = [ConflictDecision("t", {"id": n}, sides[n % 2]) for n in range(1, 4001)]
+    later = [ConflictDecision("t", {"id": n}, ConflictChoice.KEEP_TARGET) for n in range(1, 4001)]
+    done = succeeded(engine.migrate(source, target, decisions=decided(conflicts=[*each, *later])))
+    assert rows(db, "SELECT a, count(*), min(id % 2) FROM t GROUP BY a ORDER BY a") == [("l", 2000, 1), ("s", 2000, 0)]
+    assert counts(done, "t") == {"updated": 2000, "kept_target": 2000}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from migrator_tui.migration.comparing import Pair
-from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
 from migrator_tui.migration.guide import Bench, Ends, Facts, Offer, Step
 from migrator_tui.migration.run_folder import RunRecord
 from migrator_tui.migration.runner import RunHandle
@@ -182,12 +182,19 @@ class ScriptedGuide:
         self.told.append(f"rollback {run}")
         return self.run
 
-    def conflicts(self, run: str, table: str, offset: int, limit: int) -> Sequence[ConflictRow]:
-        return [row for row in self.rows if row.table == table][offset : offset + limit]
+    def conflicts(self, run: str, group: tuple[str, str], offset: int, limit: int) -> Sequence[ConflictRow]:
+        return [row for row in self.rows if (row.table, row.kind) == group][offset : offset + limit]
 
-    def conflict_tables(self, run: str) -> Mapping[str, tuple[int, int]]:
-        names = dict.fromkeys(row.table for row in self.rows)
-        return {name: (n := sum(1 for row in self.rows if row.table == name), n) for name in names}
+    def conflict_groups(self, run: str, decisions: Decisions) -> Sequence[ConflictGroup]:
+        groups = dict.fromkeys((row.table, row.kind) for row in self.rows)
+        named = {(d.table, str(dict(d.key))) for d in decisions.conflicts}
+        ruled = {(r.table, r.kind) for r in decisions.rules}
+
+        def undecided(row: ConflictRow) -> bool:
+            return (row.table, str(dict(row.key))) not in named and (row.table, row.kind) not in ruled
+
+        members = {group: [row for row in self.rows if (row.table, row.kind) == group] for group in groups}
+        return [ConflictGroup(*group, len(rows), sum(map(undecided, rows))) for group, rows in members.items()]
 
     def close(self) -> None:
         self.told.append("close")

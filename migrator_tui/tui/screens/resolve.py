@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -11,10 +12,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
-from textual.widgets import Button, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Button, Static
 
-from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, Preference
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.progress import RunStatus
@@ -22,19 +22,17 @@ from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
-from migrator_tui.tui.widgets.option_lines import OptionLines
-from migrator_tui.tui.wording import visible
+from migrator_tui.tui.widgets.conflict_list import KINDS, PAGE, ConflictList
+from migrator_tui.tui.widgets.line_list import LineList
+from migrator_tui.tui.wording import counted, visible
 
-PAGE = 200
-KINDS = {
-    "same-key": "same key, other values",
-    "unique": "another row has this unique value",
-    "rule": "a rule of the table refuses it",
-}
+NARROW = 100
+"""Cells below which both values of a field are shown one below the other."""
 CHOICES: Mapping[ConflictChoice | Preference, str] = {
     ConflictChoice.KEEP_SOURCE: "keep source",
     ConflictChoice.KEEP_TARGET: "keep target",
     ConflictChoice.PER_FIELD: "per field",
+    ConflictChoice.QUARANTINE: "quarantine",
 }
 
 
@@ -48,6 +46,8 @@ class ResolveScreen(StepScreen):
         Binding("f", "choose_fields", "Per field", tooltip="Choose field by field.", id="resolve.fields"),
         Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="Source for all.", id="all.source"),
         Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="Target for all.", id="all.target"),
+        Binding("x", "choose('quarantine')", "Quarantine", show=False, tooltip="Set it aside.", id="resolve.aside"),
+        Binding("enter", "enter", "Go on", show=False, tooltip="Go on, or to the next to decide.", id="resolve.enter"),
         Binding("n", "next_undecided", "Next", show=False, tooltip="The next to decide.", id="resolve.next"),
         Binding("u", "undo", "Undo", tooltip="Take the last decision back.", id="resolve.undo"),
         Binding("g", "go_on", "Go on", show=False, tooltip="Go on when all is decided.", id="resolve.go_on"),
@@ -55,13 +55,8 @@ class ResolveScreen(StepScreen):
     DEFAULT_CSS = """
     ResolveScreen #both { height: 1fr; layout: horizontal; }
     ResolveScreen.-narrow #both { layout: vertical; }
-    ResolveScreen #rows {
-        width: 44; height: 1fr; border: none; padding: 0; background: $background;
-        text-wrap: nowrap; text-overflow: ellipsis; background-tint: $background 0%;
-    }
+    ResolveScreen #rows { width: 44; height: 1fr; }
     ResolveScreen.-narrow #rows { width: 100%; height: 2fr; }
-    ResolveScreen #rows > .option-list--option { padding: 0 1; }
-    ResolveScreen #rows > .option-list--option-highlighted { background: $primary-muted; color: $foreground; }
     ResolveScreen #sides { width: 1fr; height: 1fr; border-left: solid $border-blurred; padding: 0 1; }
     ResolveScreen.-narrow #sides {
         width: 100%; height: 3fr; border: none; border-top: solid $border-blurred; padding: 0 1;
@@ -75,15 +70,15 @@ class ResolveScreen(StepScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[ConflictRow] = []
-        self._counts: Mapping[str, tuple[int, int]] = {}
-        self._made: list[tuple[Decisions, int | None]] = []
+        self._groups: Sequence[ConflictGroup] = ()
+        self._made: list[tuple[Decisions, Sequence[ConflictGroup], int | None]] = []
+        self._by_row: tuple[Decisions, dict[str, ConflictDecision]] = (Decisions(), {})
 
     def compose_body(self) -> ComposeResult:
         """The conflicts, and the one at the cursor."""
         yield Static("", id="headline", markup=False)
         with Container(id="both"):
-            yield OptionLines(id="rows")
+            yield ConflictList(self._said_of, id="rows")
             with VerticalScroll(id="sides"):
                 yield Static("", id="fields", markup=False)
         with Horizontal(id="foot"):
@@ -101,78 +96,77 @@ class ResolveScreen(StepScreen):
         self.run_worker(lambda: self._load(outcome.run), thread=True, exit_on_error=False)
 
     def _load(self, run: str) -> None:
+        """In a thread: the groups, as the decisions of this moment leave them."""
         try:
-            counts = self.guide.conflict_tables(run)
-            rows = [row for table in counts for row in self.guide.conflicts(run, table, 0, PAGE)]
+            groups = self.guide.conflict_groups(run, self.session.decisions)
         except MigratorError as error:
             self.app.call_from_thread(self.show_trouble, error)
             return
-        self.app.call_from_thread(self._loaded, counts, rows)
+        self.app.call_from_thread(self._loaded, groups)
 
-    def _loaded(self, counts: Mapping[str, tuple[int, int]], rows: Sequence[ConflictRow]) -> None:
-        self._counts, self._rows = counts, list(rows)
-        listed = self.query_one("#rows", OptionList)
-        listed.clear_options()
-        listed.add_options([Option(self._label(row)) for row in self._rows])
-        if self._rows:
-            listed.highlighted = 0
-        listed.focus()
-        self._headline()
+    def _loaded(self, groups: Sequence[ConflictGroup]) -> None:
+        first = not self._groups
+        self._groups = groups
+        if first:
+            self._listed.focus()
+        self._redraw()
+
+    def on_conflict_list_wanted(self, message: ConflictList.Wanted) -> None:
+        """A page came in sight: read it in a thread."""
+        message.stop()
+        outcome = self.session.outcome
+        if outcome is not None:
+            run = outcome.run
+            self.run_worker(lambda: self._read(run, message.group, message.offset), thread=True, exit_on_error=False)
+
+    def _read(self, run: str, group: ConflictGroup, offset: int) -> None:
+        try:
+            rows = self.guide.conflicts(run, (group.table, group.kind), offset, PAGE)
+        except MigratorError as error:
+            self.app.call_from_thread(self.show_trouble, error)
+            return
+        self.app.call_from_thread(self._listed.fill, group, offset, rows)
+
+    @property
+    def _listed(self) -> ConflictList:
+        return self.query_one("#rows", ConflictList)
 
     def _decision(self, row: ConflictRow) -> ConflictDecision | None:
         """What was decided about this row alone."""
-        for decision in self.session.decisions.conflicts:
-            if decision.table == row.table and dict(decision.key) == dict(row.key):
-                return decision
-        return None
+        decisions, by_row = self._by_row
+        if decisions is not self.session.decisions:
+            decisions, by_row = self.session.decisions, {}
+            for decision in decisions.conflicts:
+                by_row.setdefault(_named(decision.table, decision.key), decision)
+            self._by_row = decisions, by_row
+        return by_row.get(_named(row.table, row.key))
 
     def _choice(self, row: ConflictRow) -> ConflictChoice | Preference | None:
         decision = self._decision(row)
         if decision is not None:
             return ConflictChoice.PER_FIELD if decision.fields else decision.choice
-        decisions = self.session.decisions
-        for rule in decisions.rules:
+        for rule in self.session.decisions.rules:
             if rule.table in (row.table, "*") and rule.kind in (None, row.kind):
                 return rule.choice
         return ConflictChoice(row.choice) if row.choice else None
 
-    def _label(self, row: ConflictRow) -> Text:
+    def _said_of(self, row: ConflictRow) -> str | None:
         choice = self._choice(row)
-        key = ", ".join(f"{name}={value}" for name, value in row.key.items())
-        text = Text(no_wrap=True, overflow="ellipsis")
-        text.append("✓ " if choice else "○ ", style="bold" if choice else "")
-        text.append(f"{row.table} {key}")
-        text.append(f"  {CHOICES.get(choice, choice.value) if choice else ', '.join(row.differing)}", style="dim")
-        return text
+        return CHOICES.get(choice, choice.value) if choice else None
 
     def _headline(self) -> None:
-        total = sum(found for found, _ in self._counts.values())
-        decided = sum(1 for row in self._rows if self._choice(row))
-        hidden = total - len(self._rows)
-        said = f"{decided:,} of {total:,} decided"
-        if hidden:
-            said += f" (the first {len(self._rows):,} are shown; S and T decide all alike)"
-        tables = "   ".join(f"{table} {found:,}" for table, (found, _) in self._counts.items())
-        self.query_one("#headline", Static).update(
-            Text(said, style="bold").append(f"   {tables}", style="not bold dim")
-        )
+        total = sum(group.found for group in self._groups)
+        undecided = sum(group.undecided for group in self._groups)
+        self.query_one("#headline", Static).update(Text(f"{total - undecided:,} of {total:,} decided", style="bold"))
         ready = self._all_decided()
-        keys = (
-            "Enter or g goes on with the run." if ready else "S source for all alike   T target for all alike   n next"
-        )
+        keys = "Enter or g goes on with the run." if ready else "S T all alike   x quarantine   n next to decide"
         self.query_one("#said", Static).update(keys)
         self.query_one("#go-on", Button).disabled = not ready
 
     def _all_decided(self) -> bool:
-        if any(self._choice(row) is None for row in self._rows):
-            return False
-        shown: dict[str, int] = {}
-        for row in self._rows:
-            shown[row.table] = shown.get(row.table, 0) + 1
-        ruled = {rule.table for rule in self.session.decisions.rules}
-        return all(shown.get(table, 0) >= found or table in ruled for table, (found, _) in self._counts.items())
+        return bool(self._groups) and not any(group.undecided for group in self._groups)
 
-    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+    def on_line_list_moved(self, event: LineList.Moved) -> None:
         """Show both sides of the row at the cursor."""
         self._show_sides()
 
@@ -180,49 +174,52 @@ class ResolveScreen(StepScreen):
         """Beside each other where there is room."""
         self._show_sides()
 
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Enter: go on where all is decided, or to the next that is not."""
+    def action_enter(self) -> None:
+        """Go on where all is decided, or to the next that is not."""
         if self._all_decided():
             self.action_go_on()
         else:
             self.action_next_undecided()
 
     def _show_sides(self) -> None:
-        row = self._current()
-        if row is not None:
-            stacked = self.app.size.width < 100
-            decision = self._decision(row)
-            taken = _taken(row, decision) if decision and decision.fields else None
-            shown = side_by_side(row, self._choice(row), taken=taken, stacked=stacked)
-            self.query_one("#fields", Static).update(shown)
+        row = self._listed.current
+        if row is None:
+            self.query_one("#fields", Static).update("")
+            return
+        decision = self._decision(row)
+        taken = _taken(row, decision) if decision and decision.fields else None
+        shown = side_by_side(row, self._choice(row), taken=taken, stacked=self.app.size.width < NARROW)
+        self.query_one("#fields", Static).update(shown)
 
     def action_next_undecided(self) -> None:
         """The next row to decide, from the cursor on and around."""
-        listed = self.query_one("#rows", OptionList)
-        at, count = listed.highlighted or 0, len(self._rows)
-        for step in range(1, count + 1):
-            index = (at + step) % count
-            if self._choice(self._rows[index]) is None:
-                listed.highlighted = index
-                return
-
-    def _current(self) -> ConflictRow | None:
-        index = self.query_one("#rows", OptionList).highlighted
-        return self._rows[index] if index is not None and index < len(self._rows) else None
+        index = self._listed.next_undecided()
+        if index is not None:
+            self._listed.move_to(index)
 
     def action_choose(self, choice: str) -> None:
         """Decide the row at the cursor, and go to the next one."""
-        row = self._current()
-        if row is None or (row.kind == "unique" and choice == "keep-source"):
-            self.notify(
-                "A row that holds another row's unique value cannot replace it: keep target.", severity="warning"
-            )
-            return
-        self._decide(ConflictDecision(row.table, dict(row.key), ConflictChoice(choice), row.kind))
+        row = self._listed.current
+        if row is not None and self._possible(row, choice):
+            self._decide(ConflictDecision(row.table, dict(row.key), ConflictChoice(choice), row.kind))
+
+    def _possible(self, row: ConflictRow, choice: str) -> bool:
+        """Whether a choice can be had for rows of this kind; says why not."""
+        why = None
+        if choice != "keep-source":
+            if choice == "keep-target" and row.kind == "rule" and not row.target:
+                why = "The target has no row of this key that could be kept: quarantine the source's by x."
+        elif row.kind == "unique":
+            why = "A row that holds another row's unique value cannot replace it: keep target, or quarantine by x."
+        elif row.kind == "rule":
+            why = "The table refuses the source's row: keep target, or quarantine it by x."
+        if why:
+            self.notify(why, severity="warning")
+        return why is None
 
     def action_choose_fields(self) -> None:
         """Choose field by field, where both sides have the row."""
-        row = self._current()
+        row = self._listed.current
         if row is None:
             return
         if row.kind != "same-key":
@@ -238,22 +235,28 @@ class ResolveScreen(StepScreen):
         self.app.push_screen(PerField(row, taken), answered)
 
     def _decide(self, decision: ConflictDecision) -> None:
-        """Keep a decision about one row, in front of an earlier one, and go to the next row."""
+        """Keep a decision about the row at the cursor, in front of an earlier one, and go to the next row."""
+        row = self._listed.current
         self._remember()
-        key = (decision.table, dict(decision.key))
-        others = tuple(d for d in self.session.decisions.conflicts if (d.table, dict(d.key)) != key)
+        if row is not None and self._choice(row) is None:
+            self._groups = [
+                replace(group, undecided=max(0, group.undecided - 1))
+                if (group.table, group.kind) == (row.table, row.kind)
+                else group
+                for group in self._groups
+            ]
+        named = _named(decision.table, decision.key)
+        others = tuple(d for d in self.session.decisions.conflicts if _named(d.table, d.key) != named)
         self.session.decisions = replace(self.session.decisions, conflicts=(decision, *others))
         self._redraw()
-        listed = self.query_one("#rows", OptionList)
-        if listed.highlighted is not None and listed.highlighted + 1 < len(self._rows):
-            listed.highlighted += 1
+        self._listed.action_step(1)
 
     def action_choose_all(self, choice: str) -> None:
         """Decide all of this table and kind, after saying how many."""
-        row = self._current()
-        if row is None:
+        row = self._listed.current
+        group = self._listed.group
+        if row is None or group is None or not self._possible(row, choice):
             return
-        alike = self._counts.get(row.table, (0, 0))[0]
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -263,26 +266,35 @@ class ResolveScreen(StepScreen):
                     self.session.decisions, rules=(rule, *(r for r in self.session.decisions.rules if r != rule))
                 )
                 self._redraw()
+                self._count_again()
 
         what = choice.replace("-", " ").capitalize()
-        text = f"{what} in up to {alike:,} conflicts of {row.table} ({KINDS[row.kind]}), save those decided one by one."
+        text = (
+            f"{what} in the {counted(group.found, 'conflict')} of {row.table} ({KINDS[row.kind]}), "
+            f"save those decided one by one; {group.undecided:,} are undecided."
+        )
         self.app.push_screen(Question("For all alike", text, what), answered)
+
+    def _count_again(self) -> None:
+        """What a rule decides is for the engine to say."""
+        outcome = self.session.outcome
+        if outcome is not None:
+            self.run_worker(lambda: self._load(outcome.run), thread=True, exit_on_error=False)
 
     def action_undo(self) -> None:
         """Take the last decision back."""
         if self._made:
-            self.session.decisions, at = self._made.pop()
+            self.session.decisions, self._groups, at = self._made.pop()
             self._redraw()
-            self.query_one("#rows", OptionList).highlighted = at
+            if at is not None:
+                self._listed.move_to(at)
 
     def _remember(self) -> None:
-        self._made.append((self.session.decisions, self.query_one("#rows", OptionList).highlighted))
+        self._made.append((self.session.decisions, self._groups, self._listed.cursor))
 
     def _redraw(self) -> None:
         self.session.save()
-        listed = self.query_one("#rows", OptionList)
-        for index, row in enumerate(self._rows):
-            listed.replace_option_prompt_at_index(index, self._label(row))
+        self._listed.show(self._groups)
         self._headline()
         self._show_sides()
 
@@ -311,6 +323,11 @@ def per_field(row: ConflictRow, taken: Sequence[str]) -> ConflictDecision:
         return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_TARGET, row.kind)
     fields = {name: "source" if name in taken else "target" for name in row.differing}
     return ConflictDecision(row.table, dict(row.key), ConflictChoice.PER_FIELD, row.kind, fields)
+
+
+def _named(table: str, key: Mapping[str, object]) -> str:
+    """A row's name among decisions."""
+    return json.dumps([table, key], sort_keys=True, default=str)
 
 
 def _taken(row: ConflictRow, decision: ConflictDecision) -> tuple[str, ...]:
