@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from rich.cells import cell_len
 from textual.message import Message
 
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
@@ -101,14 +102,9 @@ class ConflictList(LineList):
         group, at = place
         if at < 0:
             waits = f", {group.undecided:,} to decide" if group.undecided else ", all decided"
-            return (
-                [(fit(f" {visible(group.table)}: {KINDS[group.kind]}", width), "strong")]
-                if width < 30
-                else [
-                    (f" {visible(group.table)}  {group.found:,}", "strong"),
-                    (fit(f"{waits}  {KINDS[group.kind]}", width), "muted"),
-                ]
-            )
+            named = f" {visible(group.table)}  {group.found:,}"
+            rest = max(0, width - cell_len(named))
+            return [(named, "strong"), (fit(f"{waits}  {KINDS[group.kind]}", rest), "muted")]
         row = self.row(index)
         if row is None:
             self._ask(group, at)
