@@ -143,6 +143,7 @@ def companions_of(plan: Plan) -> tuple[Companion, ...]:
     from migrator_tui.migration.exposing import Exposing  # which are written in this module's words
     from migrator_tui.migration.mapping_user_ids import MappingUserIds
     from migrator_tui.migration.moving_files import Files
+    from migrator_tui.migration.moving_users import MovingUsers
 
     project = plan.project
     if project is None:
@@ -151,6 +152,7 @@ def companions_of(plan: Plan) -> tuple[Companion, ...]:
     if project.files:
         found.append(Files())
     if project.users is not None:
+        found.append(MovingUsers())
         found.append(MappingUserIds())
     if project.exposure or project.views:
         found.append(Exposing())

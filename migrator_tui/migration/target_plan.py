@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.identifiers import Names
-from migrator_tui.migration import planning
+from migrator_tui.migration import plan_users, planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
 from migrator_tui.migration.plan_exposure import script as exposure_script
@@ -50,8 +50,10 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
         if table.holds_rows and (found := candidates.match(table)) is not None
     }
     counted = dict.fromkeys([*there, *(found.table for found in alike.values())])
-    target = Target(server_identity(connection), database, exact_counts(connection, counted), alike)
     chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
+    looked = plan_users.look(connection, source, scope, request.source)
+    users = looked.plan if looked else None
+    target = Target(server_identity(connection), database, exact_counts(connection, counted), alike, users)
     plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
     plan = with_files(plan, source, connection, scope.project, chooser)
     prove_fills(connection, plan)
@@ -66,7 +68,8 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
             f"{first.table}.{first.name}: the target refuses the planned type: {first.error}.",
             "Edit the plan.",
         )
-    plan = with_examples(planning.without_refused(plan, refused, source.database) if refused else plan, source)
+    plan = planning.without_refused(plan, refused, source.database) if refused else plan
+    plan = with_examples(plan_users.with_users(plan, looked, scope, chooser), source)
     return _with_exposure(connection, plan, source, sha256, request, chooser, database)
 
 

@@ -130,6 +130,12 @@ _POLICIES = (
 )
 """Who may reach a table's rows over the Data API."""
 
+_NO_USER = Choice(
+    "leave",
+    "The row is moved like the others, but nobody can sign in as its user; it is listed in the run's folder.",
+    lossy=True,
+)
+
 _KINDS = (
     Kind(
         "VALUE-NUL",
@@ -709,6 +715,63 @@ _KINDS = (
         "which a pull gives the source's ids back. What treats such a column as a number cannot be carried, and is "
         "told.",
         "users.id 7 becomes 0b3c8a52-…, and so does posts.author 7",
+    ),
+    Kind(
+        "USER-SAME-ADDRESS",
+        Severity.ERROR,
+        "Users whose addresses Auth takes for one",
+        "Supabase Auth keeps addresses in lower case and each once. The first row of an address becomes the user.",
+        "user 7 is 'Ada@example.org', user 2 'ada@example.org'",
+        (_NO_USER, _quarantine("The row")),
+    ),
+    Kind(
+        "USER-REFUSED",
+        Severity.ERROR,
+        "Users whose address Auth refuses",
+        "Supabase Auth takes e-mail addresses of ASCII characters with a host name, up to 255 bytes.",
+        "the address of user 9 is 'jürgen@'",
+        (_NO_USER, _quarantine("The row")),
+    ),
+    Kind(
+        "USER-NO-ADDRESS",
+        Severity.ERROR,
+        "Users without an address",
+        "Supabase Auth has no users without an e-mail address and a phone number.",
+        "users.email of row 4 is NULL",
+        (_NO_USER, _quarantine("The row")),
+    ),
+    Kind(
+        "USER-RESET",
+        Severity.WARNING,
+        "Passwords that Auth does not take over",
+        "Supabase Auth verifies bcrypt, argon2i and argon2id, and Firebase's scrypt. Users with another hash, or with "
+        "none, are made without a password that anybody knows; they are listed in the run's folder, to be sent a link "
+        "for a new one. The run sends nothing.",
+        "the hash of user 3 is Django's PBKDF2",
+    ),
+    Kind(
+        "USER-MATCHED",
+        Severity.INFO,
+        "Users who are there already",
+        "A user of the same address is on the target. They keep their identifier and password, and the source's rows "
+        "become theirs.",
+        "ada@example.org signed up last week",
+    ),
+    Kind(
+        "USER-PART",
+        Severity.INFO,
+        "Users who lose one of their addresses",
+        "A phone number that is not in international form or is another user's, or an e-mail address that Auth refuses "
+        "beside a number that it takes, is not given to the user. The column keeps it.",
+        "the number of user 5 is '0151/12345'",
+    ),
+    Kind(
+        "USER-TRIGGER",
+        Severity.WARNING,
+        "A trigger on auth.users",
+        "It fires for each user that is made, and writes what its function says: mostly a row of a table of profiles. "
+        "The rows it writes are counted and told in the report, and undoing the run deletes those that nobody changed.",
+        "on_auth_user_created runs handle_new_user",
     ),
 )
 

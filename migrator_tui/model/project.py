@@ -109,12 +109,14 @@ class UsersPlan:
             the source project, so that two applications' user 1 are two users.
         matched: Text of the source id → UUID of the user of that address who is there already.
         rows: Users in the source.
+        phones_taken: Numbers of users who are there already and are none of the source's.
     """
 
     scope: UsersScope
     namespace: str
     matched: Mapping[str, str] = field(default_factory=dict)
     rows: int = 0
+    phones_taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

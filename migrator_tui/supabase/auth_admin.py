@@ -67,13 +67,13 @@ class AuthAdmin:
         *,
         stop: threading.Event | None = None,
         on_wait: Callable[[str | None], None] = lambda text: None,
-        patience: float = PATIENCE,
+        patience: float | None = None,
     ) -> None:
         """
         Args:
             stop: Ends waiting between attempts.
             on_wait: Told why a request is tried again, and None once it went well.
-            patience: Seconds for which a request is tried again.
+            patience: Seconds for which a request is tried again; :data:`PATIENCE` where nothing is said.
         """
         import httpx
         from supabase import ClientOptions, create_client
@@ -81,7 +81,7 @@ class AuthAdmin:
         self._host = urlsplit(api.url).hostname or api.url
         self._stop = stop or threading.Event()
         self._on_wait = on_wait
-        self._patience = patience
+        self._patience = PATIENCE if patience is None else patience
         # HTTP/2, the package's own choice, loses requests where a connection is reused after an error.
         self._http = httpx.Client(http2=False, timeout=TIMEOUT, follow_redirects=True)
         options = ClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=self._http)

@@ -6,14 +6,16 @@ target's own rows, in sets.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
-from migrator_tui.convert.identifiers import quote
+from migrator_tui.convert.identifiers import quote, quote_name
+from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.merge import sql
 from migrator_tui.supabase.auth_sql import AUDIENCE, NO_INSTANCE, TOKENS
 from migrator_tui.supabase.auth_users import AuthUser
@@ -116,11 +118,17 @@ def states(connection: psycopg.Connection[Any], ids: Sequence[UUID]) -> dict[UUI
     return dict(rows)
 
 
-def touched(connection: psycopg.Connection[Any], made: Mapping[UUID, str | None]) -> dict[UUID, str]:
+def touched(
+    connection: psycopg.Connection[Any],
+    made: Mapping[UUID, str | None],
+    *,
+    apart: Mapping[tuple[TableName, str], Collection[UUID]] = MappingProxyType({}),
+) -> dict[UUID, str]:
     """Which of the users that were made must not be deleted, and why.
 
     Args:
         made: Identifier → the hash (:func:`states`) as the user was made, None where that is not known.
+        apart: References (table and column) that count for nothing with these users: a trigger made them.
 
     Returns:
         Identifier → what somebody did since. Users who are not there any more are in neither.
@@ -137,20 +145,24 @@ def touched(connection: psycopg.Connection[Any], made: Mapping[UUID, str | None]
     found = {id: "signed in since" if signed_in else "was changed since" for id, signed_in, changed in rows
              if signed_in or changed}  # fmt: skip
     for table, column in _references(connection):
+        excused = apart.get((table, column), ())
+        where = quote_name(table).replace("%", "%%")
         held = quote(column).replace("%", "%%")  # beside parameters, psycopg would read % as one
         for (id,) in connection.execute(
-            sql(f"SELECT DISTINCT t.{held} FROM {table.replace('%', '%%')} t WHERE t.{held} = ANY(%s)"), (list(made),)
+            sql(f"SELECT DISTINCT t.{held} FROM {where} t WHERE t.{held} = ANY(%s)"), (list(made),)
         ).fetchall():
-            found.setdefault(id, f"is referred to by {table}")
+            if id not in excused:
+                found.setdefault(id, f"is referred to by {table}")
     return found
 
 
-def _references(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+def _references(connection: psycopg.Connection[Any]) -> list[tuple[TableName, str]]:
     """Tables outside of the schema auth whose rows refer to a user, each with its column; unreadable ones apart."""
-    return connection.execute(
-        "SELECT k.conrelid::regclass::text, a.attname::text FROM pg_constraint k "
+    rows = connection.execute(
+        "SELECT n.nspname::text, c.relname::text, a.attname::text FROM pg_constraint k "
         "JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
         "JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1] "
         "WHERE k.contype = 'f' AND k.confrelid = 'auth.users'::regclass AND cardinality(k.conkey) = 1 "
-        "AND n.nspname <> 'auth' AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1, 2"
+        "AND n.nspname <> 'auth' AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1, 2, 3"
     ).fetchall()
+    return [(TableName(schema, table), column) for schema, table, column in rows]

@@ -126,12 +126,15 @@ def users_of(rows: Iterable[SourceUser], plan: UsersPlan) -> Users:
     left: list[LeftUser] = []
     by_email: dict[str, str] = {}
     by_phone: dict[str, str] = {}
+    taken = frozenset(plan.phones_taken)
     for row in rows:
         key = key_of(row.id)
         email, refused = email_of(row.email)
         phone, notes = _phone(row.phone)
         if phone is not None and phone in by_phone:
             notes, phone = (f"the phone number is that of user {by_phone[phone]}",), None
+        if phone in taken:
+            notes, phone = ("the phone number is that of another user of the project",), None
         if email is not None and email in by_email:
             reason = f"{email} is the address of user {by_email[email]} as well; letter case does not tell them apart"
             left.append(LeftUser(key, row.locator, email, DUPLICATE, reason))

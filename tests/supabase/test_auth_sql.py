@@ -168,7 +168,7 @@ def test_users_nobody_touched_can_go_and_the_others_say_why_not(owner: Connectio
     assert auth_conditions.touched(owner, made) == {
         ids[0]: "signed in since",
         ids[1]: "was changed since",
-        ids[2]: "is referred to by todos",
+        ids[2]: "is referred to by public.todos",
     }
     assert auth_sql.delete(owner, ids[4:]) == 1
     assert rows_of(owner, "SELECT count(*) FROM auth.identities WHERE identity_data ->> 'email' LIKE 'person5%'") == [
