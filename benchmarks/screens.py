@@ -261,7 +261,7 @@ def _connect(terminal: Terminal) -> None:
     terminal.wait(lambda text: "Connection test" in text, since=0)
     time.sleep(SETTLE)
     terminal.press("enter")
-    terminal.wait(lambda text: "Both ends are open" in text)
+    terminal.wait(lambda text: "Both ends are open" in text, seconds=240)
     time.sleep(SETTLE / 2)
 
 

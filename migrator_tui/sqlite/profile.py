@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import Interrupted, SourceError
 from migrator_tui.model.profile import CHUNK_BYTES, Chunk, OrphanCount, SourceProfile, TableProfile
-from migrator_tui.model.schema import Database, ForeignKey, Table
+from migrator_tui.model.schema import Database, ForeignKey, Table, TableName
 from migrator_tui.sqlite import references
 from migrator_tui.sqlite.chunks import Gathered, chunks_of, whole
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
@@ -66,6 +66,7 @@ def profile(
                 "CANCELLED", "Cancelled while the source was profiled.", "`resume` begins this step anew."
             )
 
+    in_references = _in_references(database)
     own = threading.local()
     opened: list[_Opened] = []
 
@@ -74,7 +75,9 @@ def profile(
         if not hasattr(own, "opened"):
             own.opened = _Opened(snapshot)
             opened.append(own.opened)
-        found = _profile_table(own.opened, snapshot, database, table, chunk_bytes, check)
+        found = _profile_table(
+            own.opened, snapshot, database, table, chunk_bytes, check, in_references.get(table.name, set())
+        )
         if on_table is not None:
             on_table(table.name.name, found.table.rows)
         return found
@@ -160,13 +163,13 @@ def _profile_table(
     table: Table,
     chunk_bytes: int,
     check: Callable[[], None],
+    keep: Set[str],
 ) -> _Found:
     reader = opened.reader
     name = table.name.name
     if not table.holds_rows:
         return _Found(TableProfile(name, _rows_if_readable(reader, table), 0, (), ()), {})
     classes = guess_classes(reader, table)
-    keep = _in_references(database, table)
     gathered = Gathered(chunk_bytes) if _fits_memory(snapshot, table, classes) else None
     if gathered is not None:
         chunks: tuple[Chunk, ...] = (whole(reader, table, _wide(classes)),)
@@ -290,12 +293,13 @@ def _orphans(
         if keys is not None and len(keys) <= SEARCHED_KEYS:
             column = quote_sqlite(table.foreign_keys[index].columns[0])
             where = f"{column} IN ({', '.join(map(str, keys.to_pylist()))})"
-            rows = references.rows_where(snapshot, table, where)
+            rows = references.rows_where(snapshot, table, where, connection)
         else:
             rows = references.orphans(snapshot, database, table, index)
-        shown = tuple(row_key(table, cells, at) for at, cells in typed_cells(snapshot, table, rows[:SHOWN_KEYS]))
         if rows:
-            counts.append(OrphanCount(table.name.name, index, len(rows), shown))
+            some = typed_cells(snapshot, table, rows[:SHOWN_KEYS], connection)
+            keys_of = tuple(row_key(table, cells, at) for at, cells in some)
+            counts.append(OrphanCount(table.name.name, index, len(rows), keys_of))
     return tuple(counts)
 
 
@@ -326,16 +330,16 @@ def _counted(snapshot: Path, table: Table, rows_of: Callable[[int], list[int]]) 
     return tuple(counts)
 
 
-def _in_references(database: Database, table: Table) -> set[str]:
-    """The columns that refer to another table's single column, or are referred to so."""
-    own = {key.columns[0] for key in table.foreign_keys if len(key.columns) == 1}
-    theirs = {
-        key.parent_columns[0]
-        for child in database.tables
-        for key in child.foreign_keys
-        if key.parent == table.name and len(key.parent_columns) == 1
-    }
-    return own | theirs
+def _in_references(database: Database) -> dict[TableName, set[str]]:
+    """Table → its columns that refer to another table's single column, or are referred to so."""
+    found: dict[TableName, set[str]] = {}
+    for table in database.tables:
+        for key in table.foreign_keys:
+            if len(key.columns) == 1:
+                found.setdefault(table.name, set()).add(key.columns[0])
+            if len(key.parent_columns) == 1:
+                found.setdefault(key.parent, set()).add(key.parent_columns[0])
+    return found
 
 
 def _missing(database: Database, table: Table, key: ForeignKey, found: Mapping[str, _Found]) -> pa.Array | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -131,10 +131,15 @@ class SnapshotReader:
             cursor.close()
 
 
-def typed_cells(snapshot: Path, table: Table, locators: Sequence[int]) -> Iterator[tuple[int, dict[str, Cell]]]:
+def typed_cells(
+    snapshot: Path, table: Table, locators: Sequence[int], opened: sqlite3.Connection | None = None
+) -> Iterator[tuple[int, dict[str, Cell]]]:
     """Rows cell by cell, in order of locator, each cell with its storage class and its bytes.
 
     Generated columns are among them. Locators that name no row are passed over.
+
+    Args:
+        opened: To the snapshot, to ask of many tables; opening one reads the whole schema.
 
     Raises:
         SourceError: ``SOURCE-READ``.
@@ -143,8 +148,8 @@ def typed_cells(snapshot: Path, table: Table, locators: Sequence[int]) -> Iterat
     names = [column.name for column in table.columns]
     at, source = located_source(table)
     selected = ", ".join([at, *(quote_sqlite(name) for name in names)])
-    with closing(connect(snapshot)) as connection:
-        connection.text_factory = _Text
+    with nullcontext(opened) if opened is not None else closing(connect(snapshot)) as connection:
+        factory, connection.text_factory = connection.text_factory, _Text
         try:
             for start in range(0, len(wanted), _PARAMETERS):
                 some = wanted[start : start + _PARAMETERS]
@@ -154,6 +159,8 @@ def typed_cells(snapshot: Path, table: Table, locators: Sequence[int]) -> Iterat
                     yield locator, {name: _cell(value) for name, value in zip(names, values, strict=True)}
         except sqlite3.Error as error:
             raise _read_error(str(table.name), error) from error
+        finally:
+            connection.text_factory = factory
 
 
 def row_key(table: Table, cells: Mapping[str, Cell], locator: int | None = None) -> str:

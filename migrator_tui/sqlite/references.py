@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pyarrow as pa
@@ -66,13 +66,16 @@ def predicate(kind: str, columns: str | Sequence[str], argument: str = "") -> st
     raise ValueError(f"there is no predicate {kind!r} with the argument {argument!r}")
 
 
-def rows_where(snapshot: Path, table: Table, predicate_sql: str) -> list[int]:
+def rows_where(snapshot: Path, table: Table, predicate_sql: str, opened: sqlite3.Connection | None = None) -> list[int]:
     """The locators of the rows that satisfy a condition over the table's columns, in order.
+
+    Args:
+        opened: To the snapshot, to ask of many tables; opening one reads the whole schema.
 
     Raises:
         SourceError: ``SOURCE-READ``: SQLite refused the condition.
     """
-    with closing(connect(snapshot)) as connection:
+    with nullcontext(opened) if opened is not None else closing(connect(snapshot)) as connection:
         connection.create_function("_mt_spelled", 2, _spelled, deterministic=True)
         query = f"WITH {ROWS} AS {located_rows(table)} SELECT {LOCATOR} FROM {ROWS} WHERE {predicate_sql}"
         try:
