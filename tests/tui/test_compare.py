@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.widgets import Input, Static
+from textual.widgets._footer import FooterKey
 
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.merge import sql
@@ -58,6 +59,18 @@ async def test_n_goes_from_difference_to_difference_on_a_target_that_has_a_table
         assert "only on the target" in text(app, "#detail")
         await pilot.press("f")
         assert [pair.name for pair in objects.shown if pair.object == "column"] == ["rooms.colour"]
+
+
+async def test_the_cursor_goes_through_thousands_of_objects_and_leaves_the_footer_as_it_is() -> None:
+    async with showing(Step.COMPARE, many(2000)) as (app, pilot, _):
+        objects = app.screen.query_one(SideBySide)
+        keys = list(app.screen.query(FooterKey))
+        assert keys
+        said = text(app, "#detail")
+        await pilot.press("down", "pagedown")
+        await until(pilot, lambda: text(app, "#detail") != said)
+        assert objects.cursor
+        assert list(app.screen.query(FooterKey)) == keys
 
 
 async def test_d_opens_the_ddl_of_both_sides(tmp_path: Path, target: Target) -> None:

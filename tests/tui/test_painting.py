@@ -70,7 +70,7 @@ async def test_progress_leaves_the_footer_as_it_is_and_a_pause_makes_it_anew(tmp
             return [id(key) for key in app.screen.query_one(Footer).query("FooterKey")]
 
         def figures() -> str:
-            return str(app.screen.query_one("#figures").render())
+            return str(app.screen.query_one("#figures").render()).lstrip()
 
         await until(pilot, lambda: figures().startswith("100 "))
         run.now = progress(table("users", done=200))

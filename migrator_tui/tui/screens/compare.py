@@ -107,8 +107,7 @@ class CompareScreen(PlanScreen):
         source, target = pair.source or "(not there)", pair.target or pair.planned or "(nothing)"
         text.append(f"\nsource {' '.join(source.split())}", style="dim")
         text.append(f"\ntarget {' '.join(target.split())}", style="dim")
-        detail.update(text)
-        self.refresh_bindings()
+        detail.update(text, layout=False)  # of four lines whatever it says
 
     def _column(self) -> ColumnPlan | None:
         """The planned column at the cursor."""

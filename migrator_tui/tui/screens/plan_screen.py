@@ -139,7 +139,6 @@ class PlanScreen(StepScreen):
     def _show(self, plan: Plan, pairs: Sequence[Pair], chosen: tuple[Scope, Decisions]) -> None:
         self.plan, self.pairs, self._good = plan, pairs, chosen
         self.show_plan(plan)
-        self.refresh_bindings()
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A fault of the program is told, not swallowed."""

@@ -160,7 +160,7 @@ class SelectScreen(PlanScreen):
                     columns.append(ColumnChoice(column.name, declared, to.target, to.type, to.codec))
         elif self.plan is not None:
             title = "No table fits the filter. / changes it."
-        self.query_one("#columns-title", Static).update(title)
+        self.query_one("#columns-title", Static).update(title, layout=False)
         same = table is not None and table.source == self._table_shown
         self._table_shown = table.source if table is not None else None
         self.query_one(ColumnList).show(columns, same_table=same)
