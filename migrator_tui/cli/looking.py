@@ -12,7 +12,7 @@ import click
 
 from migrator_tui import locations
 from migrator_tui.cli.migrating import request_of, run_options
-from migrator_tui.cli.options import Shared, shared, source_of, target_of
+from migrator_tui.cli.options import Shared, backup_first, shared, source_of, target_of
 from migrator_tui.cli.printing import print_json, printable, say
 from migrator_tui.model.errors import ExitCode, MigratorError
 
@@ -67,6 +67,7 @@ def check(shared: Shared, tables: str | None) -> int:
 
 
 def _check_target(tell: Any, target: Any, snapshot: Snapshot, source: Source, shared: Shared, settings: Any) -> None:
+    from migrator_tui.migration.backup_advice import merged_with_rows
     from migrator_tui.migration.target_plan import draft_plan, needs_of
     from migrator_tui.postgres.connect import connect
     from migrator_tui.postgres.privileges import probe
@@ -99,6 +100,9 @@ def _check_target(tell: Any, target: Any, snapshot: Snapshot, source: Source, sh
             tell("rights", True, "the role may do everything that the plan needs")
         if plan is not None:
             said = f"{len(plan.moved)} tables, {plan.estimate.rows:,} rows, {len(plan.findings)} findings"
+            if refused is None and not missing:
+                for line in backup_first(shared, merged_with_rows(connection, plan)):
+                    say(line)
             tell("plan", True, f"{said}, {len(plan.undecided)} to decide; about {plan.estimate.seconds:.0f} s")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrator_tui import locations
-from migrator_tui.cli.options import Reached, Shared, api_of, reached, shared, source_of, target_of
+from migrator_tui.cli.options import Reached, Shared, api_of, backup_first, reached, shared, source_of, target_of
 from migrator_tui.cli.printing import finish, say
 from migrator_tui.cli.watching import watch
 from migrator_tui.config import EMBEDDED, Settings
@@ -177,7 +177,12 @@ def run_new(
     folder = begin(request, target, embedded_folder=embedded_folder)
     say(f"run {folder.run}: {request.source} → {target.display}")
     runner = Runner(folder.run, Migration(request, target, folder, api=api or api_of(request.scope.project)))
-    return watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
+    return watch(
+        runner,
+        plain=shared.plain,
+        confirm=target.label if request.confirm else None,
+        advise=lambda tables: backup_first(shared, tables),
+    )
 
 
 @contextmanager

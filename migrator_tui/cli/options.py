@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +21,11 @@ from migrator_tui.model.plan import NamePolicy
 
 if TYPE_CHECKING:
     from migrator_tui.model.project import ProjectScope
+    from migrator_tui.model.schema import TableName
     from migrator_tui.postgres.connect import Target
     from migrator_tui.supabase.api import Api
+
+BACKUP_FIRST = "backup first: "
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,6 +63,23 @@ class Shared:
         )
         settings = resolve(flags, os.environ, choose_profile(flags, os.environ, Path.cwd()))
         return replace(settings, session_pooler=settings.session_pooler or self.session_pooler)
+
+
+def backup_first(shared: Shared, tables: Sequence[TableName]) -> list[str]:
+    """The commands that back up tables of the target that these options name, one a schema; without a password."""
+    lines = []
+    for schema in dict.fromkeys(table.schema for table in tables):
+        words = ["migrator-tui", "backup"]
+        for option, value in (("--config", shared.config), ("--profile", shared.profile)):
+            words += [option, str(value)] if value is not None else []
+        if shared.target is not None:
+            from migrator_tui.postgres.connect import Target
+
+            words += ["--target", EMBEDDED if shared.target == EMBEDDED else Target.parse(shared.target).display]
+        names = ",".join(table.name for table in tables if table.schema == schema)
+        words += ["--schema", schema] if schema not in (None, "public") else []
+        lines.append(BACKUP_FIRST + shlex.join([*words, "--tables", names]))
+    return lines
 
 
 def shared(command: F) -> F:

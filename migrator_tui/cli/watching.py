@@ -17,17 +17,26 @@ from migrator_tui.model.progress import Progress, Stage, TableState
 if TYPE_CHECKING:
     from migrator_tui.migration.runner import Runner
     from migrator_tui.model.outcome import RunOutcome
+    from migrator_tui.model.schema import TableName
 
 POLL_SECONDS = 0.2
 LINE_EVERY_SECONDS = 5.0
 
 
-def watch(runner: Runner, *, plain: bool, confirm: str | None = None) -> RunOutcome:
+def watch(
+    runner: Runner,
+    *,
+    plain: bool,
+    confirm: str | None = None,
+    advise: Callable[[tuple[TableName, ...]], list[str]] = lambda tables: [],
+) -> RunOutcome:
     """Start a run, show it until it ends, and turn Ctrl-C into a cancel.
 
     Args:
         confirm: What the person types to publish; None where nobody is asked.
+        advise: The lines to say once, when it is known which tables with rows are merged into.
     """
+    advised = False
     moving = not plain and sys.stderr.isatty()
     with interrupts(runner.cancel):
         runner.start()
@@ -35,9 +44,16 @@ def watch(runner: Runner, *, plain: bool, confirm: str | None = None) -> RunOutc
             while (outcome := runner.wait(POLL_SECONDS)) is None:
                 progress = runner.progress()
                 show(progress)
+                if progress.merges_into and not advised:
+                    advised = True
+                    for text in advise(progress.merges_into):
+                        show.tell(text)
                 if progress.waiting_for == "confirmation":
                     _ask(runner, confirm)
-        show(runner.progress())
+        progress = runner.progress()
+        show(progress)
+        for text in advise(progress.merges_into) if not advised else ():
+            say(text)
     return outcome
 
 
@@ -80,6 +96,10 @@ class _Lines:
         self._stage: object = None
         self._said = ""
         self._at = 0.0
+
+    def tell(self, text: str) -> None:
+        """Say a line of its own."""
+        say(text)
 
     def __call__(self, progress: Progress) -> None:
         if progress.retry and progress.retry != self._said:
@@ -150,6 +170,10 @@ class _Bars:
             stage=progress.stage.value if progress.stage else "",
             said=printable(said),
         )
+
+    def tell(self, text: str) -> None:
+        """Say a line of its own, above the bar."""
+        self._progress.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def stop(self) -> None:
         """Remove the bar."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from migrator_tui.model.plan import TablePlan
 from migrator_tui.model.progress import Progress, RunStatus, Stage, StageProgress, TableProgress, TableState
+from migrator_tui.model.schema import TableName
 
 
 class Board:
@@ -28,6 +29,7 @@ class Board:
         self._message = ""
         self._retry: str | None = None
         self._waiting_for: str | None = None
+        self._merges_into: tuple[TableName, ...] = ()
 
     def snapshot(self) -> Progress:
         """Everything at this moment."""
@@ -41,6 +43,7 @@ class Board:
                 retry=self._retry,
                 waiting_for=self._waiting_for,
                 seconds=self._clock() - self._began,
+                merges_into=self._merges_into,
             )
 
     @contextmanager
@@ -114,6 +117,11 @@ class Board:
         """Why the engine waits to try again; None when it works again."""
         with self._lock:
             self._retry = why
+
+    def set_merges_into(self, tables: tuple[TableName, ...]) -> None:
+        """The live tables with rows that the run merges into."""
+        with self._lock:
+            self._merges_into = tables
 
     def set_waiting(self, what: str | None) -> None:
         """What the run waits for: ``decisions``, ``confirmation``, or nothing."""

@@ -19,6 +19,7 @@ import psycopg
 from migrator_tui import locations
 from migrator_tui.migration import checking, plan_file, quarantine, report, staging
 from migrator_tui.migration.audit import AuditTrail
+from migrator_tui.migration.backup_advice import merged_with_rows
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.companions import Companion, RunContext, companions_of
 from migrator_tui.migration.origins import origin_of
@@ -193,6 +194,7 @@ class Migration:
             raise undecided(plan)
         if not kept.exists():
             self._with_target(lambda connection: require_privileges(connection, plan, self._request.scope.schema))
+            self._board.set_merges_into(self._with_target(lambda connection: merged_with_rows(connection, plan)))
             write_plan(self._folder, plan)
         return plan
 

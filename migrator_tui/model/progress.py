@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from migrator_tui.model.schema import TableName
+
 
 class Stage(StrEnum):
     """The steps of a run, in order; the names of INTERFACES."""
@@ -85,6 +87,7 @@ class Progress:
         waiting_for: ``decisions`` or ``confirmation`` while the run waits for the person.
         message: The latest thing worth a line.
         seconds: Since the run (or this resumption) began.
+        merges_into: Live tables with rows that the run merges into, known once it has a plan.
     """
 
     run: str
@@ -95,6 +98,7 @@ class Progress:
     retry: str | None = None
     waiting_for: str | None = None
     seconds: float = 0.0
+    merges_into: tuple[TableName, ...] = ()
 
     @property
     def rows_total(self) -> int:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +199,24 @@ def test_wrong_words_are_told_as_such(
     assert "short" not in answer.out + answer.err
     assert (tmp_path / "x").read_bytes() == b"mine"
     assert not (tmp_path / "y").exists()
+
+
+def test_a_run_into_tables_with_rows_offers_a_backup_first(
+    cli: Cli, db: Any, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "s.db")) as source:
+        source.executescript(
+            "CREATE TABLE a (id INTEGER PRIMARY KEY, t TEXT); INSERT INTO a VALUES (1, 'x');"
+            "CREATE TABLE b (id INTEGER PRIMARY KEY); INSERT INTO b VALUES (1);"
+        )
+    ends = ("--source", tmp_path / "s.db", "--target", target.display)
+    line = f"backup first: {shlex.join(['migrator-tui', 'backup', '--target', target.display, '--tables', 'a'])}"
+    assert "backup first" not in cli("check", *ends).err
+    db.execute("CREATE TABLE b (id bigint PRIMARY KEY); CREATE TABLE a (id bigint PRIMARY KEY, t text)")
+    db.execute("INSERT INTO a VALUES (9, 'live')")
+    assert cli("check", *ends).err.splitlines() == [line]
+    done = cli("migrate", "--yes", *ends, "--json")
+    assert done.code == 0, done.err
+    assert done.err.splitlines().count(line) == 1
+    monkeypatch.setenv("MIGRATOR_TUI_BACKUP_PASSPHRASE", PASSPHRASE)
+    assert cli(*shlex.split(line)[3:]).code == 0
