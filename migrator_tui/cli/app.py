@@ -28,6 +28,7 @@ COMMANDS = {
     "backup": "migrator_tui.cli.backups:backup",
     "restore": "migrator_tui.cli.backups:restore",
     "pull": "migrator_tui.cli.pulling:pull",
+    "files": "migrator_tui.cli.files:files",
     "runs": "migrator_tui.cli.keeping:runs",
     "audit": "migrator_tui.cli.keeping:audit",
     "clean": "migrator_tui.cli.keeping:clean",
@@ -50,6 +51,7 @@ SUMMARIES = {
     "backup": "Write the target's tables into an encrypted file, proven by a restore.",
     "restore": "Put the tables of a backup back, whole or some of them.",
     "pull": "Write the target's tables into a new SQLite file.",
+    "files": "Files that rows name: what would be uploaded, is missing, or is named by no row.",
     "runs": "List the runs of this machine, newest first.",
     "audit": "Show the audit trail of runs, or verify its chain.",
     "clean": "Remove what a run left on disk and in the schema migrator.",
@@ -138,7 +140,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _command(words: list[str]) -> str:
     """The command as the JSON document names it: its words up to the first option or argument."""
-    return " ".join(words[: 2 if words[:1] == ["credentials"] else 1])
+    return " ".join(words[: 2 if words[:1] in (["credentials"], ["files"]) else 1])
 
 
 def _of_file(error: OSError) -> MigratorError:

@@ -79,7 +79,9 @@ def find(value: str, prefixes: Sequence[str], folder: UploadFolder) -> LocalFile
             if isinstance(found, LocalFile):
                 return found
             worst = found if worst is Why.MISSING else worst
-    return worst
+    # Without a prefix it is no file of this column; that it leads elsewhere is worth telling all the same.
+    outside = worst is Why.MISSING and folder.find(value) is Why.OUTSIDE
+    return Why.OUTSIDE if outside else worst
 
 
 def named(plan: FilesPlan, file: LocalFile, value: str, storage: str) -> NamedFile:

@@ -1,0 +1,86 @@
+"""``files check`` says what would become of files and changes nothing; ``pull`` brings them back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from migrator_tui.demo.project.project import Project
+from migrator_tui.postgres.connect import connect
+from tests.cli.conftest import Cli
+from tests.migration.moving import NAMES, Scene
+from tests.migration.running import build, fingerprint
+
+CONFIG = """\
+profiles:
+  default:
+    source: {{sqlite: {source}, uploads: {uploads}}}
+    target: {{database: "{database}", api: "{api}"}}
+    files: [{{column: documents.path, bucket: docs}}]
+"""
+
+
+@pytest.fixture
+def scene(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setenv(
+        "MIGRATOR_TUI_TARGET_PASSWORD", project.target.password.reveal() if project.target.password else ""
+    )
+    monkeypatch.setenv("SUPABASE_SECRET_KEY", project.secret_key.reveal())
+    scene = Scene(lambda script: build(tmp_path / "app.db", script), project, tmp_path / "uploads", NAMES)
+    scene.put("nobody.txt", b"nobody")
+    target = project.target
+    database = f"postgresql://{target.user}@/{target.database}?host={target.host}&port={target.port}"
+    (tmp_path / "config.yaml").write_text(
+        CONFIG.format(source=scene.source, uploads=scene.folder, database=database, api=project.api_url)
+    )
+    return scene
+
+
+def test_files_check_tells_what_would_be_uploaded_and_changes_nothing(scene: Scene, tmp_path: Path, cli: Cli) -> None:
+    with connect(scene.project.superuser) as connection:
+        before = fingerprint(connection)
+    answer = cli("files", "check", "--config", tmp_path / "config.yaml", "--list", "--json")
+    assert answer.code == 0
+    document = answer.document
+    assert (document["command"], document["status"]) == ("files check", "succeeded")
+    (column,) = document["columns"]
+    assert (column["bucket"], column["files"], column["missing"], column["creates"]) == ("docs", 6, 2, True)
+    assert {item["path"] for item in document["files"]} == set(NAMES)
+    kinds = {finding["id"]: finding["samples"] for finding in document["findings"]}
+    assert kinds == {
+        "FILES-MISSING": ["uploads/gone.txt"],
+        "FILES-REFUSED": ["../../etc/passwd"],
+        "FILES-UNREFERENCED": ["nobody.txt"],
+    }
+    said = cli("files", "check", "--config", tmp_path / "config.yaml", "--list").out
+    assert "documents.path: 6 files" in said
+    assert "a~[b]{c}.png -> docs/a=7E=5Bb=5D=7Bc=7D.png" in said
+    with connect(scene.project.superuser) as connection:
+        assert fingerprint(connection) == before
+
+
+def test_files_check_asks_for_both_ends_of_files(scene: Scene, cli: Cli) -> None:
+    answer = cli("files", "check", "--source", scene.source, "--target", scene.project.database_url, "--json")
+    assert answer.code == 2
+    assert answer.error["id"] == "FILES-ENDS"
+
+
+def test_what_was_migrated_is_pulled_with_its_files(scene: Scene, tmp_path: Path, cli: Cli) -> None:
+    config = tmp_path / "config.yaml"
+    moved = cli("migrate", "--config", config, "--yes", "--json")
+    assert moved.code == 0
+    (files,) = [item for item in moved.document["beside"] if item["name"] == "files"]
+    assert (files["moved"], files["verified"]) == (6, True)
+    back = tmp_path / "back"
+    back.mkdir()
+    pulled = cli("pull", "--config", config, "--to", back / "app.db", "--json")
+    assert pulled.code == 0
+    assert pulled.document["files"]["folder"] == str(back / "uploads")
+    assert {name: (back / "uploads" / name).read_bytes() for name in NAMES} == {n: scene.contents[n] for n in NAMES}
+    again = cli("pull", "--config", config, "--to", tmp_path / "again.db", "--no-files", "--json")
+    assert "files" not in again.document
+    taken = cli("pull", "--config", config, "--to", tmp_path / "third.db", "--files", scene.folder, "--json")
+    assert taken.code == 2
+    assert taken.error["id"] == "PULL-FILES-THERE"
+    assert not (tmp_path / "third.db").exists()
