@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.schema import Table
+from migrator_tui.sqlite.statements import folded
 
 LOCATOR = "_mt_src_6d1fc09ab35e"
 """The name of the locator among a row's columns: one that no table has, for its values would be taken for these."""
@@ -40,6 +41,20 @@ def located_rows(table: Table, *, by_key: bool = False) -> str:
         return _numbered(table, None, None)
     pinned = "" if by_key else " NOT INDEXED"
     return f"(SELECT {table.locator} AS {LOCATOR}, * FROM {quote_sqlite(table.name.name)}{pinned})"
+
+
+def placed(table: Table, alias: str, *, by_key: bool = False) -> tuple[str, str]:
+    """What to select a table's columns FROM under an alias, and the SQL of the locator there.
+
+    The columns of a subquery cannot be called true or false in SQLite, so a table with such a one stands for itself.
+
+    Args:
+        by_key: Rows will be looked up by a key, in no order.
+    """
+    if table.locator is not None and any(folded(column.name) in ("true", "false") for column in table.columns):
+        pinned = "" if by_key else " NOT INDEXED"
+        return f"{quote_sqlite(table.name.name)} AS {alias}{pinned}", f"{alias}.{table.locator}"
+    return f"{located_rows(table, by_key=by_key)} AS {alias}", f"{alias}.{LOCATOR}"
 
 
 def _numbered(table: Table, lo: int | None, hi: int | None) -> str:

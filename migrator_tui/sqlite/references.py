@@ -18,7 +18,7 @@ from migrator_tui.convert import shapes as text_shapes
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.schema import Database, ForeignKey, Table
-from migrator_tui.sqlite.locating import LOCATOR, located_rows, located_source
+from migrator_tui.sqlite.locating import LOCATOR, located_rows, located_source, placed
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.sqlite.statements import folded
@@ -77,7 +77,10 @@ def rows_where(snapshot: Path, table: Table, predicate_sql: str, opened: sqlite3
     """
     with nullcontext(opened) if opened is not None else closing(connect(snapshot)) as connection:
         connection.create_function("_mt_spelled", 2, _spelled, deterministic=True)
-        query = f"WITH {ROWS} AS {located_rows(table)} SELECT {LOCATOR} FROM {ROWS} WHERE {predicate_sql}"
+        rows, locator = placed(table, ROWS)
+        query = f"SELECT {locator} FROM {rows} WHERE {predicate_sql}"
+        if f"FROM {ROWS}" in predicate_sql:
+            query = f"WITH {ROWS} AS {located_rows(table)} SELECT {LOCATOR} FROM {ROWS} WHERE {predicate_sql}"
         try:
             return sorted(locator for (locator,) in connection.execute(query))
         except sqlite3.Error as error:
@@ -297,10 +300,11 @@ def _reachable(tables: Mapping[str, Table], roots: Sequence[str]) -> Iterator[tu
 
 def _edges(numbers: Mapping[str, int], child: Table, parent: Table, key: ForeignKey) -> str:
     """Which row of the child refers to which of the parent. CROSS JOIN keeps the parent inside, found by its key."""
+    children, ours = placed(child, "_mt_child")
+    parents, theirs = placed(parent, "_mt_parent", by_key=True)
     return (
-        f"INSERT INTO edge SELECT {numbers[parent.name.name]}, _mt_parent.{LOCATOR}, "
-        f"{numbers[child.name.name]}, _mt_child.{LOCATOR} "
-        f"FROM {located_rows(child)} AS _mt_child CROSS JOIN {located_rows(parent, by_key=True)} AS _mt_parent "
+        f"INSERT INTO edge SELECT {numbers[parent.name.name]}, {theirs}, {numbers[child.name.name]}, {ours} "
+        f"FROM {children} CROSS JOIN {parents} "
         f"ON {_match(key, '_mt_parent', '_mt_child')}"
     )
 

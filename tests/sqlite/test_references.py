@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.schema import Database, Table
 from migrator_tui.sqlite.inspect import inspect
+from migrator_tui.sqlite.profile import profile
 from migrator_tui.sqlite.references import (
     descendants,
     invalid_utf8_rows,
@@ -55,6 +56,19 @@ def test_predicates_find_the_rows_that_decisions_are_about(make: Make, read_sche
 def test_a_predicate_that_does_not_exist_is_refused(kind: str, argument: str) -> None:
     with pytest.raises(ValueError, match=r"no predicate|invalid literal"):
         predicate(kind, "a", argument)
+
+
+def test_references_between_columns_that_are_named_like_constants_are_followed(make: Make, read_schema: Read) -> None:
+    path = make(
+        'CREATE TABLE p ("True" INTEGER PRIMARY KEY, "false" TEXT UNIQUE);'
+        'CREATE TABLE c (id INTEGER PRIMARY KEY, "TRUE" INTEGER REFERENCES p, "False" TEXT REFERENCES p ("false"));'
+        "INSERT INTO p VALUES (1, 'a'), (2, 'b'); INSERT INTO c VALUES (1, 1, 'a'), (2, 9, 'b'), (3, NULL, 'x');"
+    )
+    database, table = read_schema(path)
+
+    assert [orphans(path, database, table("c"), number) for number in (0, 1)] == [[2], [3]]
+    assert set(descendants(path, database, {"p": [2]})["c"]) == {2}
+    assert [(o.index, o.rows) for o in profile(path, database).orphans] == [(0, 1), (1, 1)]
 
 
 def test_the_first_of_each_case_group_is_kept_also_without_a_rowid(make: Make, read_schema: Read) -> None:
