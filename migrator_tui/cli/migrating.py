@@ -82,6 +82,13 @@ def rehearse(shared: Shared, **options: Any) -> int:
     request = request_of(settings, "rehearse", options, confirm=False)
     with target_of(EMBEDDED) as server:
         target = fresh_database(server, "rehearsal")
+        if (users := request.scope.project.users) is not None:
+            # They need Supabase's schema and roles; its APIs do not run here.
+            from migrator_tui.demo.project.layout import lay_out
+
+            target = lay_out(target)
+            project = replace(request.scope.project, users=replace(users, via="sql"))
+            request = replace(request, scope=replace(request.scope, project=project))
         outcome = run_new(request, target, shared, embedded_folder=locations.embedded_server_folder())
     return finish(outcome, as_json=shared.as_json)
 

@@ -264,7 +264,7 @@ def _api(api: Api | None) -> Api:
         raise UsageError(
             "AUTH-NO-API",
             "Users are to be made over the project's API, and its address or its secret key is not known.",
-            "Give --api (or target.api) and set SUPABASE_SECRET_KEY, or make them by SQL: `users.via: sql`.",
+            "Name it in config.yaml (`target.api`) and set SUPABASE_SECRET_KEY, or make them by SQL: `users.via: sql`.",
         )
     return api
 

@@ -75,6 +75,20 @@ def look(connection: psycopg.Connection[Any], source: Source, scope: Scope, file
     return Looked(plan, users, tuple(auth_triggers.triggers(connection)))
 
 
+def look_at_source(source: Source, scope: Scope, file: Path) -> Looked | None:
+    """As :func:`look`, where there is no target: nobody is there already.
+
+    Raises:
+        UsageError: As :func:`look`.
+    """
+    wanted = scope.project.users
+    if wanted is None:
+        return None
+    plan = UsersPlan(wanted, namespace(wanted, file))
+    users = read_users(source.snapshot, source.database, plan)
+    return Looked(replace(plan, rows=len(users.users) + len(users.left)), users, ())
+
+
 def _matched(users: Sequence[AuthUser], there: Iterable[Existing]) -> tuple[dict[str, str], tuple[str, ...]]:
     """Source id → the user who is there: by address first, then by identifier, then by number. And the numbers of
     those who are there and are nobody's match."""

@@ -57,8 +57,8 @@ def test_the_installed_command_and_the_module_are_the_same_program(process: Cli)
 
 @pytest.mark.parametrize(
     "command",
-    [c for c in COMMANDS if c not in ("demo", "completion", "credentials", "files")]
-    + ["credentials set", "files check"],
+    [c for c in COMMANDS if c not in ("demo", "completion", "credentials", "users", "files")]
+    + ["credentials set", "users check", "files check"],
 )
 def test_every_command_about_ends_shares_the_options(cli: Cli, command: str) -> None:
     words = set(cli(*command.split(), "--help").out.split())
