@@ -9,17 +9,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from migrator_tui.convert.to_sqlite_scalars import (
-    Carried,
-    Columns,
-    Known,
-    Refused,
-    Scalars,
-    bare,
-    guarded,
-    named,
-    parse,
-)
+from migrator_tui.convert.to_sqlite_functions import named
+from migrator_tui.convert.to_sqlite_operands import Carried, Columns, Known, Refused, guarded
+from migrator_tui.convert.to_sqlite_scalars import Scalars, bare, parse
 from migrator_tui.convert.to_sqlite_types import Kind
 
 __all__ = ["Carried", "Known", "condition", "default", "domain_check", "value"]

@@ -5,56 +5,19 @@ What has no expression of the same meaning over the values as SQLite holds them 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from migrator_tui.convert.identifiers import quote_sqlite
+from migrator_tui.convert.to_sqlite_functions import FUNCTIONS, named
+from migrator_tui.convert.to_sqlite_operands import NUMERIC, Columns, Refused, Rendered, one_kind, text_literal
 from migrator_tui.convert.to_sqlite_types import Kind
 
-Any_ = Literal["any", "null"]
-
-
-class Refused(Exception):
-    """An expression has no equivalent; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A column as an expression meets it: its name in SQLite, and what its values are there."""
-
-    name: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """A piece of SQL and what it gives; ``literal`` where it is a constant."""
-
-    sql: str
-    kind: Kind | Any_
-    literal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """An expression on its way: ``sql`` is None where it is refused, and ``why`` says so."""
-
-    original: str
-    sql: str | None
-    why: str = ""
-
-
-Columns = Mapping[str, Known]
-"""Postgres column name → the column in SQLite."""
-
-_NUMERIC = ("integer", "real", "numeric")
 _TEXTS = ("text",)
-_ORDERED = (*_NUMERIC, "date", "moment", "moment-tz")
+_ORDERED = (*NUMERIC, "date", "moment", "moment-tz")
 _BY_TYPE: dict[str, Kind] = {
     "SMALLINT": "integer", "INT": "integer", "BIGINT": "integer", "FLOAT": "real", "DOUBLE": "real",
     "DECIMAL": "numeric", "BOOLEAN": "boolean", "TEXT": "text", "VARCHAR": "text", "CHAR": "text", "BPCHAR": "text",
@@ -66,13 +29,6 @@ _COMPARED: dict[type[exp.Expr], str] = {
     exp.NullSafeEQ: "IS", exp.NullSafeNEQ: "IS NOT",
 }  # fmt: skip
 _COMPUTED: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%"}
-
-
-def text_literal(text: str) -> str:
-    """A SQLite string literal."""
-    if "\0" in text:
-        raise Refused("a text with a NUL")
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Scalars:
@@ -146,13 +102,13 @@ class Scalars:
             return Rendered(inner.sql, "text", inner.literal)  # an enum's label, or citext
         if kind is None:
             raise Refused(f"a cast to {to.sql(dialect='postgres')}")
-        if kind == inner.kind or (kind == "numeric" and inner.kind in _NUMERIC):
+        if kind == inner.kind or (kind == "numeric" and inner.kind in NUMERIC):
             return Rendered(inner.sql, kind, inner.literal)
         if inner.literal and inner.kind == "text":
             return self._literal_cast(node.this, kind)
         if kind == "text" and inner.kind == "integer":
             return Rendered(f"CAST({inner.sql} AS TEXT)", "text")
-        if kind == "real" and inner.kind in _NUMERIC:
+        if kind == "real" and inner.kind in NUMERIC:
             return Rendered(f"CAST({inner.sql} AS REAL)", "real")
         if kind == "integer" and inner.kind == "boolean":
             return Rendered(inner.sql, "integer")
@@ -162,7 +118,7 @@ class Scalars:
 
     def _literal_cast(self, node: exp.Expr, kind: Kind) -> Rendered:
         text = str(bare(node).this)
-        if kind in _NUMERIC:
+        if kind in NUMERIC:
             try:
                 number = float(text)
             except ValueError:
@@ -280,7 +236,7 @@ class Scalars:
         if (last := node.args.get("default")) is not None:
             results.append(self.render(last))
             text += f" ELSE {results[-1].sql}"
-        return Rendered(text + " END", _one_kind(results))
+        return Rendered(text + " END", one_kind(results))
 
     def _function(self, node: exp.Expr) -> Rendered:
         name = named(node)
@@ -289,20 +245,20 @@ class Scalars:
         else:
             arguments = [part for part in node.args.values() if isinstance(part, exp.Expr)]
             arguments += [item for part in node.args.values() if isinstance(part, list) for item in part]
-        maker = _FUNCTIONS.get(name)
+        maker = FUNCTIONS.get(name)
         if maker is None:
             raise Refused(f"{name or type(node).__name__} has no equivalent that is known here")
         return maker([self.render(argument) for argument in arguments])
 
     def _number(self, node: exp.Expr) -> Rendered:
         found = self.render(node)
-        if found.kind not in (*_NUMERIC, "any"):
+        if found.kind not in (*NUMERIC, "any"):
             raise Refused(f"arithmetic with {found.kind}")
         return found
 
     def _comparable(self, left: Rendered, right: Rendered, *, ordered: bool) -> None:
         kinds = {left.kind, right.kind} - {"any", "null"}
-        if not kinds or kinds <= set(_NUMERIC):
+        if not kinds or kinds <= set(NUMERIC):
             return
         if "other" in kinds or "json" in kinds:
             raise Refused("a comparison of values that SQLite holds in another form")
@@ -329,63 +285,6 @@ class Scalars:
         ((exp.Like, exp.ILike), _like),
         (exp.Case, _case),
     )
-
-
-def _text_function(word: str, gives: Kind) -> Callable[[list[Rendered]], Rendered]:
-    def make(arguments: list[Rendered]) -> Rendered:
-        if any(a.kind not in ("text", "integer", "any", "null") for a in arguments):
-            raise Refused(f"{word} of something else than a text")
-        return Rendered(f"{word}({', '.join(a.sql for a in arguments)})", gives)
-
-    return make
-
-
-def _number_function(word: str, gives: Kind | None = None) -> Callable[[list[Rendered]], Rendered]:
-    def make(arguments: list[Rendered]) -> Rendered:
-        if any(a.kind not in (*_NUMERIC, "any") for a in arguments):
-            raise Refused(f"{word} of something else than a number")
-        return Rendered(f"{word}({', '.join(a.sql for a in arguments)})", gives or arguments[0].kind)
-
-    return make
-
-
-def _same_kind_function(word: str) -> Callable[[list[Rendered]], Rendered]:
-    return lambda arguments: Rendered(f"{word}({', '.join(a.sql for a in arguments)})", _one_kind(arguments))
-
-
-_FUNCTIONS: dict[str, Callable[[list[Rendered]], Rendered]] = {
-    "lower": _text_function("lower", "text"),
-    "upper": _text_function("upper", "text"),
-    "length": _text_function("length", "integer"),
-    "char_length": _text_function("length", "integer"),
-    "character_length": _text_function("length", "integer"),
-    "replace": _text_function("replace", "text"),
-    "substring": _text_function("substr", "text"),
-    "substr": _text_function("substr", "text"),
-    "trim": _text_function("trim", "text"),
-    "btrim": _text_function("trim", "text"),
-    "ltrim": _text_function("ltrim", "text"),
-    "rtrim": _text_function("rtrim", "text"),
-    "strpos": _text_function("instr", "integer"),
-    "abs": _number_function("abs"),
-    "round": _number_function("round", "real"),
-    "coalesce": _same_kind_function("coalesce"),
-    "nullif": _same_kind_function("nullif"),
-}
-_SQLGLOT_NAMES = {"str_position": "strpos", "char_length": "length"}
-
-
-def named(node: exp.Expr) -> str:
-    """The function that a node calls, in Postgres' words; empty where it is none."""
-    if isinstance(node, exp.Anonymous):
-        return str(node.this).lower()
-    if isinstance(node, exp.Trim):
-        position = str(node.args.get("position") or "").upper()
-        return {"": "trim", "BOTH": "trim", "LEADING": "ltrim", "TRAILING": "rtrim"}.get(position, "")
-    if isinstance(node, exp.Func):
-        name = node.sql_name().lower()
-        return _SQLGLOT_NAMES.get(name, name)
-    return ""
 
 
 _PARTS = frozenset({"this", "expression", "expressions"})
@@ -420,15 +319,6 @@ def _in_utc(node: exp.Expr) -> bool:
     return isinstance(zone, exp.Literal) and str(zone.this).lower() == "utc"
 
 
-def _one_kind(parts: list[Rendered]) -> Kind | Any_:
-    kinds = {part.kind for part in parts} - {"null"}
-    if len(kinds) == 1:
-        return kinds.pop()
-    if kinds and kinds <= set(_NUMERIC):
-        return "numeric"
-    raise Refused("values of several kinds")
-
-
 def _glob(pattern: str) -> str:
     """LIKE's pattern for GLOB, which tells capitals from small letters as Postgres' LIKE does."""
     text, escaped = "", False
@@ -453,13 +343,3 @@ def parse(text: str) -> exp.Expr:
         return sqlglot.parse_one(text, dialect="postgres")
     except (SqlglotError, RecursionError) as error:
         raise Refused(f"it cannot be read: {(str(error).splitlines() or ['?'])[0].rstrip('.')}") from error
-
-
-def guarded(original: str, translate: Callable[[], str]) -> Carried:
-    """What a translation gives, or why it is refused."""
-    try:
-        return Carried(original, translate())
-    except Refused as refused:
-        return Carried(original, None, str(refused))
-    except RecursionError:
-        return Carried(original, None, "it is nested too deeply")

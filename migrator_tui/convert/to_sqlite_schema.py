@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from migrator_tui.convert import to_sqlite_expressions as expressions
 from migrator_tui.convert.identifiers import quote_sqlite
-from migrator_tui.convert.to_sqlite_scalars import Carried, Known, text_literal
+from migrator_tui.convert.to_sqlite_operands import Carried, Known, text_literal
 from migrator_tui.convert.to_sqlite_types import LiveType, Way
 from migrator_tui.model.pull import NotCarried
 from migrator_tui.model.schema import Column, ForeignKey, Index, ReferentialAction, Table, TableName

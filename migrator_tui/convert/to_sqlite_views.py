@@ -13,7 +13,8 @@ from sqlglot import exp
 
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.queries import SELECT_CLAUSES, SET_WORDS
-from migrator_tui.convert.to_sqlite_scalars import Carried, Known, Refused, Rendered, Scalars, guarded, parse
+from migrator_tui.convert.to_sqlite_operands import Carried, Known, Refused, Rendered, guarded
+from migrator_tui.convert.to_sqlite_scalars import Scalars, parse
 
 Relations = Mapping[str, tuple[str, Mapping[str, Known]]]
 """Postgres name → name in SQLite and columns, of the tables and views that may be read."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from migrator_tui.convert import to_sqlite_views
 from migrator_tui.convert.identifiers import quote, quote_sqlite
-from migrator_tui.convert.to_sqlite_scalars import Known
+from migrator_tui.convert.to_sqlite_operands import Known
 from migrator_tui.convert.to_sqlite_schema import FileColumn, FileNames, TableStatement
 from migrator_tui.convert.to_sqlite_types import LiveType, Way, exactness, is_exact, way, way_by_codec
 from migrator_tui.migration.pull_user_ids import UserIds
