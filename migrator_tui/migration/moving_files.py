@@ -36,6 +36,7 @@ from migrator_tui.supabase.storage_errors import ObjectThere
 
 BATCH = 500
 """Files that are recorded in one transaction."""
+UUID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 NAMED = 3
 """Files that a message names."""
 
@@ -253,15 +254,16 @@ def _own(connection: psycopg.Connection[Any], context: RunContext, plan: FilesPl
     column = next(c.target for c in table.columns if c.source == plan.column)
     target = f"{quote(table.target.schema)}.{quote(table.target.name)}"
     owner = f"t.{quote(plan.owner or '')}"
+    # Users that SQL makes come later in this transaction; an id that is no UUID is none of Auth's.
     # An object that several users' rows name stays without an owner: no one of them may remove it for the others.
     connection.execute(
         f"WITH owned AS (SELECT m.key, min({owner}::text) AS owner FROM migrator.object m "
         f"JOIN {target} t ON t.{quote(column)}::text = m.detail ->> 'value' "
-        f"JOIN auth.users u ON u.id::text = {owner}::text WHERE m.run = %s AND m.bucket = %s AND m.state = 'made' "
+        f"WHERE m.run = %s AND m.bucket = %s AND m.state = 'made' AND {owner}::text ~ %s "
         f"GROUP BY m.key HAVING count(DISTINCT {owner}) = 1) "
         "UPDATE storage.objects o SET owner_id = owned.owner FROM owned WHERE o.bucket_id = %s AND o.name = owned.key "
         "AND o.owner_id IS DISTINCT FROM owned.owner",
-        (context.run, plan.bucket, plan.bucket),
+        (context.run, plan.bucket, UUID, plan.bucket),
     )
 
 
