@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +15,11 @@ from migrator_tui.cli.migrating import target_of_run
 from migrator_tui.cli.options import Shared, shared
 from migrator_tui.cli.printing import print_json, printable, say
 from migrator_tui.model.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from migrator_tui.model.outcome import Beside
+    from migrator_tui.model.plan import Plan
+    from migrator_tui.postgres.connect import Target
 
 
 @click.command()
@@ -54,7 +61,8 @@ def verify(shared: Shared, run: str) -> int:
         compared = compare_published(
             source, plan, sets, target, folder.run, Control(), lambda table: say(f"comparing {table}"), without=gone
         )
-    ok = not missing and all(outcome.verified for outcome, _ in compared)
+        access = _access(plan, target, missing)
+    ok = not missing and all(outcome.verified for outcome, _ in compared) and (access is None or access.verified)
     if shared.as_json:
         print_json(
             {
@@ -67,6 +75,7 @@ def verify(shared: Shared, run: str) -> int:
                 ],
                 "missing": missing,
             }
+            | ({} if access is None else {"access": access.as_json()})
         )
     else:
         for outcome, found in compared:
@@ -76,7 +85,28 @@ def verify(shared: Shared, run: str) -> int:
             click.echo(printable(f"{outcome.source} → {outcome.target}: {outcome.staged_rows:,} rows, {state}{more}"))
         for item in missing:
             click.echo(f"missing: {item}")
+        for line in access.lines if access else ():
+            click.echo(printable(f"access: {line}"))
     return int(ExitCode.DONE if ok else ExitCode.VERIFICATION_FAILED)
+
+
+def _access(plan: Plan, target: Target, missing: Sequence[str]) -> Beside | None:
+    """Who may reach the tables that the plan exposed, tried again; None where it exposes none."""
+    if plan.project is None or not plan.project.exposure:
+        return None
+    import psycopg
+
+    from migrator_tui.migration.exposing import beside, look
+    from migrator_tui.postgres.connect import connect, explain
+
+    there = [e for e in plan.project.exposure if f"table {e.table}" not in missing]
+    views = [view for view in plan.project.views if f"view {view}" not in missing]
+    project = replace(plan.project, exposure=tuple(there), views=tuple(views))
+    with connect(target) as connection:
+        try:
+            return beside(project, *look(connection, project))
+        except psycopg.Error as error:
+            raise explain(error, target, established=True) from error
 
 
 @click.command()

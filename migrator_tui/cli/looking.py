@@ -132,6 +132,10 @@ def plan(shared: Shared, out: Path | None, sql: bool, **options: Any) -> int:
         connect(target) as connection,
     ):
         made = draft_plan(connection, source, snapshot.sha256, request)
+    if made.project is not None and made.project.migration is not None:
+        from migrator_tui.migration.recording import write
+
+        say("no migration is written while decisions are open" if made.undecided else f"migration: {write(made)}")
     text = plan_file.render(made)
     if out is not None:
         locations.write_private(out, text)

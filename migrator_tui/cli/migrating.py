@@ -40,6 +40,13 @@ def run_options(command: Any) -> Any:
         click.option("--on-conflict", type=CONFLICTS, help="What a staged row does that meets a different live row."),
         click.option("--yes", is_flag=True, help="Take the recommended choice of each finding where it is lossless."),
         click.option("--accept-lossy", is_flag=True, help="With --yes: also where it is lossy."),
+        click.option(
+            "--migration-file",
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="DIR",
+            help="Write schema, policies and grants into DIR as a file of supabase/migrations.",
+        ),
+        click.option("--record-migration", is_flag=True, help="With it: record the file in the project's history."),
         click.option("--workers", type=click.IntRange(1, 4), help="Connections that load at once."),
     ]
     for option in reversed(options):
@@ -156,6 +163,11 @@ def request_of(settings: Settings, command: str, options: dict[str, Any], *, con
             replace(replay.scope, schema=scope.schema, project=scope.project),
             decisions.then(replay.decisions),
         )
+    if options.get("record_migration") and not options.get("migration_file"):
+        raise UsageError("USAGE", "--record-migration goes with --migration-file DIR.", "Name the folder of the file.")
+    if options.get("migration_file"):
+        folder, recorded = options["migration_file"], bool(options.get("record_migration"))
+        scope = replace(scope, project=replace(scope.project, migrations=folder, record_migration=recorded))
     return Request(
         source=source_of(settings),
         scope=scope,

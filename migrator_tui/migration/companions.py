@@ -144,6 +144,7 @@ def companions_of(plan: Plan) -> tuple[Companion, ...]:
     from migrator_tui.migration.mapping_user_ids import MappingUserIds
     from migrator_tui.migration.moving_files import Files
     from migrator_tui.migration.moving_users import MovingUsers
+    from migrator_tui.migration.recording import MigrationFile
 
     project = plan.project
     if project is None:
@@ -156,4 +157,6 @@ def companions_of(plan: Plan) -> tuple[Companion, ...]:
         found.append(MappingUserIds())
     if project.exposure or project.views:
         found.append(Exposing())
+    if project.migration is not None:
+        found.append(MigrationFile())
     return tuple(found)

@@ -7,13 +7,14 @@ is journalled in the run's step ``exposure``, and taken back where it still is a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 
 from migrator_tui.convert.identifiers import quote_name
 from migrator_tui.migration.companions import RunContext, Silent, Undoing
-from migrator_tui.model.errors import VerificationFailed
+from migrator_tui.model.errors import TargetError, VerificationFailed
 from migrator_tui.model.outcome import Beside
 from migrator_tui.model.plan import Plan
 from migrator_tui.model.project import ProjectPlan, TableExposure
@@ -22,11 +23,12 @@ from migrator_tui.postgres.ledger import read_step, write_step
 from migrator_tui.postgres.merge import sql
 from migrator_tui.supabase.access_matrix import Tried, try_access
 from migrator_tui.supabase.advisor import Advice, advise
-from migrator_tui.supabase.exposure import statements, view_statements
+from migrator_tui.supabase.exposure import VERBS, statements, view_statements
 from migrator_tui.supabase.rights import Rights, rights, take_back
 
 STEP = "exposure"
 SHOWN = 5
+INSUFFICIENT = "42501"
 
 
 class Exposing(Silent):
@@ -60,7 +62,13 @@ class Exposing(Silent):
             VerificationFailed: Somebody may do what the plan does not mean.
         """
         project = _project(context.plan)
-        tried, advice = context.with_target(lambda c: look(c, project))
+        try:
+            tried, advice = context.with_target(lambda c: look(c, project))
+        except TargetError as error:
+            if error.sqlstate != INSUFFICIENT:
+                raise
+            why = f"Nothing could be tried, because the role may not become those of the API: {error.message}"
+            return replace(beside(project, (), ()), verified=False, lines=(why,))
         wrong = [one for one in tried if one.wrong]
         if wrong:
             more = f" And {len(wrong) - SHOWN} more." if len(wrong) > SHOWN else ""
@@ -92,7 +100,7 @@ def beside(project: ProjectPlan, tried: Sequence[Tried], advice: Sequence[Advice
     """The line of the summary."""
     unclear = [one for one in tried if one.may is None]
     wrong = [one.sentence for one in tried if one.wrong]
-    lines = [f"{exposure.table}: {_in_words(exposure)}." for exposure in project.exposure]
+    lines = [f"{e.table}: {_in_words(e)}. Tried: {who_may(e.table, tried)}." for e in project.exposure]
     lines += wrong
     lines += [one.sentence for one in advice]
     if unclear:
@@ -123,6 +131,21 @@ def beside(project: ProjectPlan, tried: Sequence[Tried], advice: Sequence[Advice
             "advice": [a.as_json() for a in advice],
         },
     )
+
+
+def who_may(table: TableName, tried: Sequence[Tried]) -> str:
+    """What each was let do on one table, in words."""
+    people = dict.fromkeys(t.who for t in tried if t.table == table)
+    return ", ".join(f"{who} {_verbs([t for t in tried if t.table == table and t.who == who])}" for who in people)
+
+
+def _verbs(tried: Sequence[Tried]) -> str:
+    done = [t for t in tried if t.verb in VERBS]
+    may = [t.verb.lower() for t in done if t.may]
+    if all(t.may is not False for t in done) and may:
+        return "everything"
+    open_still = [t for t in done if t.may is None]
+    return "/".join(may) or ("unknown" if open_still else "nothing")
 
 
 def sequences(connection: psycopg.Connection[Any], table: TableName) -> list[str]:

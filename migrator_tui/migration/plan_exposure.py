@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from migrator_tui.convert.identifiers import shorten
+from migrator_tui.convert.identifiers import MAX_BYTES, quote_name, shorten
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
@@ -109,7 +109,19 @@ def with_exposure(
 
 def script(plan: Plan) -> tuple[str, ...]:
     """The statements of the exposure, for the person who reviews the plan."""
-    return exposure.script(plan.project) if plan.project else ()
+    if plan.project is None:
+        return ()
+    # As Postgres names the sequence of an identity column; a long name is cut off by rules of its own.
+    names = {
+        table.target: [f"{table.target.name}_{c.target}_seq" for c in table.columns if c.identity_next is not None]
+        for table in plan.moved
+        if table.action is Action.CREATE
+    }
+    sequences = {
+        table: [quote_name(TableName(table.schema, name)) for name in given if len(name.encode()) <= MAX_BYTES]
+        for table, given in names.items()
+    }
+    return exposure.script(plan.project, sequences)
 
 
 def without(scope: Scope, left: Sequence[tuple[str, str]]) -> Scope:

@@ -16,6 +16,7 @@ from migrator_tui.migration.plan_exposure import with_exposure, without
 from migrator_tui.migration.plan_files import with_files
 from migrator_tui.migration.plan_fits import with_unfit
 from migrator_tui.migration.plan_matching import Candidates
+from migrator_tui.migration.recording import with_migration_file
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.secret_columns import secret_columns
 from migrator_tui.migration.staging import Source
@@ -70,7 +71,8 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
         )
     plan = planning.without_refused(plan, refused, source.database) if refused else plan
     plan = with_examples(plan_users.with_users(plan, looked, scope, chooser), source)
-    return _with_exposure(connection, plan, source, sha256, request, chooser, database)
+    plan = _with_exposure(connection, plan, source, sha256, request, chooser, database)
+    return with_migration_file(connection, plan, scope.project, request.source.stem)
 
 
 def _with_exposure(

@@ -90,6 +90,8 @@ class ProjectScope:
         api: Web address of the project's APIs, without a path.
         uploads: Folder with the files that rows name.
         exposure: By source table.
+        migrations: Folder of the project's repository that the schema is written to as a migration file.
+        record_migration: The file is also recorded in the project's history of migrations.
     """
 
     api: str | None = None
@@ -97,6 +99,8 @@ class ProjectScope:
     users: UsersScope | None = None
     files: tuple[FilesScope, ...] = ()
     exposure: Mapping[str, ExposureScope] = field(default_factory=dict)
+    migrations: Path | None = None
+    record_migration: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,21 @@ class TableExposure:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrationFilePlan:
+    """The file of ``supabase/migrations`` that the schema goes to.
+
+    Attributes:
+        version: 14 digits, the time in UTC.
+        record: It is written into the project's history of migrations too.
+    """
+
+    folder: Path
+    version: str
+    name: str
+    record: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectPlan:
     """What moves or is set beside the tables.
 
@@ -194,3 +213,4 @@ class ProjectPlan:
     files: tuple[FilesPlan, ...] = ()
     exposure: tuple[TableExposure, ...] = ()
     views: tuple[TableName, ...] = ()
+    migration: MigrationFilePlan | None = None

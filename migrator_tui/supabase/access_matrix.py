@@ -19,7 +19,7 @@ from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.project import TableExposure
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.merge import sql
-from migrator_tui.supabase.exposure import VERBS
+from migrator_tui.supabase.exposure import API_ROLES, VERBS
 from migrator_tui.supabase.policies import ADMIN
 
 ANON, USER, ANOTHER, SERVICE, ADMINISTRATOR = "anon", "a user", "another user", "service_role", "an administrator"
@@ -151,6 +151,8 @@ def try_access(
     with connection.transaction(force_rollback=True):
         # The program's own sessions raise where a policy would hide rows; here it is to hide them.
         connection.execute("SET LOCAL row_security = on; SET LOCAL lock_timeout = '1s'")
+        # Within a trial a role that cannot be taken on would look like a refusal.
+        connection.execute("; ".join(f"SET LOCAL ROLE {role}; RESET ROLE" for role in API_ROLES).encode())
         connection.execute(sql(_TRY))
         tables = [_look(connection, exposure) for exposure in exposures]
         trials = [(table, trial) for table in tables for trial in _trials(table)]

@@ -7,7 +7,7 @@ through is granted. ``service_role``, which only servers have the key of, does e
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from migrator_tui.convert.identifiers import quote, quote_name
 from migrator_tui.model.project import ProjectPlan, TableExposure
@@ -67,7 +67,11 @@ def view_statements(view: TableName) -> tuple[str, ...]:
     )
 
 
-def script(project: ProjectPlan) -> tuple[str, ...]:
-    """Everything, for the person who reviews it and for a migration file."""
-    lines = [line for exposure in project.exposure for line in statements(exposure)]
+def script(project: ProjectPlan, sequences: Mapping[TableName, Sequence[str]]) -> tuple[str, ...]:
+    """Everything, for the person who reviews it and for a migration file.
+
+    Args:
+        sequences: Table → quoted names of the sequences that its columns are filled from.
+    """
+    lines = [line for e in project.exposure for line in statements(e, sequences.get(e.table, ()))]
     return (*lines, *(line for view in project.views for line in view_statements(view)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -264,3 +264,13 @@ def test_a_made_up_user_reaches_nothing_even_in_a_session_of_their_own(owner: Co
         assert owner.execute("SELECT count(*) FROM notes").fetchone() == (0,)
         with pytest.raises(errors.InsufficientPrivilege), owner.transaction():
             owner.execute("INSERT INTO notes (author, body) VALUES (%s, 'forged')", (ANN,))
+
+
+def test_a_role_that_cannot_become_those_of_the_api_is_not_taken_for_a_refusal(
+    owner: Connection, role: Callable[..., Target]
+) -> None:
+    set_up(owner, OWNED)
+    somebody = role()
+    owner.execute(sql(f'GRANT SELECT ON notes TO "{somebody.user}"'))
+    with connect(somebody) as connection, pytest.raises(errors.InsufficientPrivilege):
+        try_access(connection, [OWNED])
