@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -456,3 +458,51 @@ def test_what_was_altered_is_refused_before_anything_is_written(keeper: Keeper, 
         assert hashes(there) == {}
         keeper.put_back(target=other, key=RECOVERY)
         assert hashes(there) == hashes(db)
+
+
+MEASURED = """
+import sys, threading
+from pathlib import Path
+from migrator_tui.migration import backing_up
+from migrator_tui.postgres.backup_file import OpeningKey
+from migrator_tui.postgres.connect import Target
+
+target, file = Target.parse(sys.argv[1]), Path(sys.argv[2])
+key = OpeningKey("keyring", bytes(32))
+common = {"stop": threading.Event(), "progress": lambda text: None}
+backing_up.make(target, file, schema="public", tables=tuple(sys.argv[3:]), key=key,
+                recovery=OpeningKey("recovery", bytes(32)), proof=target, **common)
+backing_up.put_back(target, file, tables=(), schema=None, beside=file.stem, replace=False,
+                    keys=lambda header: iter([key]), **common)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system tells no peak of memory")
+def test_memory_does_not_grow_with_the_rows(keeper: Keeper, db: Db) -> None:
+    # Slow, because memory can be seen to stay flat only where there is much to keep: 300,000 rows, 60 MB.
+    db.execute("CREATE TABLE few (id int PRIMARY KEY); INSERT INTO few VALUES (1)")
+    numbers = ", ".join(f"random() AS r{i}" for i in range(16))
+    db.execute(f"CREATE TABLE many AS SELECT n AS id, {numbers} FROM generate_series(1, 300000) n".encode())
+    peaks = {}
+    for table in ("few", "many"):
+        file = keeper.file.with_name(f"{table}.backup")
+        words = [sys.executable, "-c", MEASURED, keeper.target.display, str(file), table]
+        peaks[table] = int(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert file.stat().st_size > 30 << 20
+    assert peaks["many"] - peaks["few"] < 20 << 10  # KiB
+    assert db.execute("SELECT count(*) FROM many.many").fetchone() == (300_000,)
+
+
+def test_a_process_that_is_killed_leaves_no_schema_and_no_file_that_counts(keeper: Keeper, db: Db) -> None:
+    db.execute("CREATE TABLE a AS SELECT generate_series(1, 1000) AS id")
+    killed = MEASURED.replace(
+        '"progress": lambda text: None',
+        '"progress": lambda text: os.kill(os.getpid(), 9) if text == "proving: comparing a" else None',
+    )
+    words = [sys.executable, "-c", f"import os{killed}", keeper.target.display, str(keeper.file)]
+    assert subprocess.run(words, capture_output=True, check=False).returncode == -9
+    assert not keeper.file.exists()
+    assert keeper.make().proven
+    assert list(keeper.file.parent.glob("kept*")) == [keeper.file]
+    assert schemas(db) == {"public", "information_schema"}
