@@ -19,7 +19,7 @@ from migrator_tui import locations
 from migrator_tui.migration.run_folder import RUN_ALPHABET
 from migrator_tui.model.errors import BackupError, ConnectionLost, TargetError, UsageError
 from migrator_tui.postgres import backup_file
-from migrator_tui.postgres.backup import Contents, Progress, TableRows, contents, write
+from migrator_tui.postgres.backup import Contents, Progress, TableRows, cancelled_by, contents, write
 from migrator_tui.postgres.backup_file import Header, OpeningKey, Writer
 from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.restore import Restored, restore
@@ -177,7 +177,10 @@ def put_back(
         place = beside or schema or str(whole.document["schema"])
         stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}_{''.join(secrets.choice(RUN_ALPHABET) for _ in range(4))}"
         try:
-            with connect(target, autocommit=False, application_name="migrator-tui restore") as connection:
+            with (
+                connect(target, autocommit=False, application_name="migrator-tui restore") as connection,
+                cancelled_by(stop, connection),
+            ):
                 restored = restore(
                     connection,
                     whole,
@@ -220,7 +223,10 @@ def _prove(
         if contents(backup_file.records(source, header, data_key), stop) != written:
             raise BackupError("BACKUP-UNPROVEN", "The file does not hold what was written.", "Check the disk.")
         source.seek(begins)
-        with connect(proof, autocommit=False, application_name="migrator-tui backup proof") as connection:
+        with (
+            connect(proof, autocommit=False, application_name="migrator-tui backup proof") as connection,
+            cancelled_by(stop, connection),
+        ):
             try:
                 restored = restore(
                     connection,

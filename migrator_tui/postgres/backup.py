@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
 from migrator_tui.convert.identifiers import quote
-from migrator_tui.model.errors import BackupError, Interrupted
+from migrator_tui.model.errors import BackupError, Interrupted, TargetError
 from migrator_tui.postgres import backup_schema
 from migrator_tui.postgres.backup_file import Writer
 from migrator_tui.postgres.connect import Target, connect, explain
@@ -24,6 +25,9 @@ end; at last the list of all."""
 BLOCK = 1 << 18
 """About the bytes of rows in a record."""
 LOCKED_AT_ONCE = 100
+NOTICED_AFTER = 0.2
+"""Seconds until a wish to stop reaches a statement at work."""
+CANCEL_SECONDS = 5.0
 
 Progress = Callable[[str], None]
 
@@ -74,13 +78,13 @@ def write(
         TargetError, BackupError: The target refused, or has no such table.
         Interrupted: ``stop`` was set.
     """
-    with connect(target, autocommit=False, application_name="migrator-tui backup") as connection:
+    with (
+        connect(target, autocommit=False, application_name="migrator-tui backup") as connection,
+        cancelled_by(stop, connection),
+    ):
         try:
             connection.execute("SET client_encoding = 'UTF8'")
-            connection.commit()
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            _lock(connection, schema, backup_schema.read(connection, schema, tables))
-            document = backup_schema.read(connection, schema, tables)
+            document = _held_still(connection, schema, tables)
             writer.record(SCHEMA, _json(document))
             written = [
                 _write_table(connection, writer, schema, table["name"], stop, progress) for table in document["tables"]
@@ -92,11 +96,24 @@ def write(
     return Contents(document, tuple(written))
 
 
-def _lock(connection: psycopg.Connection[Any], schema: str, document: dict[str, Any]) -> None:
-    """Keep the tables' definitions as they are; they are read once more after that."""
-    names = [f"{quote(schema)}.{quote(table['name'])}" for table in document["tables"]]
-    for first in range(0, len(names), LOCKED_AT_ONCE):
-        connection.execute(sql(f"LOCK TABLE {', '.join(names[first : first + LOCKED_AT_ONCE])} IN ACCESS SHARE MODE"))
+def _held_still(connection: psycopg.Connection[Any], schema: str, tables: Sequence[str]) -> dict[str, Any]:
+    """Begin the transaction whose one moment is kept, and say what makes the tables.
+
+    They are locked before its snapshot is taken (which LOCK does not): a table that is emptied or rewritten between the
+    two would look empty to the older snapshot.
+    """
+    known: list[str] = []
+    while True:
+        document = backup_schema.read(connection, schema, tables)
+        names = [table["name"] for table in document["tables"]]
+        if names == known:
+            return document
+        known = names
+        connection.rollback()
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        for first in range(0, len(names), LOCKED_AT_ONCE):
+            places = ", ".join(f"{quote(schema)}.{quote(name)}" for name in names[first : first + LOCKED_AT_ONCE])
+            connection.execute(sql(f"LOCK TABLE {places} IN ACCESS SHARE MODE"))
 
 
 def _write_table(
@@ -129,6 +146,33 @@ def _write_table(
     done = TableRows(table, rows, digest)
     writer.record(END, _json(done.as_json()))
     return done
+
+
+@contextmanager
+def cancelled_by(stop: threading.Event, connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """End the statement at work when ``stop`` is set, which then counts as an interruption, not as an error.
+
+    Raises:
+        Interrupted: ``stop`` was set, and something failed since.
+    """
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(NOTICED_AFTER):
+            if stop.is_set():
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=CANCEL_SECONDS)
+
+    watcher = threading.Thread(target=watch, name="cancel", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except (psycopg.Error, TargetError, BackupError):
+        stop_if(stop)
+        raise
+    finally:
+        done.set()
+        watcher.join()
 
 
 def stop_if(stop: threading.Event) -> None:

@@ -506,3 +506,13 @@ def test_a_process_that_is_killed_leaves_no_schema_and_no_file_that_counts(keepe
     assert keeper.make().proven
     assert list(keeper.file.parent.glob("kept*")) == [keeper.file]
     assert schemas(db) == {"public", "information_schema"}
+
+
+def test_a_statement_at_work_ends_when_the_person_stops(keeper: Keeper, db: Db) -> None:
+    db.execute("CREATE TABLE a (id int)")
+    with connect(keeper.target, autocommit=False) as other:
+        other.execute("LOCK TABLE a IN ACCESS EXCLUSIVE MODE")
+        threading.Timer(0.5, keeper.stop.set).start()
+        with pytest.raises(Interrupted):
+            keeper.make()
+    assert list(keeper.file.parent.glob("kept*")) == []
