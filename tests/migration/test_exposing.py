@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from migrator_tui.demo.project.layout import lay_out
+from migrator_tui.demo.project.project import Project
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.plan_exposure import Planned, with_exposure
 from migrator_tui.migration.run_files import read_plan
@@ -21,6 +22,7 @@ from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.project import ExposureScope, ProjectPlan, ProjectScope, TableExposure, UsersPlan, UsersScope
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.supabase.api import Api
 from tests.migration.conftest import MakeSource
 from tests.migration.running import Engine, decided, fingerprint, leftovers, rows, session, succeeded, value
 
@@ -244,3 +246,36 @@ def test_a_crash_before_the_commit_leaves_no_right_behind(
         assert value(connection, "SELECT to_regclass('public.notes')") is None
     outcome = succeeded(engine.resume(run, project_target))
     assert [item.name for item in outcome.beside] == ["exposure"]
+
+
+APPLICATION = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, password_hash TEXT);
+CREATE TABLE notes (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES users, body TEXT);
+INSERT INTO users VALUES (1, 'ann@example.org', NULL), (2, 'ben@example.org', NULL);
+INSERT INTO notes VALUES (1, 1, 'of Ann'), (2, 2, 'of Ben'), (3, 1, 'of Ann too');
+"""
+
+
+def test_users_of_the_source_reach_their_own_rows_as_users_of_the_project(
+    make_source: MakeSource, target: Target, project: Project
+) -> None:
+    engine = Engine(Api(project.api_url, project.secret_key))
+    scope = Scope(project=ProjectScope(users=UsersScope("users", password_hash="password_hash", via="sql")))
+    with session(target) as superuser:
+        before = fingerprint(superuser)
+        outcome = succeeded(engine.migrate(make_source(APPLICATION), project.target, scope=scope, accept_lossy=True))
+        planned = exposed(outcome)
+        assert (planned["notes"].policy, planned["notes"].owner) == ("owner", "user_id")
+        assert (planned["users"].policy, planned["users"].hidden) == ("owner-read", ("password_hash",))
+        with session(project.target) as connection:
+            ann = value(connection, "SELECT id FROM auth.users WHERE email = 'ann@example.org'")
+            with connection.transaction(force_rollback=True):
+                connection.execute("SET LOCAL row_security = on; SET LOCAL ROLE authenticated")
+                connection.execute("SELECT set_config('request.jwt.claims', %s, true)", (f'{{"sub": "{ann}"}}',))
+                assert rows(connection, "SELECT body FROM notes ORDER BY id") == [("of Ann",), ("of Ann too",)]
+                assert rows(connection, "SELECT email FROM users") == [("ann@example.org",)]
+        (beside,) = [item for item in outcome.beside if item.name == "exposure"]
+        assert beside.verified
+        assert any("another user nothing" in line and "anon nothing" in line for line in beside.lines)
+        assert engine.rollback(outcome.run, project.target).status is RunStatus.ROLLED_BACK
+        assert fingerprint(superuser) == before
