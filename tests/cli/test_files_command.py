@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
 
 from migrator_tui.demo.project.project import Project
 from migrator_tui.postgres.connect import connect
+from migrator_tui.supabase.storage_api import Bucket, Storage
 from tests.cli.conftest import Cli
 from tests.migration.moving import NAMES, Scene
 from tests.migration.running import build, fingerprint
@@ -84,3 +86,21 @@ def test_what_was_migrated_is_pulled_with_its_files(scene: Scene, tmp_path: Path
     assert taken.code == 2
     assert taken.error["id"] == "PULL-FILES-THERE"
     assert not (tmp_path / "third.db").exists()
+
+
+def test_a_plan_file_is_replayed_with_its_files_and_what_was_decided_of_them(
+    scene: Scene, tmp_path: Path, cli: Cli
+) -> None:
+    config = tmp_path / "config.yaml"
+    with Storage(scene.api) as storage:
+        storage.create_bucket(Bucket("docs", True))
+        storage.upload("docs", "plain.pdf", io.BytesIO(b"12"), 2, mime="a/b", metadata={}, name="plain.pdf")
+        planned = cli("plan", "--config", config, "--yes", "--accept-lossy", "--out", tmp_path / "plan.yaml", "--json")
+        assert planned.code == 0
+        decided = {finding["id"]: finding["decision"] for finding in planned.document["findings"]}
+        assert (decided["FILES-CONFLICT"], decided["FILES-BUCKET"]) == ("keep", "use")
+        moved = cli("migrate", "--config", config, "--plan", tmp_path / "plan.yaml", "--yes", "--json")
+        assert moved.code == 0, moved.document
+        (files,) = [item for item in moved.document["beside"] if item["name"] == "files"]
+        assert (files["moved"], files["left"]) == (5, 1)
+        assert storage.download("docs", "plain.pdf")[0] == 2
