@@ -28,6 +28,7 @@ def bucket_step(name: str) -> str:
 def remove_objects(connection: psycopg.Connection[Any], storage: Storage, undoing: Undoing) -> list[str]:
     """Remove the run's objects, and end its unfinished uploads; lines of what was kept."""
     changed: list[str] = []
+    needed: list[str] = []
     while rows := objects.own(connection, undoing.run):
         undoing.control.check()
         for row, _ in rows:
@@ -35,16 +36,24 @@ def remove_objects(connection: psycopg.Connection[Any], storage: Storage, undoin
                 resumable.end(storage, row.upload_url, row.path)
         ours = [row for row, now in rows if now == "ours"]
         changed += [f"{row.bucket}/{row.key}" for row, now in rows if now == "changed" and row.state == "made"]
+        needed += [f"{row.bucket}/{row.key}" for row, now in rows if now == "needed"]
         for bucket in dict.fromkeys(row.bucket for row in ours):
             keys = [row.key for row in ours if row.bucket == bucket]
             for at in range(0, len(keys), AT_ONCE):
                 undoing.control.check()
                 storage.remove(bucket, keys[at : at + AT_ONCE])
         objects.record(connection, undoing.fence, [_after(row, now) for row, now in rows])
-    if not changed:
+    return [
+        *_kept("replaced since and kept", changed),
+        *_kept("kept, because another run found them there and has rows that name them", needed),
+    ]
+
+
+def _kept(why: str, names: list[str]) -> list[str]:
+    if not names:
         return []
-    more = f" and {len(changed) - 3:,} more" if len(changed) > 3 else ""
-    return [f"{count(len(changed), 'object')} replaced since and kept: {', '.join(changed[:3])}{more}."]
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return [f"{count(len(names), 'object')} {why}: {', '.join(names[:3])}{more}."]
 
 
 def remove_buckets(
@@ -68,4 +77,4 @@ def remove_buckets(
 
 
 def _after(row: ObjectRow, now: str) -> ObjectRow:
-    return replace(row, state="left" if now == "changed" else "undone", upload_url=None)
+    return replace(row, state="left" if now in ("changed", "needed") else "undone", upload_url=None)

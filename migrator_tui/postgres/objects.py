@@ -176,11 +176,14 @@ def own(connection: psycopg.Connection[Any], run: str) -> list[tuple[ObjectRow, 
     """What undoing takes back, 1,000 at a time: the next objects that the run made or meant to make.
 
     Returns:
-        Each with what is at its key now: ``ours`` (as the run made it), ``gone``, or ``changed``.
+        Each with what is at its key now: ``ours`` (as the run made it), ``gone``, ``changed``, or ``needed`` (another
+        run, which is not taken back, found it there and has rows that name it).
     """
     columns = ", ".join(f"m.{name}" for name in _COLUMNS.split(", "))
     found = connection.execute(
         f"SELECT {columns}, CASE WHEN o.name IS NULL THEN 'gone' "
+        "WHEN EXISTS (SELECT FROM migrator.object x JOIN migrator.run r ON r.id = x.run WHERE x.bucket = m.bucket "
+        "AND x.key = m.key AND x.run <> m.run AND x.state = 'matched' AND r.state <> 'rolled_back') THEN 'needed' "
         "WHEN to_jsonb(o) -> 'user_metadata' ->> 'migrator_run' = m.run "
         "AND (m.sha256 IS NULL OR to_jsonb(o) -> 'user_metadata' ->> 'sha256' = m.sha256) THEN 'ours' "
         "ELSE 'changed' END "

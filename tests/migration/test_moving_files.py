@@ -259,3 +259,15 @@ def test_an_object_belongs_to_the_user_whose_row_names_it(
         "shared.txt": None,
         "nobodys.txt": None,
     }
+
+
+def test_objects_that_a_later_run_found_there_stay_when_the_one_that_made_them_is_taken_back(
+    scene: Scene, engine: Engine
+) -> None:
+    cut_off = engine.cut(scene.source, scene.project.target, "files-stored", scope=scene.scope())
+    beside, _ = succeeded(engine.migrate(scene.source, scene.project.target, scope=scene.scope())).beside
+    assert (beside.moved, beside.matched) == (0, 6)
+    undone = engine.rollback(cut_off, scene.project.target)
+    assert undone.status is RunStatus.ROLLED_BACK
+    assert any("another run" in line for line in undone.kept_edits)
+    assert scene.stored() == scene.contents
