@@ -159,8 +159,9 @@ def request_of(settings: Settings, command: str, options: dict[str, Any], *, con
     scope = settings.scope
     if options.get("plan_file"):
         replay = plan_file.read(options["plan_file"])
+        users = replay.scope.project.users or scope.project.users
         scope, decisions = (
-            replace(replay.scope, schema=scope.schema, project=scope.project),
+            replace(replay.scope, schema=scope.schema, project=replace(scope.project, users=users)),
             decisions.then(replay.decisions),
         )
     if options.get("record_migration") and not options.get("migration_file"):

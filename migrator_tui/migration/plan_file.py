@@ -18,6 +18,7 @@ from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import CATALOGUE, Finding
 from migrator_tui.model.plan import Action, NamePolicy, Plan, Scope, TableOverride, fill_of
+from migrator_tui.model.project import ProjectScope, UsersPlan, UsersScope, Via
 from migrator_tui.model.schema import TableName
 
 HEADER = """\
@@ -60,10 +61,31 @@ class _Finding(BaseModel):
     decision: str | None = None
 
 
+class _UserColumns(_Strict):
+    id: str
+    email: str | None = None
+    phone: str | None = None
+    password_hash: str | None = None
+    role: str | None = None
+    name: str | None = None
+    created: str | None = None
+    confirmed: str | None = None
+
+
+class _Users(_Strict):
+    table: str
+    columns: _UserColumns
+    via: Via = "api"
+    references: list[str] = Field(default_factory=list)
+    namespace: str
+    matched: Any = None
+
+
 class _File(_Strict):
     source: _Source
     target: str
     names: NamePolicy = "keep"
+    users: _Users | None = None
     tables: dict[str, _Table]
     findings: list[_Finding] = Field(default_factory=list)
     ddl: Any = None
@@ -87,6 +109,7 @@ def render(plan: Plan) -> str:
         "source": {"path": plan.source_path, "sha256": plan.source_sha256},
         "target": plan.target_identity,
         "names": plan.names,
+        **({"users": _users(plan.users)} if plan.users else {}),
         "tables": {
             table.source: {
                 "target": table.target.written(),
@@ -152,8 +175,37 @@ def read(path: Path) -> Replay:
                 f"{path}: {decision.id} has no choice {decision.choice!r}.",
                 f"Its choices are {', '.join(c.name for c in kind.choices)}." if kind else "There is no such finding.",
             )
-    scope = Scope(include=tuple(_literal(source) for source in tables), tables=tables, names=file.names)
+    scope = Scope(
+        include=tuple(_literal(source) for source in tables),
+        tables=tables,
+        names=file.names,
+        project=ProjectScope(users=_users_scope(file.users)),
+    )
     return Replay(scope, Decisions(findings=decisions), file.source.sha256, file.target)
+
+
+def _users(users: UsersPlan) -> dict[str, Any]:
+    scope = users.scope
+    return {
+        "table": scope.table,
+        "columns": {name: column for name in _UserColumns.model_fields if (column := getattr(scope, name)) is not None},
+        "via": scope.via,
+        "references": list(scope.references),
+        "namespace": users.namespace,
+        "matched": len(users.matched),
+    }
+
+
+def _users_scope(users: _Users | None) -> UsersScope | None:
+    if users is None:
+        return None
+    return UsersScope(
+        users.table,
+        **users.columns.model_dump(),
+        via=users.via,
+        references=tuple(users.references),
+        namespace=users.namespace,
+    )
 
 
 def _why(error: OSError | UnicodeDecodeError | yaml.YAMLError) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.identifiers import Names
-from migrator_tui.migration import plan_users, planning
+from migrator_tui.migration import guess_users, plan_users, planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
 from migrator_tui.migration.plan_exposure import script as exposure_script
@@ -52,11 +52,13 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     }
     counted = dict.fromkeys([*there, *(found.table for found in alike.values())])
     chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
+    moving, told = guess_users.proposed(source, scope, chooser, is_project=is_project(connection))
+    scope = replace(scope, project=replace(scope.project, users=moving))
     looked = plan_users.look(connection, source, scope, request.source)
     users = looked.plan if looked else None
     target = Target(server_identity(connection), database, exact_counts(connection, counted), alike, users)
     plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
-    plan = with_files(plan, source, connection, scope.project, chooser)
+    plan = with_files(plan, source, connection, request.scope.project, chooser)
     prove_fills(connection, plan)
     plan = with_unfit(plan, source, database, connection, chooser)
     created = [table for table in plan.moved if table.action is Action.CREATE]
@@ -71,6 +73,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
         )
     plan = planning.without_refused(plan, refused, source.database) if refused else plan
     plan = with_examples(plan_users.with_users(plan, looked, scope, chooser), source)
+    plan = replace(plan, findings=(*plan.findings, *told))
     plan = _with_exposure(connection, plan, source, sha256, request, chooser, database)
     return with_migration_file(connection, plan, scope.project, request.source.stem)
 

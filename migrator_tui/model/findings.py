@@ -707,6 +707,29 @@ _KINDS = (
         "a rehearsal on the embedded server",
     ),
     Kind(
+        "USERS-TABLE",
+        Severity.WARNING,
+        "A table of the application's users",
+        "Its name, its addresses and its passwords say so. Only users of Supabase Auth can sign in to a project, and "
+        "only their ids are known to policies. `users:` of the configuration fixes it, with other columns.",
+        "users has email and password_hash",
+        (
+            Choice(
+                "auth",
+                "They become users of Supabase Auth; the table stays, and their ids become UUIDs wherever they are.",
+                lossy=False,
+            ),
+            Choice("table", "It stays a table like any other; nobody can sign in.", lossy=False),
+        ),
+    ),
+    Kind(
+        "USERS-NO-PROJECT",
+        Severity.WARNING,
+        "The target has no users",
+        "It is no Supabase project: there is no Auth that could take the users over, and their ids stay as they are.",
+        "a rehearsal on the embedded server",
+    ),
+    Kind(
         "USER-IDS",
         Severity.INFO,
         "Ids of users that become UUIDs",

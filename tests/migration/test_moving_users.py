@@ -361,13 +361,15 @@ def test_a_mapping_that_does_not_fit_the_source_is_refused_with_what_there_is(
     assert outcome.error.id == id
 
 
-def test_a_plain_postgres_is_refused_for_users_with_what_to_do(moving: Callable[..., Moving]) -> None:
+def test_on_a_plain_postgres_users_stay_a_table_which_is_told(moving: Callable[..., Moving]) -> None:
     app = moving(1)
     with connect(app.project.superuser) as connection:
         connection.execute("DROP SCHEMA auth CASCADE")
-    outcome = app.migrate("sql")
-    assert outcome.error is not None
-    assert outcome.error.id == "AUTH-SCHEMA"
+    outcome = succeeded(app.migrate("sql"))
+    assert [finding.table for finding in outcome.findings if finding.id == "USERS-NO-PROJECT"] == ["users"]
+    assert outcome.beside == ()
+    with connect(app.target) as connection:
+        assert rows_of(connection, "SELECT id FROM public.users") == [(1,)]
 
 
 def test_a_number_that_auth_refuses_or_that_is_another_users_is_left_out_and_told(
