@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -34,8 +35,12 @@ def demo(headless: bool, folder: Path, as_json: bool, plain: bool) -> int:
     """
     from migrator_tui.cli.migrating import run_new
     from migrator_tui.demo import sample_app
+    from migrator_tui.demo.kept_project import PROJECT, SERVER, StandIn
+    from migrator_tui.demo.prepare import DATABASE, scope_of
+    from migrator_tui.demo.proof import prove
     from migrator_tui.migration import decisions_file
     from migrator_tui.migration.request import Request
+    from migrator_tui.model.progress import RunStatus
     from migrator_tui.postgres.server import EmbeddedServer, fresh_database
 
     folder = folder.expanduser().resolve()
@@ -46,12 +51,15 @@ def demo(headless: bool, folder: Path, as_json: bool, plain: bool) -> int:
     say(f"building the sample application in {folder}")
     app = sample_app.build(folder)
     say(f"  {sum(app.rows.values()):,} rows in {len(app.rows)} tables, uploads in {app.uploads.name}/")
-    server_folder = folder / "postgres"
-    say("starting an embedded PostgreSQL")
-    with EmbeddedServer.start(server_folder) as server:
-        target = fresh_database(server.target(), "production")
-        request = Request(source=app.database, decisions=decisions_file.read(app.decisions), command="demo")
-        outcome = run_new(
-            request, target, Shared(None, None, None, None, as_json, plain), embedded_folder=server_folder
-        )
+    server_folder = folder / SERVER
+    say("starting an embedded PostgreSQL, and a stand-in for a Supabase project over it")
+    with EmbeddedServer.start(server_folder) as server, closing(StandIn(folder / PROJECT)) as stand_in:
+        target, api = stand_in.open(fresh_database(server.target(), DATABASE), fresh=True)
+        decisions = decisions_file.read(app.decisions)
+        request = Request(source=app.database, scope=scope_of(app), decisions=decisions, command="demo")
+        shared = Shared(None, None, None, None, as_json, plain)
+        outcome = run_new(request, target, shared, embedded_folder=server_folder, api=api)
+        if outcome.status is RunStatus.SUCCEEDED:
+            for proof in prove(stand_in.project, app):
+                say(f"{'✓' if proof.ok else '✗'} {proof.what}")
         return finish(outcome, as_json=as_json)

@@ -51,11 +51,14 @@ class StandIn:
             for part in ("objects", "uploads"):
                 shutil.rmtree(self._folder / part, ignore_errors=True)
         if self._running is None:
-            locations.make_private_folder(self._folder)
             ref, keys = self._identity()
             self._running = Project(database, self._folder, ref=ref, keys=keys).start()
         project = self._running
         return project.target, Api(project.api_url, project.secret_key)
+
+    def keep(self) -> None:
+        """Give the project its name and keys, if it has none yet; from then on it is found beside the server."""
+        self._identity()
 
     @property
     def project(self) -> Project:
@@ -75,6 +78,7 @@ class StandIn:
             self._running = None
 
     def _identity(self) -> tuple[str, Keys]:
+        locations.make_private_folder(self._folder)
         path = self._folder / KEPT
         try:
             kept = json.loads(path.read_text("utf-8"))

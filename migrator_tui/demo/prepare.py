@@ -1,4 +1,4 @@
-"""Preparing the demo: the sample application in a folder, and where it is migrated to."""
+"""Preparing the demo: the sample application in a folder, and the project that it is migrated to."""
 
 from __future__ import annotations
 
@@ -6,23 +6,49 @@ from pathlib import Path
 
 from migrator_tui.config import EMBEDDED
 from migrator_tui.demo import sample_app
-from migrator_tui.demo.kept_project import SERVER
+from migrator_tui.demo.kept_project import PROJECT, SERVER, StandIn
+from migrator_tui.demo.sample_app import SampleApp
 from migrator_tui.migration import decisions_file
 from migrator_tui.migration.ends import Ends
+from migrator_tui.model.plan import Scope
+from migrator_tui.model.project import ExposureScope, FilesScope, ProjectScope, UsersScope
 
 DATABASE = "production"
 
 
+def scope_of(app: SampleApp) -> Scope:
+    """Which of the sample's rows are users and files, and who may reach which tables."""
+    return Scope(
+        project=ProjectScope(
+            uploads=app.uploads,
+            users=UsersScope(
+                table="users", password_hash="password_hash", role="role", name="full_name", created="created_at"
+            ),
+            files=(FilesScope("documents", "path", "documents"),),
+            exposure={
+                "users": ExposureScope(owner="id"),
+                "messages": ExposureScope(owner="sender_id"),
+                "documents": ExposureScope(owner="owner_id"),
+                "enrolments": ExposureScope(owner="user_id"),
+                "sections": ExposureScope(read="all"),
+                "activities": ExposureScope(read="all"),
+            },
+        )
+    )
+
+
 def prepare(folder: Path) -> Ends:
-    """Build the sample application; its target is a fresh database of an embedded server in the same folder.
+    """Build the sample application; its target is a fresh project played over an embedded server in the same folder.
 
     Raises:
         UsageError: The folder holds files that are not the demo's.
     """
     app = sample_app.build(folder)
+    StandIn(folder / PROJECT).keep()
     return Ends(
         source=app.database,
         target=EMBEDDED,
+        scope=scope_of(app),
         embedded_folder=folder / SERVER,
         database=DATABASE,
         fresh=True,
