@@ -321,7 +321,7 @@ def main() -> None:
             from migrator_tui.migration.guide import LiveGuide
             from migrator_tui.tui.app import MigratorApp
 
-            app = MigratorApp(LiveGuide(), folder=shop, prepare_demo=prepare)
+            app = MigratorApp(LiveGuide(stand_in_beside=stand_in_beside), folder=shop, prepare_demo=prepare)
             asyncio.run(walk(app, out))
     write_page(out)
 

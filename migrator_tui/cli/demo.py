@@ -56,7 +56,7 @@ def demo(headless: bool, folder: Path, as_json: bool, plain: bool) -> int:
     with EmbeddedServer.start(server_folder) as server, closing(StandIn(folder / PROJECT)) as stand_in:
         target, api = stand_in.open(fresh_database(server.target(), DATABASE), fresh=True)
         decisions = decisions_file.read(app.decisions)
-        request = Request(source=app.database, scope=scope_of(app), decisions=decisions, command="demo")
+        request = Request(source=app.database, scope=scope_of(app, api.url), decisions=decisions, command="demo")
         shared = Shared(None, None, None, None, as_json, plain)
         outcome = run_new(request, target, shared, embedded_folder=server_folder, api=api)
         if outcome.status is RunStatus.SUCCEEDED:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+import socket
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from migrator_tui import locations
 from migrator_tui.demo.project.keys import Keys
 from migrator_tui.demo.project.project import Project
+from migrator_tui.demo.project.serving import HOST
 from migrator_tui.model.errors import UsageError
 from migrator_tui.postgres.connect import Target
 from migrator_tui.supabase.api import Api
@@ -23,6 +25,16 @@ SERVER = "postgres"
 PROJECT = "project"
 """What the stand-in keeps, beside it."""
 KEPT = "project.json"
+REF = "demoprojectdemoproje"
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    """What makes it the same project again."""
+
+    ref: str
+    keys: Keys
+    port: int
 
 
 class StandIn:
@@ -51,14 +63,23 @@ class StandIn:
             for part in ("objects", "uploads"):
                 shutil.rmtree(self._folder / part, ignore_errors=True)
         if self._running is None:
-            ref, keys = self._identity()
-            self._running = Project(database, self._folder, ref=ref, keys=keys).start()
+            kept = self._identity()
+            try:
+                self._running = self._project(database, kept).start()
+            except (UsageError, OSError):  # somebody else has the port by now
+                kept = replace(kept, port=_free_port())
+                self._write(kept)
+                self._running = self._project(database, kept).start()
         project = self._running
         return project.target, Api(project.api_url, project.secret_key)
 
-    def keep(self) -> None:
-        """Give the project its name and keys, if it has none yet; from then on it is found beside the server."""
-        self._identity()
+    def keep(self) -> str:
+        """Give the project its name, keys and port, if it has none yet; from then on it is found beside the server.
+
+        Returns:
+            The web address of its APIs.
+        """
+        return f"http://{HOST}:{self._identity().port}"
 
     @property
     def project(self) -> Project:
@@ -77,17 +98,28 @@ class StandIn:
             self._running.stop()
             self._running = None
 
-    def _identity(self) -> tuple[str, Keys]:
-        locations.make_private_folder(self._folder)
-        path = self._folder / KEPT
+    def _project(self, database: Target, kept: _Identity) -> Project:
+        return Project(database, self._folder, ref=kept.ref, keys=kept.keys, port=kept.port)
+
+    def _identity(self) -> _Identity:
         try:
-            kept = json.loads(path.read_text("utf-8"))
-            return kept["ref"], Keys(**kept["keys"])
+            kept = json.loads((self._folder / KEPT).read_text("utf-8"))
+            return _Identity(kept["ref"], Keys(**kept["keys"]), int(kept["port"]))
         except (OSError, ValueError, KeyError, TypeError):
-            ref = "demoprojectdemoproje"
-            keys = Keys.new(ref)
-            locations.write_private(path, json.dumps({"ref": ref, "keys": asdict(keys)}))
-            return ref, keys
+            made = _Identity(REF, Keys.new(REF), _free_port())
+            self._write(made)
+            return made
+
+    def _write(self, kept: _Identity) -> None:
+        locations.make_private_folder(self._folder)
+        locations.write_private(self._folder / KEPT, json.dumps(asdict(kept)))
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def stand_in_beside(server_folder: Path) -> StandIn | None:

@@ -16,10 +16,15 @@ from migrator_tui.model.project import ExposureScope, FilesScope, ProjectScope, 
 DATABASE = "production"
 
 
-def scope_of(app: SampleApp) -> Scope:
-    """Which of the sample's rows are users and files, and who may reach which tables."""
+def scope_of(app: SampleApp, api: str) -> Scope:
+    """Which of the sample's rows are users and files, and who may reach which tables.
+
+    Args:
+        api: Web address of the project's APIs.
+    """
     return Scope(
         project=ProjectScope(
+            api=api,
             uploads=app.uploads,
             users=UsersScope(
                 table="users", password_hash="password_hash", role="role", name="full_name", created="created_at"
@@ -44,11 +49,11 @@ def prepare(folder: Path) -> Ends:
         UsageError: The folder holds files that are not the demo's.
     """
     app = sample_app.build(folder)
-    StandIn(folder / PROJECT).keep()
+    api = StandIn(folder / PROJECT).keep()
     return Ends(
         source=app.database,
         target=EMBEDDED,
-        scope=scope_of(app),
+        scope=scope_of(app, api),
         embedded_folder=folder / SERVER,
         database=DATABASE,
         fresh=True,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from migrator_tui.demo.kept_project import stand_in_beside
 from migrator_tui.demo.prepare import prepare
 from migrator_tui.migration.guide import Ends, Guide, LiveGuide
 from migrator_tui.tui.app import MigratorApp
@@ -32,7 +33,7 @@ def app_on(folder: Path) -> Callable[..., Opened]:
     async def opened(
         guide: Guide | None = None, ends: Ends | None = None, size: tuple[int, int] = (80, 24)
     ) -> AsyncIterator[tuple[MigratorApp, Pilot[int]]]:
-        app = MigratorApp(guide or LiveGuide({}), folder=folder, prepare_demo=prepare, start_with=ends)
+        app = MigratorApp(guide or LiveGuide({}, stand_in_beside), folder=folder, prepare_demo=prepare, start_with=ends)
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             yield app, pilot

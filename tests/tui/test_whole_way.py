@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
 from migrator_tui.demo import sample_app
+from migrator_tui.demo.kept_project import stand_in_beside
 from migrator_tui.demo.prepare import prepare
 from migrator_tui.migration.guide import Ends, LiveGuide
 from migrator_tui.model.progress import RunStatus
@@ -79,7 +80,7 @@ def target_of(app: MigratorApp) -> Target:
 
 
 async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_enter_alone(folder: Path) -> None:
-    app = MigratorApp(LiveGuide(), folder=folder, prepare_demo=prepare)
+    app = MigratorApp(LiveGuide(stand_in_beside=stand_in_beside), folder=folder, prepare_demo=prepare)
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: on(app, HomeScreen) and app.focused is not None)
         await pilot.press("enter")
@@ -112,7 +113,7 @@ async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_enter_al
 async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_mouse(
     folder: Path, size: tuple[int, int]
 ) -> None:
-    app = MigratorApp(LiveGuide(), folder=folder, prepare_demo=prepare)
+    app = MigratorApp(LiveGuide(stand_in_beside=stand_in_beside), folder=folder, prepare_demo=prepare)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: on(app, HomeScreen) and app.focused is not None)
         await pilot.click("#begin", offset=(8, 1))
@@ -165,7 +166,7 @@ async def test_a_run_whose_process_was_killed_is_offered_on_home_and_finished_by
         assert process.stdout.readline() == "staged\n"
         process.send_signal(signal.SIGKILL)
     assert rows(target, TABLES) == []
-    app = MigratorApp(LiveGuide(), folder=folder, prepare_demo=prepare)
+    app = MigratorApp(LiveGuide(stand_in_beside=stand_in_beside), folder=folder, prepare_demo=prepare)
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: "resume" in {a.binding.action for a in app.screen.active_bindings.values()})
         await pilot.press("r")
