@@ -318,6 +318,7 @@ def main() -> None:
         shop = Path(home) / "shop"
         shop.mkdir()
         with chdir(shop):
+            from migrator_tui.demo.kept_project import stand_in_beside
             from migrator_tui.migration.guide import LiveGuide
             from migrator_tui.tui.app import MigratorApp
 
