@@ -81,14 +81,25 @@ class UploadFolder:
         return file
 
     def walk(self) -> Iterator[str]:
-        """Paths of all regular files below the folder, with slashes, without following links to folders."""
-        for folder, folders, names in os.walk(self.root):
-            folders.sort()
-            below = os.path.relpath(folder, self.root).replace(os.sep, "/")
-            for name in sorted(names):
-                path = name if below == "." else f"{below}/{name}"
-                if isinstance(self.find(path), LocalFile):
-                    yield path
+        """Paths of all regular files below the folder, with slashes, without following links to folders.
+
+        A name that is no UTF-8 is told with replacement characters: no value of a column can name it.
+        """
+        waiting = [""]
+        while waiting:
+            below = waiting.pop()
+            folders = []
+            try:
+                entries = sorted(os.scandir(self.root / below), key=lambda entry: entry.name)
+            except OSError:  # not to be listed, or gone meanwhile
+                continue
+            for entry in entries:
+                path = below + entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path + "/")
+                elif entry.is_file(follow_symlinks=False) or isinstance(self.find(path), LocalFile):
+                    yield os.fsencode(path).decode("utf-8", "replace")
+            waiting += reversed(folders)
 
 
 def mime_of(path: str) -> str:

@@ -66,6 +66,15 @@ def test_a_link_that_takes_a_found_files_place_is_not_opened(folder: UploadFolde
         folder.open("a/b.txt")
 
 
+def test_a_name_that_is_no_utf8_is_listed_so_that_it_can_be_told(folder: UploadFolder) -> None:
+    (folder.root / os.fsdecode(b"caf\xe9.txt")).touch()
+    (folder.root / "z").mkdir()
+    (folder.root / "z" / "last.txt").touch()
+    listed = list(folder.walk())
+    assert listed == ["caf\ufffd.txt", "Ü #1 100%?.txt", "a/b.txt", "z/last.txt"]
+    assert "".join(listed).encode("utf-8")
+
+
 def test_folders_and_pipes_are_no_files(folder: UploadFolder) -> None:
     os.mkfifo(folder.root / "pipe")
     assert folder.find("a") is Why.NOT_A_FILE
