@@ -158,6 +158,7 @@ class UsersKeys(_Keys):
     via: Literal["api", "sql"] = "api"
     references: list[Annotated[Text, AfterValidator(_table_and_column)]] = Field(default_factory=list)
     namespace: Text | None = None
+    roles: Literal["app-metadata", "table"] = "app-metadata"
 
 
 class FilesKeys(_Keys):

@@ -29,7 +29,7 @@ from migrator_tui.model.project import UsersPlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import connect
-from migrator_tui.supabase import auth_conditions, auth_ledger, auth_sql, auth_triggers
+from migrator_tui.supabase import auth_conditions, auth_ledger, auth_roles, auth_sql, auth_triggers
 from migrator_tui.supabase.api import Api
 from migrator_tui.supabase.auth_admin import AuthAdmin, UserRefused
 from migrator_tui.supabase.auth_ledger import UserRow
@@ -56,6 +56,9 @@ class MovingUsers(Silent):
         """See that users can be made, before the long part is spent in vain; show how many there are."""
         plan = _plan(context.plan)
         context.with_target(lambda c: auth_sql.preflight(c, writes=plan.scope.via == "sql"))
+        if plan.scope.roles == "table":
+            roles = sorted({user.role for user in self._users(context).to_make if user.role})
+            context.with_target(lambda c: auth_roles.require_free(c, roles))
         if plan.scope.via == "api":
             with AuthAdmin(_api(context.api), stop=context.control.stopped, on_wait=context.board.set_retry) as admin:
                 admin.check()
@@ -81,10 +84,16 @@ class MovingUsers(Silent):
         context.failpoint("users-made")
 
     def within_publish(self, connection: psycopg.Connection[Any], context: RunContext) -> None:
-        """By SQL: users and their ledger rows, in the transaction that publishes the tables."""
-        if _plan(context.plan).scope.via != "sql":
-            return
-        users = self._users(context)
+        """By SQL: users and their ledger rows, in the transaction that publishes the tables; and tables of roles."""
+        plan, users = _plan(context.plan), self._users(context)
+        if plan.scope.via == "sql":
+            self._insert(connection, context, users)
+        if plan.scope.roles == "table":
+            rows = auth_ledger.read(connection, context.run)
+            made = [user for user in users.to_make if rows[user.key].state == "made"]
+            auth_roles.make(connection, context.run, [(user.id, user.role) for user in made if user.role])
+
+    def _insert(self, connection: psycopg.Connection[Any], context: RunContext, users: Users) -> None:
         rows = _intend(connection, context.run, users)
         making = [user for user in users.to_make if rows[user.key].state == "intended"]
         auth_sql.preflight(connection)
@@ -133,6 +142,11 @@ class MovingUsers(Silent):
         lines = [f"{len(made):,} users were made; each passes the conditions for signing in."]
         if count := sum(user.matched for user in users.users):
             lines.append(f"{count:,} users were there already, found by their address; the rows are theirs now.")
+        if given := context.with_target(lambda c: ledger.read_step(c, context.run, auth_roles.STEP)):
+            lines.append(
+                f"{given['rows']:,} users have their role in {auth_roles.USER_ROLES}. It comes into access tokens once "
+                "custom_access_token_hook is switched on in the dashboard (Authentication, Hooks)."
+            )
         if reset:
             path = context.folder.file(TO_RESET)
             locations.write_private(path, _reset_list(reset))
@@ -354,10 +368,11 @@ def _refused(users: Users, rows: Mapping[str, UserRow]) -> list[LeftUser]:
 
 def _take_back(connection: psycopg.Connection[Any], run: str) -> list[str]:
     """Within a transaction: delete the users of a run whom nobody touched; lines of those who are kept."""
+    roles_kept = auth_roles.unmake(connection, run)
     rows = auth_ledger.read(connection, run)
     open_rows = [row for row in rows.values() if row.state in ("intended", "made") and "kept" not in row.detail]
     if not open_rows:
-        return []
+        return roles_kept
     # A run that ended amid its users had not looked yet at what triggers wrote for the last of them.
     unseen = {row.id: row for row in open_rows if "state" not in row.detail}
     now = _by_user(auth_triggers.rows_of_users(connection, list(unseen))) if unseen else {}
@@ -367,6 +382,7 @@ def _take_back(connection: psycopg.Connection[Any], run: str) -> list[str]:
     for row in written:
         places.setdefault((row.table, row.column), set()).add(row.user)
     made: dict[UUID, str | None] = {row.id: row.detail.get("state") for row in open_rows}
+    places.setdefault(auth_roles.REFERENCE, set()).update(made)  # a role that the run gave goes with its user
     kept = auth_conditions.touched(connection, made, apart=places)
     for user, why in auth_triggers.changed_rows(connection, written).items():
         kept.setdefault(user, why)
@@ -385,7 +401,7 @@ def _take_back(connection: psycopg.Connection[Any], run: str) -> list[str]:
     )
     lines = [f"User {row.key} ({row.email or row.id}) {kept[row.id]}; kept." for row in open_rows if row.id in kept]
     more = len(lines) - SHOWN
-    return [*lines[:SHOWN], *([f"{more:,} more users were kept for such reasons."] if more > 0 else ())]
+    return [*roles_kept, *lines[:SHOWN], *([f"{more:,} more users were kept for such reasons."] if more > 0 else ())]
 
 
 def _reset_list(users: Sequence[AuthUser]) -> str:

@@ -15,6 +15,7 @@ from migrator_tui.model.schema import TableName
 FileValue = Literal["key", "url", "keep"]
 """What a column of files holds on the target: the object's key in its bucket, its public URL, or what it was."""
 
+Roles = Literal["app-metadata", "table"]
 Via = Literal["api", "sql"]
 """How users are made: by the Admin API before the tables are published, or by SQL within that transaction."""
 
@@ -32,6 +33,7 @@ class UsersScope:
         references: Columns (``table.column``) that hold ids of users without a declared foreign key.
         namespace: A UUID, or a name that one is made of: what tells this application's ids from another's. None is
             where the source file is.
+        roles: Where the application's roles go: each user's app_metadata, or tables with a hook for access tokens.
     """
 
     table: str
@@ -46,6 +48,7 @@ class UsersScope:
     via: Via = "api"
     references: tuple[str, ...] = ()
     namespace: str | None = None
+    roles: Roles = "app-metadata"
 
 
 @dataclass(frozen=True, slots=True)

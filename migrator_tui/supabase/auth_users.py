@@ -63,6 +63,7 @@ class AuthUser:
         hash: What the stored password hash is; without a usable one the user needs a reset.
         confirmed: The address counts as proven, so that signing in is possible.
         created_at, confirmed_at: None where the source does not say.
+        role: The application's, wherever it is kept.
         matched: There is a user of that address already, whose ``id`` this is.
         notes: What was not taken over of this row, one phrase each.
     """
@@ -77,6 +78,7 @@ class AuthUser:
     confirmed_at: datetime | None = None
     user_metadata: Mapping[str, Any] = field(default_factory=dict)
     app_metadata: Mapping[str, Any] = field(default_factory=dict)
+    role: str | None = None
     matched: bool = False
     notes: tuple[str, ...] = ()
 
@@ -170,7 +172,8 @@ def _user(
         created_at=moment_of(row.created),
         confirmed_at=moment_of(row.confirmed) if confirmed and not _is_flag(row.confirmed) else None,
         user_metadata={"full_name": name} if name else {},
-        app_metadata={"role": role} if role else {},
+        app_metadata={"role": role} if role and plan.scope.roles == "app-metadata" else {},
+        role=role or None,
         matched=at_hand is not None,
         notes=notes,
     )

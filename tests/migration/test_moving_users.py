@@ -386,3 +386,47 @@ def test_a_number_that_auth_refuses_or_that_is_another_users_is_left_out_and_tol
         ("4915112345", 1),
         (None, 3),
     ]
+
+
+@BOTH
+def test_roles_go_to_tables_with_a_token_hook_by_choice_and_are_taken_back_with_the_run(
+    moving: Callable[..., Moving], owner: psycopg.Connection[Any], via: Via
+) -> None:
+    app = moving(2, "UPDATE users SET role = 'admin' WHERE id = 2;")
+    users = replace(scope_of(via).project.users or UsersScope("users"), roles="table")
+    scope = Scope(project=ProjectScope(users=users))
+    outcome = succeeded(app.engine.migrate(app.source, app.target, scope=scope))
+    assert any("custom_access_token_hook" in line for line in users_in(outcome).lines)
+    given = "SELECT u.email, r.role::text FROM auth.users u JOIN public.user_roles r ON r.user_id = u.id ORDER BY 1"
+    assert rows_of(owner, given) == [("person1@example.org", "member"), ("person2@example.org", "admin")]
+    assert rows_of(owner, "SELECT count(*) FROM auth.users WHERE raw_app_meta_data ? 'role'") == [(0,)]
+    with connect(app.project.superuser) as auth:
+        auth.execute("SET row_security = on")
+        auth.execute("SET ROLE supabase_auth_admin")
+        claims = rows_of(
+            auth,
+            "SELECT public.custom_access_token_hook(jsonb_build_object('user_id', id, 'claims', '{\"aud\": \"x\"}'"
+            "::jsonb)) -> 'claims' FROM auth.users ORDER BY email",
+        )
+    assert claims == [({"aud": "x", "user_role": "member"},), ({"aud": "x", "user_role": "admin"},)]
+    undone = app.engine.rollback(outcome.run, app.target)
+    assert undone.status is RunStatus.ROLLED_BACK
+    assert rows_of(owner, "SELECT to_regclass('public.user_roles'), to_regtype('public.app_role')") == [(None, None)]
+    assert count(owner, "auth.users") == 0
+
+
+def test_tables_of_roles_that_somebody_changed_are_kept_and_named_and_do_not_keep_the_users(
+    moving: Callable[..., Moving], owner: psycopg.Connection[Any]
+) -> None:
+    app = moving(2)
+    users = replace(scope_of("sql").project.users or UsersScope("users"), roles="table")
+    scope = Scope(project=ProjectScope(users=users))
+    run = succeeded(app.engine.migrate(app.source, app.target, scope=scope)).run
+    owner.execute("INSERT INTO public.role_permissions VALUES ('member', 'posts.write')")
+    undone = app.engine.rollback(run, app.target)
+    assert any("tables of roles are kept" in line for line in undone.kept_edits)
+    assert count(owner, "public.role_permissions") == 1
+    assert count(owner, "auth.users") == 0
+    refused = app.engine.migrate(app.source, app.target, scope=scope)
+    assert refused.error is not None
+    assert refused.error.id == "ROLES-THERE"
