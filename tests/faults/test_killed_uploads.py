@@ -57,7 +57,7 @@ def test_a_run_that_is_killed_in_an_upload_goes_on_where_it_stopped(
     (record,) = all_runs()
     project.latency = 0.0
     outcome = succeeded(Engine(Api(project.api_url, project.secret_key)).resume(record.run, target))
-    (beside,) = outcome.beside
+    beside, _ = outcome.beside
     assert (beside.moved, beside.matched, beside.bytes) == (1, 0, SIZE)
     assert len(project.faults.seen(f"{TUS}$", "POST")) == 1
     with connect(project.superuser) as connection:
