@@ -207,7 +207,7 @@ def test_the_column_of_the_user_whose_file_it_is_is_found_by_its_foreign_key(
     make_source: MakeSource, target: Target, uploads: Path
 ) -> None:
     project = ProjectScope(
-        API, uploads, UsersScope("users", email=None), files=(FilesScope("documents", "path", "docs"),)
+        API, uploads, UsersScope("users", email="name"), files=(FilesScope("documents", "path", "docs"),)
     )
     plan = planned(make_source(DOCUMENTS), target, project)
     assert plan.project is not None
