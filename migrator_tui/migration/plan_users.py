@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import psycopg
 
@@ -33,11 +33,16 @@ _LEFT = {
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """The users as they are before the run."""
+    """The users as they are before the run.
+
+    Attributes:
+        unproven: Identifiers of users who are there and never confirmed their address: it may be somebody else's.
+    """
 
     plan: UsersPlan
     users: Users
     triggers: tuple[UserTrigger, ...]
+    unproven: frozenset[UUID] = frozenset()
 
 
 def namespace(wanted: UsersScope, source: Path) -> str:
@@ -72,7 +77,8 @@ def look(connection: psycopg.Connection[Any], source: Source, scope: Scope, file
     matched, taken = _matched(users.users, there)
     plan = replace(plan, matched=matched, phones_taken=taken, rows=len(users.users) + len(users.left))
     users = read_users(source.snapshot, source.database, plan)
-    return Looked(plan, users, tuple(auth_triggers.triggers(connection)))
+    unproven = frozenset(one.id for one in there if not one.proven)
+    return Looked(plan, users, tuple(auth_triggers.triggers(connection)), unproven)
 
 
 def look_at_source(source: Source, scope: Scope, file: Path) -> Looked | None:
@@ -171,6 +177,8 @@ def _told(looked: Looked) -> list[Finding]:
     matched = [user for user in looked.users.users if user.matched]
     if matched:
         message = f"{len(matched):,} users are in auth.users already, found by their address; the rows become theirs."
+        if doubtful := sum(user.id in looked.unproven for user in matched):
+            message += f" {doubtful:,} of them never confirmed it: whoever signed up may not be its owner."
         findings.append(
             Finding(
                 "USER-MATCHED",

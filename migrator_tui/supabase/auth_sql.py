@@ -41,11 +41,16 @@ _BATCH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A user who is there."""
+    """A user who is there.
+
+    Attributes:
+        proven: They have shown that the address is theirs.
+    """
 
     id: UUID
     email: str | None
     phone: str | None
+    proven: bool = True
 
 
 def preflight(connection: psycopg.Connection[Any], *, writes: bool = True) -> None:
@@ -125,7 +130,7 @@ def existing(
     Users of single sign-on are apart: their address is not theirs alone.
     """
     rows = connection.execute(
-        "SELECT id, lower(email), phone FROM auth.users WHERE id = ANY(%(ids)s) "
+        "SELECT id, lower(email), phone, confirmed_at IS NOT NULL FROM auth.users WHERE id = ANY(%(ids)s) "
         "OR (NOT is_sso_user AND (lower(email) = ANY(%(emails)s) OR phone = ANY(%(phones)s)))",
         {"ids": list(ids), "emails": list(emails), "phones": list(phones)},
     ).fetchall()

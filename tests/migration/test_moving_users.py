@@ -136,10 +136,13 @@ def test_somebody_who_signed_up_already_is_found_by_their_address_and_stays_when
 ) -> None:
     (ada,) = made_of(SourceUser(70, 70, "person1@example.org"))
     insert(owner, [ada])
+    if via == "sql":
+        owner.execute("UPDATE auth.users SET email_confirmed_at = NULL")
     app = moving(3)
     outcome = succeeded(app.migrate(via))
     (finding,) = [finding for finding in outcome.findings if finding.id == "USER-MATCHED"]
     assert (finding.keys, finding.samples) == (("1",), ("person1@example.org",))
+    assert ("never confirmed it" in finding.message) == (via == "sql")
     assert (users_in(outcome).moved, users_in(outcome).matched) == (2, 1)
     assert count(owner, "auth.users") == 3
     app.engine.rollback(outcome.run, app.target)
