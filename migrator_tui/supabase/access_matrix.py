@@ -48,6 +48,8 @@ END $$
 """
 
 
+_USER_ID = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""As ``auth.uid()::text`` writes it; a row that names its owner otherwise is no user's."""
 _DIVISION = "22012"
 _REACHED = "1 / (random() * 0)::int = 1"
 """Divides by zero at the first row that policies let through: they are asked before what might leak a row."""
@@ -196,7 +198,7 @@ def _look(connection: psycopg.Connection[Any], exposure: TableExposure) -> _Tabl
     light = ", ".join(f"t.{quote(column)}" for column, heavy, _, _ in rows if not heavy)
     at = [f"quote_literal(t.{quote(key)}::text)" for key in keys] or ["quote_literal(t.ctid::text)"]
     of = f"t.{quote(exposure.owner)}::text" if exposure.owner else "NULL"
-    where = f" WHERE {of} IS NOT NULL" if exposure.owner else ""
+    where = f" WHERE {of} ~ {quote_literal(_USER_ID)}" if exposure.owner else ""
     found = connection.execute(
         sql(
             f"SELECT ARRAY[{', '.join(at)}], {of}, CASE WHEN pg_column_size(t.*) <= {LARGEST_SAMPLE} "

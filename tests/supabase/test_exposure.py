@@ -274,3 +274,14 @@ def test_a_role_that_cannot_become_those_of_the_api_is_not_taken_for_a_refusal(
     owner.execute(sql(f'GRANT SELECT ON notes TO "{somebody.user}"'))
     with connect(somebody) as connection, pytest.raises(errors.InsufficientPrivilege):
         try_access(connection, [OWNED])
+
+
+def test_rows_that_name_no_user_are_not_taken_for_a_refusal_and_a_leak_of_them_is_caught(owner: Connection) -> None:
+    owner.execute("CREATE TABLE logs (id int PRIMARY KEY, who text); INSERT INTO logs VALUES (1, 'ann'), (2, NULL)")
+    exposure = TableExposure(TableName("public", "logs"), "owner", "who", "text")
+    set_up(owner, exposure)
+    tried = {(t.who, t.verb): t.may for t in try_access(owner, [exposure])}
+    assert (tried[USER, "SELECT"], tried[USER, "UPDATE"], tried[ANON, "SELECT"]) == (None, None, False)
+    owner.execute("CREATE POLICY wrong ON logs FOR SELECT TO authenticated USING (true)")
+    wrong = [(t.who, t.verb) for t in try_access(owner, [exposure]) if t.wrong]
+    assert wrong == [(ANOTHER, "SELECT")]
