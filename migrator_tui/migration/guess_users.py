@@ -146,7 +146,7 @@ def proposed(
     columns = ", ".join(f"{field.replace('_', ' ')} {column}" for field, column in parts.items() if column)
     message = f"{users.table} holds the application's users ({columns})."
     finding = chooser.settle(Finding("USERS-TABLE", message, table=users.table, choices=("auth", "table")))
-    if fixed is not None and finding.decision is None:
-        finding = finding.decided("auth")
+    if fixed is not None and finding.decision is None:  # it is decided already; there is nothing to ask
+        return users, (replace(finding, choices=()),)
     choice = finding.decision or chooser.choice(finding)
     return (users if choice == "auth" else None), (finding,)
