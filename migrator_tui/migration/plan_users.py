@@ -10,11 +10,12 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import psycopg
 
-from migrator_tui.convert.user_ids import is_namespace
+from migrator_tui.convert.user_ids import is_namespace, user_id
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.quarantine import as_ranges
 from migrator_tui.migration.source_users import read_users
 from migrator_tui.migration.staging import Source
+from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Plan, RowRule, Scope
 from migrator_tui.model.project import ProjectPlan, UsersPlan, UsersScope
@@ -78,7 +79,29 @@ def look(connection: psycopg.Connection[Any], source: Source, scope: Scope, file
     plan = replace(plan, matched=matched, phones_taken=taken, rows=len(users.users) + len(users.left))
     users = read_users(source.snapshot, source.database, plan)
     unproven = frozenset(one.id for one in there if not one.proven)
+    _require_own_ids(plan, users)
     return Looked(plan, users, tuple(auth_triggers.triggers(connection)), unproven)
+
+
+def _require_own_ids(plan: UsersPlan, users: Users) -> None:
+    """Raise where two ids of the source would become one, so that two people's rows became one person's.
+
+    Raises:
+        UsageError: ``USERS-SAME-ID``: naming both.
+    """
+    owners = {UUID(uuid): key for key, uuid in plan.matched.items()}
+    if not owners:  # without a match each id has its own
+        return
+    for key in (*(user.key for user in users.users), *(row.key for row in users.left)):
+        own = UUID(plan.matched[key]) if key in plan.matched else user_id(plan.namespace, key)
+        if owners.setdefault(own, key) != key:
+            raise UsageError(
+                "USERS-SAME-ID",
+                f"{plan.scope.table}: the users {owners[own]} and {key} would both become {own}: the one by their "
+                "address, which is that of a user who is there, the other by their id.",
+                "They changed addresses since an earlier migration. Give one of them their earlier address back, or "
+                "give the users another `namespace`.",
+            )
 
 
 def look_at_source(source: Source, scope: Scope, file: Path) -> Looked | None:

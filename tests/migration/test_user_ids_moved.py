@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 import yaml
@@ -267,3 +267,18 @@ def test_what_takes_ids_for_numbers_is_not_carried_and_told(
     outcome = succeeded(engine.migrate(source, project.target, scope=scope))
     told = {finding.id for finding in outcome.findings if finding.id.endswith("-NOT-CARRIED")}
     assert told == {"CHECK-NOT-CARRIED", "INDEX-NOT-CARRIED", "VIEW-NOT-CARRIED"}
+
+
+def test_two_users_who_would_become_one_are_refused_before_anything_is_staged(
+    make_source: MakeSource, project: Project, engine: Engine, owner: Connection
+) -> None:
+    scope = Scope(project=ProjectScope(users=replace(USERS, references=(), password_hash=None)))
+    source = make_source(
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT);INSERT INTO users VALUES (1, 'a@x.de'), (2, 'A@X.de');"
+    )
+    namespace = str(uuid5(NAMESPACE_URL, "migrator-tui:shop"))
+    insert(owner, [replace(user, id=user_id(namespace, "2")) for user in made_of(SourceUser(9, 9, "a@x.de"))])
+    refused = engine.migrate(source, project.target, scope=scope, accept_lossy=True)
+    assert refused.error is not None
+    assert refused.error.id == "USERS-SAME-ID"
+    assert value(owner, "SELECT to_regclass('public.users')") is None
