@@ -23,7 +23,7 @@ from migrator_tui.migration.companions import RunContext, Silent, Undoing
 from migrator_tui.migration.source_users import read_users
 from migrator_tui.model.errors import MigratorError, TargetError, UsageError, VerificationFailed
 from migrator_tui.model.outcome import Beside
-from migrator_tui.model.plan import Plan
+from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.progress import TableState
 from migrator_tui.model.project import UsersPlan
 from migrator_tui.model.schema import TableName
@@ -94,7 +94,7 @@ class MovingUsers(Silent):
             auth_roles.make(connection, context.run, [(user.id, user.role) for user in made if user.role])
 
     def _insert(self, connection: psycopg.Connection[Any], context: RunContext, users: Users) -> None:
-        rows = _intend(connection, context.run, users)
+        rows = _intend(connection, context.run, users, _own(context.plan))
         making = [user for user in users.to_make if rows[user.key].state == "intended"]
         auth_sql.preflight(connection)
         try:
@@ -250,7 +250,7 @@ class MovingUsers(Silent):
             ]
             ids = [row.id for row in fresh]
             states = auth_conditions.states(connection, ids)
-            seen = _by_user(auth_triggers.rows_of_users(connection, ids)) if ids else {}
+            seen = _by_user(auth_triggers.rows_of_users(connection, ids, _own(context.plan))) if ids else {}
             auth_ledger.record(
                 connection,
                 context.run,
@@ -283,8 +283,18 @@ def _api(api: Api | None) -> Api:
     return api
 
 
-def _intend(connection: psycopg.Connection[Any], run: str, users: Users) -> dict[str, UserRow]:
+def _own(plan: Plan) -> frozenset[TableName]:
+    """The tables that the run makes: what they hold of users was not written by triggers, and leaves with the run."""
+    return frozenset(table.target for table in plan.moved if table.action is Action.CREATE)
+
+
+def _intend(
+    connection: psycopg.Connection[Any], run: str, users: Users, own: frozenset[TableName] = frozenset()
+) -> dict[str, UserRow]:
     """Record what is to become of every user of whom nothing is recorded yet; all rows of the run.
+
+    Args:
+        own: Tables that the run has made already.
 
     Raises:
         TargetError: ``AUTH-TAKEN``: an address was taken since the plan was made.
@@ -304,7 +314,7 @@ def _intend(connection: psycopg.Connection[Any], run: str, users: Users) -> dict
             f"{taken[0].email or taken[0].phone or taken[0].id}.",
             "Nothing was published. Start a new run: it will find those users and move the rows to them.",
         )
-    before = _by_user(auth_triggers.rows_of_users(connection, [user.id for user in new])) if new else {}
+    before = _by_user(auth_triggers.rows_of_users(connection, [user.id for user in new], own)) if new else {}
     rows = [UserRow(user.key, user.id, user.email, "intended", {"before": before.get(user.id, [])}) for user in new]
     rows += [
         UserRow(user.key, user.id, user.email, "matched")
