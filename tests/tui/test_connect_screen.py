@@ -285,7 +285,7 @@ async def test_the_file_is_chosen_from_a_tree_that_shows_only_databases(app_on: 
         tree = app.screen.query_one(DirectoryTree)
         await until(pilot, lambda: len(tree.root.children) > 0)
         names = [str(node.label) for node in tree.root.children]
-        assert names == ["uploads", "app.db"]
+        assert names == ["project", "uploads", "app.db"]
         await pilot.press("end", "enter")
         await until(pilot, lambda: on(app, ConnectScreen))
         assert value(app, "source") == at_home(source)
