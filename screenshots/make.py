@@ -111,6 +111,10 @@ def prepare(folder: Path) -> Ends:
     from migrator_tui.demo.prepare import prepare as prepare_demo
 
     ends = prepare_demo(folder)
+    # By SQL: fifty times as many users over an API would take minutes.
+    project = ends.scope.project
+    users = replace(project.users, via="sql") if project.users else None
+    ends = replace(ends, scope=replace(ends.scope, project=replace(project, users=users)))
     sample_app.build(folder, scale=SCALE)
     return ends
 

@@ -45,7 +45,8 @@ class Exposing(Silent):
         journal = []
         for exposure in project.exposure:
             before = rights(connection, exposure.table) if exposure.existing else None
-            for statement in statements(exposure, sequences(connection, exposure.table)):
+            there = {policy.partition("|")[0] for policy in before.policies} if before is not None else set()
+            for statement in statements(exposure, sequences(connection, exposure.table), there):
                 connection.execute(sql(statement))
             if before is not None:
                 after = rights(connection, exposure.table)

@@ -7,7 +7,7 @@ through is granted. ``service_role``, which only servers have the key of, does e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from migrator_tui.convert.identifiers import quote, quote_name
 from migrator_tui.model.project import ProjectPlan, TableExposure
@@ -20,11 +20,12 @@ BY_COLUMN = ("SELECT", "INSERT", "UPDATE")
 """The rights that can be given for some columns alone."""
 
 
-def statements(exposure: TableExposure, sequences: Iterable[str] = ()) -> tuple[str, ...]:
+def statements(exposure: TableExposure, sequences: Iterable[str] = (), there: Collection[str] = ()) -> tuple[str, ...]:
     """The statements for one table, in order.
 
     Args:
         sequences: Quoted names of the sequences that the table's columns are filled from.
+        there: Names of policies that an existing table has: one of an earlier run is not made twice.
     """
     table = quote_name(exposure.table)
     lines = [f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"]
@@ -38,7 +39,7 @@ def statements(exposure: TableExposure, sequences: Iterable[str] = ()) -> tuple[
         writers = [role for role in API_ROLES if "INSERT" in granted.get(role, "")]
         if writers:
             lines.append(f"GRANT USAGE, SELECT ON SEQUENCE {sequence} TO {', '.join(writers)}")
-    lines += [policy.create(exposure.table) for policy in policies(exposure)]
+    lines += [policy.create(exposure.table) for policy in policies(exposure) if policy.name not in there]
     return tuple(lines)
 
 

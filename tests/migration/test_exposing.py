@@ -279,3 +279,20 @@ def test_users_of_the_source_reach_their_own_rows_as_users_of_the_project(
         assert any("another user nothing" in line and "anon nothing" in line for line in beside.lines)
         assert engine.rollback(outcome.run, project.target).status is RunStatus.ROLLED_BACK
         assert fingerprint(superuser) == before
+
+
+def test_a_second_run_makes_no_policy_twice_and_its_undo_leaves_those_of_the_first(
+    make_source: MakeSource, project_target: Target, engine: Engine
+) -> None:
+    source = make_source(
+        "CREATE TABLE sections (id INTEGER PRIMARY KEY, title TEXT); INSERT INTO sections VALUES (1, 'a')"
+    )
+    scope = asking({"sections": ExposureScope(read="all")})
+    policies = "SELECT polname FROM pg_policy WHERE polrelid = 'sections'::regclass"
+    succeeded(engine.migrate(source, project_target, scope=scope))
+    again = succeeded(engine.migrate(source, project_target, scope=scope))
+    with session(project_target) as connection:
+        assert rows(connection, policies) == [("read_all",)]
+    assert engine.rollback(again.run, project_target).status is RunStatus.ROLLED_BACK
+    with session(project_target) as connection:
+        assert rows(connection, policies) == [("read_all",)]
