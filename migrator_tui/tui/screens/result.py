@@ -19,7 +19,7 @@ from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
-from migrator_tui.tui.wording import at_home, counted
+from migrator_tui.tui.wording import at_home, counted, homely
 
 SHOWN_TABLES = 500
 
@@ -178,7 +178,7 @@ def told(item: Beside) -> Iterator[str]:
     counts += [f"{item.left:,} stayed behind"] if item.left else []
     said = ", ".join(counts)
     yield f"{'✓' if item.verified else '✗'} {item.name} → {item.target}{': ' if said else ''}{said}"
-    yield from item.lines
+    yield from map(homely, item.lines)
 
 
 def remarks(outcome: RunOutcome) -> Text:
