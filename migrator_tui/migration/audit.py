@@ -95,7 +95,7 @@ class AuditTrail:
         self._lock = threading.Lock()
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, locations.PRIVATE_FILE)
-            _sync_folder(path.parent)
+            locations.sync_folder(path.parent)
         except OSError as error:
             raise self._cannot(error) from error
         self._count, self._head, self._size = 0, GENESIS, -1
@@ -315,14 +315,3 @@ def _plain(value: object) -> str:
 
 def _hash(previous: str, rest: dict[str, Any]) -> str:
     return hashlib.sha256(previous.encode("utf-8", "surrogatepass") + _canonical(rest).encode("ascii")).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the file's name in its folder as lasting as its lines."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -136,7 +136,7 @@ def make(
             unproven = _prove(part, key, written, proof, id, stop, progress)
         size = part.stat().st_size
         os.replace(part, file)
-        _sync_folder(file.parent)
+        locations.sync_folder(file.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -298,13 +298,3 @@ def _opened(file: Path, keys: Keys) -> Iterator[tuple[Header, BinaryIO, bytes]]:
     with file.open("rb") as source:
         header = backup_file.read_header(source)
         yield header, source, backup_file.unwrap(header, keys(header))
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
