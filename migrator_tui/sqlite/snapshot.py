@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrator_tui.convert.identifiers import quote_sqlite
-from migrator_tui.locations import PRIVATE_FILE, make_private_folder, write_private
+from migrator_tui.locations import PRIVATE_FILE, make_private_folder, sync_folder, write_private
 from migrator_tui.model.errors import SourceError
 from migrator_tui.sqlite import diagnosis
 from migrator_tui.sqlite.steady_copy import steady_copy
@@ -102,7 +102,7 @@ def freeze(
         part.replace(final)
         snapshot = Snapshot(final, source, sha256, size, encoding, tables, violations)
         write_private(record, _recorded(snapshot))
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         if error.errno in _NO_SPACE:
             raise _disk_full(folder, size, str(error)) from error
@@ -324,16 +324,6 @@ def _hash(path: Path) -> tuple[str, int]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         return digest, file.tell()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder cannot be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _recorded(snapshot: Snapshot) -> str:
