@@ -7,7 +7,7 @@ password: see :mod:`migrator_tui.credentials` for where one comes from.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from migrator_tui import yaml_lines
-from migrator_tui.model.decisions import OnConflict
+from migrator_tui.model.decisions import Match, NaturalKey, OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import FillText, NamePolicy, Scope, TableOverride, fill_of
 from migrator_tui.model.project import ExposureScope, FilesScope, FileValue, ProjectScope, UsersScope
@@ -195,6 +195,14 @@ class PoliciesKeys(_Keys):
     on_conflict: Literal["ask", "keep-target", "keep-source", "fail"] = "ask"
 
 
+class NaturalKeyKeys(_Keys):
+    """One natural key, as ``config.yaml`` and ``decisions.yaml`` write it under the name of its table."""
+
+    columns: list[Text] = Field(min_length=1)
+    match: Literal["exact", "nocase", "trimmed", "folded"] = "exact"
+    name: str | None = None
+
+
 class Profile(_Keys):
     """One pair of ends and everything fixed beforehand about moving between them."""
 
@@ -211,6 +219,7 @@ class Profile(_Keys):
     workers: int | None = Field(default=None, ge=1, le=4)
     chunk_mb: int | None = Field(default=None, ge=1, le=1024)
     policies: PoliciesKeys = Field(default_factory=PoliciesKeys)
+    natural_keys: dict[str, list[NaturalKeyKeys]] = Field(default_factory=dict)
 
 
 class ConfigKeys(_Keys):
@@ -446,6 +455,16 @@ def scope_of(profile: Profile, tables: tuple[str, ...] = (), names: NamePolicy |
         tables=overrides,
         names=names or profile.names,
         project=project_of(profile),
+        natural_keys=natural_keys_of(profile.natural_keys),
+    )
+
+
+def natural_keys_of(tables: Mapping[str, Sequence[NaturalKeyKeys]]) -> tuple[NaturalKey, ...]:
+    """The natural keys that a file lists by table, in the words of decisions."""
+    return tuple(
+        NaturalKey(table, tuple(key.columns), Match(key.match), key.name)
+        for table, keys in tables.items()
+        for key in keys
     )
 
 

@@ -1,6 +1,6 @@
 """Decisions: what a person chose, in a form that a later headless run replays.
 
-The file's three parts are tried in order and within each the first entry that matches wins; an entry that matches
+The file's parts are tried in order and within each the first entry that matches wins; an entry that matches
 nothing is reported, because it may be a spelling mistake.
 """
 
@@ -9,20 +9,124 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 from migrator_tui.model.findings import Finding, Severity
 
 
-class ConflictChoice(StrEnum):
-    """What to do with one staged row that meets a different live row.
+class ConflictKind(StrEnum):
+    """What a staged row met.
 
-    ``per-field`` keeps the live row but for the fields that name the source.
+    ``same-key``: a live row of its key with other values. ``unique``: one row of another key, live or earlier in the
+    source, that holds a unique or natural key's value. ``several``: several live rows at once, by different keys.
+    ``duplicate``: an earlier row of the source, by a natural key alone. ``rule``: a check, foreign key or index of the
+    target refuses it. ``parent``: the row that it refers to is not on the target and does not come.
+    ``deleted-edited``: deleted on one side and edited on the other, where both ends are brought together.
+    """
+
+    SAME_KEY = "same-key"
+    UNIQUE = "unique"
+    SEVERAL = "several"
+    DUPLICATE = "duplicate"
+    RULE = "rule"
+    PARENT = "parent"
+    DELETED_EDITED = "deleted-edited"
+
+
+class ConflictChoice(StrEnum):
+    """What to do with one staged row that needs a choice.
+
+    ``per-field`` keeps the live row but for the fields that name the source. ``edit`` writes the source's row, or the
+    fields that name the target, with ``values`` over both. ``keep-both`` adds the row under a new key, which the rows
+    that refer to it follow. ``merge`` makes it one with the row that it met: that one keeps its key and takes the
+    fields that name the source, and the rows that refer to the other one follow. ``skip`` and ``quarantine`` leave it
+    behind, whole, with the rows that refer to it.
     """
 
     KEEP_SOURCE = "keep-source"
     KEEP_TARGET = "keep-target"
     PER_FIELD = "per-field"
+    EDIT = "edit"
+    KEEP_BOTH = "keep-both"
+    MERGE = "merge"
+    SKIP = "skip"
     QUARANTINE = "quarantine"
+
+
+CHOICES_OF: Mapping[ConflictKind, tuple[ConflictChoice, ...]] = MappingProxyType(
+    {
+        ConflictKind.SAME_KEY: tuple(ConflictChoice),
+        ConflictKind.UNIQUE: (
+            ConflictChoice.KEEP_TARGET,
+            ConflictChoice.MERGE,
+            ConflictChoice.KEEP_BOTH,
+            ConflictChoice.EDIT,
+            ConflictChoice.SKIP,
+            ConflictChoice.QUARANTINE,
+        ),
+        ConflictKind.SEVERAL: (
+            ConflictChoice.KEEP_TARGET,
+            ConflictChoice.MERGE,
+            ConflictChoice.KEEP_BOTH,
+            ConflictChoice.EDIT,
+            ConflictChoice.SKIP,
+            ConflictChoice.QUARANTINE,
+        ),
+        ConflictKind.DUPLICATE: (
+            ConflictChoice.KEEP_TARGET,
+            ConflictChoice.MERGE,
+            ConflictChoice.KEEP_BOTH,
+            ConflictChoice.EDIT,
+            ConflictChoice.SKIP,
+            ConflictChoice.QUARANTINE,
+        ),
+        ConflictKind.RULE: (
+            ConflictChoice.KEEP_TARGET,
+            ConflictChoice.EDIT,
+            ConflictChoice.SKIP,
+            ConflictChoice.QUARANTINE,
+        ),
+        ConflictKind.PARENT: (
+            ConflictChoice.KEEP_TARGET,
+            ConflictChoice.EDIT,
+            ConflictChoice.SKIP,
+            ConflictChoice.QUARANTINE,
+        ),
+    }
+)
+"""The choices that rows of a kind have. ``keep-target`` needs a live row that is kept: where nothing was met, as under
+``rule`` and ``parent``, there may be none."""
+
+
+class Match(StrEnum):
+    """When two values of a natural key's column are one: as they are, in any case, without white space around them, or
+    (``folded``) both. NULL and a value of white space alone are like nothing."""
+
+    EXACT = "exact"
+    NOCASE = "nocase"
+    TRIMMED = "trimmed"
+    FOLDED = "folded"
+
+
+@dataclass(frozen=True, slots=True)
+class NaturalKey:
+    """Columns by which a person tells that two rows are one, whatever the keys of the table say.
+
+    Attributes:
+        table: By its name in the source or on the target.
+        columns: By their names on the target or in the source.
+        name: What it is called on screen and in reports; by default its columns and how they match.
+    """
+
+    table: str
+    columns: tuple[str, ...]
+    match: Match = Match.EXACT
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.name or f"{', '.join(self.columns)} ({self.match})"
 
 
 class Preference(StrEnum):
@@ -69,7 +173,11 @@ class ConflictDecision:
     """A choice for one row, named by its key on the target.
 
     Attributes:
+        key: The staged row's key.
         fields: Column → ``source`` or ``target``, where a field is taken from the other side than ``choice`` says.
+        values: Column → its value as text, or None for NULL: of the fields that were edited (``edit``), or of the new
+            key and unique columns (``keep-both``) that the target cannot generate.
+        into: The key of the live row that survives, where several were met (``merge``).
     """
 
     table: str
@@ -77,6 +185,8 @@ class ConflictDecision:
     choice: ConflictChoice
     kind: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str | None] = field(default_factory=dict)
+    into: Mapping[str, str | int | float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +195,16 @@ class ConflictRule:
 
     Attributes:
         by: The column that a preference looks at.
+        columns: Only the rows that differ in exactly these columns; empty for all.
+        fields: Column → ``source`` or ``target``, as of a decision; for ``per-field`` and ``merge``.
     """
 
     table: str
     choice: ConflictChoice | Preference
     kind: str | None = None
     by: str | None = None
+    columns: tuple[str, ...] = ()
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +214,17 @@ class Decisions:
     findings: tuple[FindingDecision, ...] = ()
     conflicts: tuple[ConflictDecision, ...] = ()
     rules: tuple[ConflictRule, ...] = ()
+    natural_keys: tuple[NaturalKey, ...] = ()
 
     def then(self, other: Decisions) -> Decisions:
         """These decisions, and where they say nothing, the other ones."""
-        return Decisions(self.findings + other.findings, self.conflicts + other.conflicts, self.rules + other.rules)
+        more = tuple(key for key in other.natural_keys if key not in self.natural_keys)
+        return Decisions(
+            self.findings + other.findings,
+            self.conflicts + other.conflicts,
+            self.rules + other.rules,
+            self.natural_keys + more,
+        )
 
 
 def decide(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from migrator_tui.model.decisions import NaturalKey
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.project import ProjectPlan, ProjectScope, UsersPlan
 from migrator_tui.model.schema import Check, EnumType, ForeignKey, Generated, Index, Key, TableName
@@ -179,6 +180,7 @@ class Scope:
         schema: Target schema of tables that say nothing else.
         names: What becomes of the source's names: kept as they are, or written in snake_case.
         project: Users, files and exposure; nothing of them where only tables are moved.
+        natural_keys: By which rows of a table are told to be one, beside its keys.
     """
 
     include: tuple[str, ...] = ("*",)
@@ -187,6 +189,7 @@ class Scope:
     tables: Mapping[str, TableOverride] = field(default_factory=dict)
     names: NamePolicy = "keep"
     project: ProjectScope = field(default_factory=ProjectScope)
+    natural_keys: tuple[NaturalKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,20 +13,29 @@ from migrator_tui.model.decisions import (
     ConflictRule,
     Decisions,
     FindingDecision,
+    Match,
+    NaturalKey,
     Preference,
 )
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import CATALOGUE
 
 names = st.text(max_size=20)
+sides = st.dictionaries(names, st.sampled_from(["source", "target"]), max_size=3)
 choices = [(kind.id, choice.name) for kind in CATALOGUE.values() for choice in kind.choices]
 
 
 def sensible(decision: ConflictDecision) -> bool:
-    """Per field needs fields; a row in quarantine has none."""
-    if decision.choice is ConflictChoice.QUARANTINE:
-        return not decision.fields
-    return bool(decision.fields) or decision.choice is not ConflictChoice.PER_FIELD
+    """Per field needs fields, edit values; a row that stays behind or gets a new key has no fields to choose."""
+    choice = decision.choice
+    if choice in (ConflictChoice.QUARANTINE, ConflictChoice.SKIP, ConflictChoice.KEEP_BOTH) and decision.fields:
+        return False
+    if decision.values and choice not in (ConflictChoice.EDIT, ConflictChoice.KEEP_BOTH):
+        return False
+    if decision.into and choice is not ConflictChoice.MERGE:
+        return False
+    needed = {ConflictChoice.PER_FIELD: decision.fields, ConflictChoice.EDIT: decision.values}
+    return bool(needed.get(choice, True))
 
 
 everything = st.builds(
@@ -49,7 +58,9 @@ everything = st.builds(
             ),
             choice=st.sampled_from(ConflictChoice),
             kind=st.none() | names,
-            fields=st.dictionaries(names, st.sampled_from(["source", "target"]), max_size=3),
+            fields=sides,
+            values=st.just({}) | st.dictionaries(names, st.none() | st.text(max_size=9), max_size=2),
+            into=st.just({}) | st.dictionaries(names, st.integers(), max_size=2),
         ).filter(sensible),
         max_size=4,
     ).map(tuple),
@@ -57,12 +68,31 @@ everything = st.builds(
         st.builds(
             ConflictRule,
             table=names,
-            choice=st.sampled_from([c for c in ConflictChoice if c is not ConflictChoice.PER_FIELD]),
+            choice=st.sampled_from(
+                [c for c in ConflictChoice if c not in (ConflictChoice.PER_FIELD, ConflictChoice.EDIT)]
+            ),
             kind=st.none() | names,
+            columns=st.lists(names, max_size=2).map(tuple),
+        )
+        | st.builds(
+            ConflictRule,
+            table=names,
+            choice=st.sampled_from([ConflictChoice.PER_FIELD, ConflictChoice.MERGE]),
+            fields=sides.filter(bool),
         )
         | st.builds(ConflictRule, table=names, choice=st.sampled_from(Preference), kind=st.none() | names, by=names)
         | st.builds(ConflictRule, table=names, choice=st.just(Preference.NOT_NULL), kind=st.none() | names),
         max_size=4,
+    ).map(tuple),
+    natural_keys=st.lists(
+        st.builds(
+            NaturalKey,
+            table=st.just("users"),
+            columns=st.lists(names.filter(bool), min_size=1, max_size=2).map(tuple),
+            match=st.sampled_from(Match),
+            name=st.none() | names,
+        ),
+        max_size=3,
     ).map(tuple),
 )
 
@@ -81,15 +111,30 @@ findings:
   - {id: FK-ORPHAN, choice: "null"}
 conflicts:
   - {table: users, key: {id: 7}, kind: changed, choice: keep-source, fields: {name: target}}
+  - {table: users, key: {id: 8}, choice: merge, into: {id: 9}, fields: {name: source}}
+  - {table: users, key: {id: 10}, choice: keep-both, values: {email: ann@example.com, age: 7}}
 rules:
+  - {table: users, kind: same-key, columns: [name], choice: per-field, fields: {name: source}}
   - {table: "*", choice: keep-target}
+natural_keys:
+  users: [{columns: [email], match: folded}]
 """,
         encoding="utf-8",
     )
     assert read(path) == Decisions(
         findings=(FindingDecision("VALUE-NUL", "bytea", "notes", "body"), FindingDecision("FK-ORPHAN", "null")),
-        conflicts=(ConflictDecision("users", {"id": 7}, ConflictChoice.KEEP_SOURCE, "changed", {"name": "target"}),),
-        rules=(ConflictRule("*", ConflictChoice.KEEP_TARGET),),
+        conflicts=(
+            ConflictDecision("users", {"id": 7}, ConflictChoice.KEEP_SOURCE, "changed", {"name": "target"}),
+            ConflictDecision("users", {"id": 8}, ConflictChoice.MERGE, fields={"name": "source"}, into={"id": 9}),
+            ConflictDecision(
+                "users", {"id": 10}, ConflictChoice.KEEP_BOTH, values={"email": "ann@example.com", "age": "7"}
+            ),
+        ),
+        rules=(
+            ConflictRule("users", ConflictChoice.PER_FIELD, "same-key", columns=("name",), fields={"name": "source"}),
+            ConflictRule("*", ConflictChoice.KEEP_TARGET),
+        ),
+        natural_keys=(NaturalKey("users", ("email",), Match.FOLDED),),
     )
 
 
@@ -175,6 +220,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         ("conflicts: [{table: t, key: {id: 1}, choice: per-field}]", "without `fields`"),
         ("conflicts: [{table: t, key: {id: 1}, choice: quarantine, fields: {a: source}}]", "no fields"),
+        ("conflicts: [{table: t, key: {id: 1}, choice: edit}]", "without `values`"),
+        ("conflicts: [{table: t, key: {id: 1}, choice: keep-both, fields: {a: source}}]", "`values` changes it"),
+        ("conflicts: [{table: t, key: {id: 1}, choice: merge, values: {a: b}}]", "belongs to edit and keep-both"),
+        ("conflicts: [{table: t, key: {id: 1}, choice: skip, into: {id: 2}}]", "survives a merge"),
+        ("rules: [{table: t, choice: per-field}]", "without `fields`"),
+        ("rules: [{table: t, choice: skip, fields: {a: source}}]", "per-field and merge"),
         ("rules: [{table: t, choice: newer}]", "by: updated_at"),
         ("rules: [{table: t, choice: keep-source, by: a}]", "looks at none"),
     ],

@@ -15,7 +15,10 @@ PAGE = 200
 KINDS = {
     "same-key": "same key, other values",
     "unique": "another row has this unique value",
+    "several": "several rows have its keys",
+    "duplicate": "an earlier row is the same by a natural key",
     "rule": "a rule of the table refuses it",
+    "parent": "the row it refers to does not come",
 }
 
 
