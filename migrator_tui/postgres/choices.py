@@ -28,6 +28,24 @@ def _met(choice: ConflictChoice, kind: str | None) -> list[str]:
 
 
 OVERWRITING = (ConflictChoice.KEEP_SOURCE, ConflictChoice.PER_FIELD)
+SERVED = (*OVERWRITING, ConflictChoice.KEEP_TARGET, ConflictChoice.SKIP, ConflictChoice.QUARANTINE)
+"""The choices that publishing carries out."""
+
+
+def _refuse_unserved(table: str, decided: Sequence[ConflictDecision | ConflictRule]) -> None:
+    """A choice that nothing carries out would lose its rows, and a rule for some columns would take all rows."""
+    for made in decided:
+        if isinstance(made.choice, ConflictChoice) and made.choice not in SERVED:
+            what = f"{made.choice} is not carried out yet"
+        elif isinstance(made, ConflictRule) and (made.columns or made.fields):
+            what = "`columns` and `fields` of a rule are not carried out yet"
+        else:
+            continue
+        raise UsageError(
+            "DECISION-CHOICE",
+            f"A decision about {table} cannot be taken: {what}.",
+            f"Choose {', '.join(SERVED)}; nothing was published.",
+        )
 
 
 class Choices:
@@ -41,11 +59,15 @@ class Choices:
 
         Raises:
             UsageError: ``DECISION-COLUMN``: a decision names a column that the table does not have.
+                ``DECISION-CHOICE``: a choice that publishing does not carry out.
         """
         names = {"*", self._m.table.source, str(self._m.table.target), self._m.table.target.name}
-        self._choose_rows(connection, [decision for decision in decisions.conflicts if decision.table in names])
-        for rule in decisions.rules:
-            if rule.table in names and rule.kind in (None, *KINDS.values()):
+        rows = [decision for decision in decisions.conflicts if decision.table in names]
+        rules = [rule for rule in decisions.rules if rule.table in names]
+        _refuse_unserved(self._m.table.source, [*rows, *rules])
+        self._choose_rows(connection, rows)
+        for rule in rules:
+            if rule.kind in (None, *KINDS.values()):
                 if isinstance(rule.choice, Preference):
                     self._prefer(connection, rule)
                 else:

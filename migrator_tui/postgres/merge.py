@@ -307,7 +307,7 @@ class Merge:
     def left_behind(self, connection: psycopg.Connection[Any]) -> dict[int, tuple[str, str]]:
         """Conflicts that were decided to be quarantined: locator → (finding id, reason)."""
         rows = connection.execute(
-            sql(f"SELECT src, met, key::text FROM {self.state} WHERE choice = 'quarantine' ORDER BY src")
+            sql(f"SELECT src, met, key::text FROM {self.state} WHERE choice IN ('quarantine', 'skip') ORDER BY src")
         )
         reasons = {
             "different": ("TARGET-HAS-ROWS", "{} holds other values under the key {}"),

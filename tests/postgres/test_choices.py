@@ -121,6 +121,28 @@ def test_a_trigger_that_changes_a_field_that_was_to_stay_is_noticed(
     assert merge.unexpected(db, fence.run) == 1
 
 
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        about(1, ConflictChoice.MERGE),
+        about(1, ConflictChoice.KEEP_BOTH),
+        Decisions(rules=(ConflictRule("people", ConflictChoice.KEEP_SOURCE, columns=("name",)),)),
+    ],
+)
+def test_a_choice_that_nothing_carries_out_is_refused_and_loses_no_row(
+    db: Connection, merge: Merge, decisions: Decisions
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        Choices(merge).decide(db, decisions, OnConflict.KEEP_SOURCE)
+    assert caught.value.id == "DECISION-CHOICE"
+    assert {choice for choice, _ in choices(db, merge).values()} == {None}
+
+
+def test_a_row_that_is_skipped_stays_behind_like_one_in_quarantine(db: Connection, merge: Merge) -> None:
+    Choices(merge).decide(db, about(1, ConflictChoice.SKIP), OnConflict.KEEP_TARGET)
+    assert set(merge.left_behind(db)) == {1}
+
+
 @pytest.mark.parametrize("name", ["nobody", "id"])
 def test_a_field_that_cannot_be_chosen_is_named(db: Connection, merge: Merge, name: str) -> None:
     with pytest.raises(UsageError, match=name) as caught:
