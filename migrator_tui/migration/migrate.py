@@ -24,7 +24,7 @@ from migrator_tui.migration.board import Board
 from migrator_tui.migration.companions import Companion, RunContext, companions_of
 from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.request import Request
-from migrator_tui.migration.resolving import resolve
+from migrator_tui.migration.resolving import refuse_natural_keys, resolve
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord
 from migrator_tui.migration.run_target import require_run_target
@@ -116,6 +116,7 @@ class Migration:
 
     def _run(self) -> None:
         control = self._runner.control
+        refuse_natural_keys((*self._request.scope.natural_keys, *self._request.decisions.natural_keys))
         self._with_target(lambda connection: require_run_target(connection, self._folder), established=False)
         with self._board.stage(Stage.SNAPSHOT):
             self._freeze()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from migrator_tui.model.decisions import Decisions, OnConflict
-from migrator_tui.model.errors import DecisionsNeeded, MigratorError
+from migrator_tui.model.decisions import Decisions, NaturalKey, OnConflict
+from migrator_tui.model.errors import DecisionsNeeded, MigratorError, UsageError
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.choices import Choices
@@ -46,6 +47,21 @@ class Resolved:
             message,
             "Staging is kept. `migrator-tui resume RUN --decisions FILE`, or --on-conflict keep-target or keep-source, "
             "goes on; a row that a rule refuses needs a decision: {table: …, kind: rule, choice: quarantine}.",
+        )
+
+
+def refuse_natural_keys(named: Sequence[NaturalKey]) -> None:
+    """Natural keys can be written down, but rows are not compared by them yet: not to be passed over in silence.
+
+    Raises:
+        UsageError: ``NATURAL-KEYS``: there are some.
+    """
+    if named:
+        listed = ", ".join(f"{key.table}: {key.label}" for key in named)
+        raise UsageError(
+            "NATURAL-KEYS",
+            f"Rows are not compared by natural keys yet, but some are named: {listed}.",
+            "Take natural_keys out of the configuration or the decisions; unique keys of the target are always compared.",
         )
 
 

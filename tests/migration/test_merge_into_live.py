@@ -8,7 +8,15 @@ import psycopg
 import pytest
 
 from migrator_tui.migration.cleaning import clean_target
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, FindingDecision, OnConflict
+from migrator_tui.model.decisions import (
+    ConflictChoice,
+    ConflictDecision,
+    ConflictRule,
+    Decisions,
+    FindingDecision,
+    NaturalKey,
+    OnConflict,
+)
 from migrator_tui.model.errors import TargetError
 from migrator_tui.model.outcome import RunOutcome, TableOutcome
 from migrator_tui.model.progress import RunStatus
@@ -666,3 +674,16 @@ def test_thousands_of_decisions_are_each_applied_to_their_row(
     done = succeeded(engine.migrate(source, target, decisions=decided(conflicts=[*each, *later])))
     assert rows(db, "SELECT a, count(*), min(id % 2) FROM t GROUP BY a ORDER BY a") == [("l", 2000, 1), ("s", 2000, 0)]
     assert counts(done, "t") == {"updated": 2000, "kept_target": 2000}
+
+
+def test_natural_keys_are_refused_rather_than_passed_over(
+    users: Path, target: Target, engine: Engine, live: Connection
+) -> None:
+    before = fingerprint(live)
+
+    outcome = engine.migrate(users, target, decisions=Decisions(natural_keys=(NaturalKey("users", ("email",)),)))
+
+    assert outcome.status is RunStatus.FAILED
+    assert outcome.error is not None
+    assert outcome.error.id == "NATURAL-KEYS"
+    assert fingerprint(live) == before
