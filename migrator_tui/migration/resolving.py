@@ -61,7 +61,7 @@ def refuse_natural_keys(named: Sequence[NaturalKey]) -> None:
         raise UsageError(
             "NATURAL-KEYS",
             f"Rows are not compared by natural keys yet, but some are named: {listed}.",
-            "Take natural_keys out of the configuration or the decisions; unique keys of the target are always compared.",
+            "Take natural_keys out of the configuration or the decisions; unique keys of the target are compared.",
         )
 
 

@@ -62,8 +62,8 @@ def keys_missing_from(model: type[BaseModel], found: list[Any], place: str) -> l
             instances: list[Any] = []
             for value in values:
                 origin = getattr(info.annotation, "__origin__", None)
-                found = list(value.values()) if origin is dict else value if origin is list else [value]
-                instances += [part for each in found for part in (each if isinstance(each, list) else [each])]
+                parts = list(value.values()) if origin is dict else value if origin is list else [value]
+                instances += [part for each in parts for part in (each if isinstance(each, list) else [each])]
             missing += keys_missing_from(inner, instances, f"{place}.{key}")
     return missing
 
