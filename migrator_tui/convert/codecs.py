@@ -10,22 +10,19 @@ nothing which would change on the way can be sent.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import object_values, several_classes, shapes, user_ids
+from migrator_tui.convert import json_values, object_values, several_classes, shapes, user_ids, uuids
 from migrator_tui.convert.identifiers import quote, quote_sqlite
+from migrator_tui.convert.spellings import BOOLEANS
 
 INTEGER, REAL, TEXT, BLOB = "0", "0.0", "''", "x''"
 """Header literals: the storage class that a column is read as (``sqlite.read``)."""
-
-JSONB_VERSION = b"\x01"
 
 MAX_PRECISION = 76
 """Digits of Arrow's widest decimal."""
@@ -224,9 +221,9 @@ def _decimal(name: str, precision: int, scale: int) -> Codec:
 
 
 def _boolean_text(name: str, spelling: str) -> Codec | None:
-    if spelling not in ("tf", "truefalse"):
+    if spelling not in BOOLEANS:
         return None
-    true, false = ("t", "f") if spelling == "tf" else ("true", "false")
+    true, false = BOOLEANS[spelling]
 
     def to_target(values: pa.Array) -> pa.Array:
         known = pc.is_in(values, pa.array([true, false]))
@@ -316,86 +313,6 @@ def _parse_mixed(values: pa.Array, takes: Callable[[str], bool]) -> pa.Array:
     return result
 
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _uuid_to_bytes(values: pa.Array) -> pa.Array:
-    return pa.array(
-        [
-            bytes.fromhex(v.replace("-", "")) if v is not None and _UUID.fullmatch(v) else None
-            for v in values.to_pylist()
-        ],
-        pa.binary(16),
-    )
-
-
-def _bytes_to_uuid(sent: pa.Array) -> pa.Array:
-    def text(value: bytes) -> str:
-        h = value.hex()
-        return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
-
-    return pa.array([None if v is None else text(v) for v in sent.to_pylist()], pa.string())
-
-
-def _without_version(sent: pa.Array) -> pa.Array:
-    # ``binary_slice`` fails on an array that ends in a null (pyarrow 26); the version byte is a character of its own.
-    return pc.utf8_slice_codeunits(sent.view(pa.string()), 1)
-
-
-def _kept_by_jsonb(texts: pa.Array) -> pa.Array:
-    """The texts, each of which jsonb keeps by value: no name twice in an object, no number or character it lacks."""
-
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        members = dict(pairs)
-        if len(members) != len(pairs):
-            raise ValueError("an object has a name twice, of which jsonb keeps the last")
-        return members
-
-    def number(text: str) -> int:
-        value = Decimal(text)
-        if value.is_zero() and value.is_signed():
-            raise ValueError("jsonb has no minus zero")
-        if max(abs(value.adjusted()), len(text)) > _JSONB_DIGITS:
-            raise ValueError("a number has more digits than jsonb keeps")
-        return 0
-
-    def constant(text: str) -> None:
-        raise ValueError(f"{text} is no JSON")
-
-    for text in _utf8(texts).to_pylist():
-        if text is None:
-            continue
-        try:
-            value = json.loads(
-                text, object_pairs_hook=once, parse_int=number, parse_float=number, parse_constant=constant
-            )
-            if "\\u" in text:
-                written = json.dumps(value, ensure_ascii=False)
-                written.encode("utf-8")  # half of a surrogate pair is no character
-                if "\\u0000" in written:
-                    raise ValueError("jsonb has no U+0000")
-        except RecursionError as error:
-            raise pa.ArrowInvalid("JSON is nested too deeply") from error
-        except (ValueError, ArithmeticError) as error:
-            raise pa.ArrowInvalid(f"not kept by jsonb: {error}") from error
-    return texts
-
-
-_JSONB_DIGITS = 10_000
-
-
-def _canonical_json(texts: pa.Array) -> pa.Array:
-    """JSON by value: members in order of name, numbers as decimals without trailing zeros."""
-
-    def number(text: str) -> str:
-        return f"number:{Decimal(text).normalize()}"
-
-    def canonical(text: str) -> str:
-        return json.dumps(json.loads(text, parse_float=number, parse_int=number), sort_keys=True)
-
-    return pa.array([None if v is None else canonical(v) for v in texts.to_pylist()], pa.string())
-
-
 # Joined by "+", applied in this order: bytes become characters before a character can be replaced.
 _TEXT_CODECS: dict[str, Callable[[pa.Array], pa.Array]] = {
     "nul-replaced": _without_nul,
@@ -454,6 +371,20 @@ def _text(name: str, how: str) -> Codec | None:
     return Codec(name, TEXT, to_target, None, read_back=_as_text, select=lambda column: select.format(column))
 
 
+def _uuid(name: str, written: str) -> Codec | None:
+    shape = f"uuid-{written}" if ":" in name else name
+    if shape not in shapes.UUIDS:
+        return None
+    return Codec(
+        name,
+        TEXT,
+        to_target=lambda values: uuids.parse(values, shape),
+        to_source=lambda sent: uuids.render(sent, shape),
+        read_back=lambda column: f"uuid_send({column})",
+        comparable=_cast(pa.binary()),
+    )
+
+
 def _object(name: str, argument: str) -> Codec | None:
     found = object_values.arguments(name.partition(":")[0], argument) if ":" in name else None
     if found is None:
@@ -509,10 +440,10 @@ _FIXED: dict[str, Codec] = {
         Codec("blob-of-text", TEXT, _cast(pa.binary()), lambda sent: sent.view(pa.string())),
         Codec("boolean", INTEGER, _cast(pa.bool_()), _cast(pa.int64())),
         Codec(
-            "uuid",
-            TEXT,
-            _uuid_to_bytes,
-            _bytes_to_uuid,
+            "uuid-of-blob",
+            BLOB,
+            _cast(pa.binary(16)),
+            _cast(pa.binary()),
             read_back=lambda c: f"uuid_send({c})",
             comparable=_cast(pa.binary()),
         ),
@@ -521,14 +452,14 @@ _FIXED: dict[str, Codec] = {
             "jsonb",
             TEXT,
             to_target=lambda values: pc.binary_join_element_wise(
-                pa.scalar(JSONB_VERSION, pa.binary()),
-                _kept_by_jsonb(values).cast(pa.binary()),
+                pa.scalar(json_values.VERSION, pa.binary()),
+                json_values.kept(values).cast(pa.binary()),
                 pa.scalar(b"", pa.binary()),
             ),
-            to_source=lambda sent: _without_version(sent),
+            to_source=lambda sent: json_values.without_version(sent),
             read_back=_as_text,
-            comparable=lambda sent: _canonical_json(_without_version(sent)),
-            normalise=lambda read: _canonical_json(read),
+            comparable=lambda sent: json_values.canonical(json_values.without_version(sent)),
+            normalise=lambda read: json_values.canonical(read),
         ),
         Codec(
             "integer-numeric",
@@ -544,6 +475,7 @@ _FIXED: dict[str, Codec] = {
 _BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
     "text": _text,
     "boolean": _boolean_text,
+    "uuid": _uuid,
     "timestamp": _moment,
     "timestamptz": _moment,
     "date": _moment,

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from migrator_tui.convert import shapes
 from migrator_tui.convert.codecs import MAX_PRECISION, tells_classes_apart
+from migrator_tui.convert.parsed_texts import uuid_codec
 from migrator_tui.convert.types import (
     Decide,
     Typed,
@@ -100,6 +101,8 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
             return f"{moment}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
         fit = _spellings(profile, kind) if classes <= {"text"} else []
         return f"{moment}:{fit[0]}" if fit else None
+    if kind == "uuid" and (written := uuid_codec(profile)):
+        return written
     plain = {"bytea": ("blob", "blob"), "uuid": ("text", "uuid"), "json": ("text", "json"), "jsonb": ("text", "jsonb")}
     if kind in plain and classes <= {plain[kind][0]}:
         return plain[kind][1]
@@ -134,15 +137,32 @@ def _moments_onto(table: str, column: Column, profile: ColumnProfile, typed: Typ
     return replace(typed, codec=f"{moment}:mixed", quarantine=(*typed.quarantine, *unknown))
 
 
-def codec_for(kind: str, proposed: str) -> str:
+_LONG_NAMES = {
+    "int8": "bigint", "int4": "integer", "int": "integer", "int2": "smallint", "bool": "boolean",
+    "float8": "double precision", "float4": "real", "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone", "decimal": "numeric",
+}  # fmt: skip
+
+
+def codec_for(kind: str, proposed: str, column: Column | None = None, profile: ColumnProfile | None = None) -> str:
     """The codec for a type that a person wrote into the plan over the proposed one.
 
-    The proposed codec where only its type was changed to a wider one; it is proved value by value in any case.
+    Args:
+        proposed: The codec that was proposed, kept where only its type was changed to a wider one.
+        column, profile: The column and what it holds, by which a codec is chosen that gives its values back.
+
+    It is proved value by value in any case.
     """
     plain = re.sub(r"\s*\(.*", "", kind.strip().lower())
     base = proposed.partition(":")[0].partition("(")[0]
     if plain in ("text", "character varying", "varchar", "citext", "character"):
         return proposed if base == "text" else "text:any"
+    if column is not None and profile is not None and profile.classes:
+        length = re.sub(r"\s", "", kind.strip()[len(plain) :])
+        named = _LONG_NAMES.get(plain, plain) + length
+        found = _codec_onto(set(profile.classes), column, profile, Column(column.name, named))
+        if found is not None:
+            return found
     integers = {"bigint": "integer", "int8": "integer", "integer": "integer4", "int4": "integer4", "int": "integer4",
                 "smallint": "integer2", "int2": "integer2"}  # fmt: skip
     if plain in integers:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from migrator_tui.convert.identifiers import quote, quote_literal
-from migrator_tui.convert.spellings import spelling
+from migrator_tui.convert.spellings import BOOLEANS, spelling
 
 INT4_MAX = 2**31 - 1
 INT8_MAX = 2**63 - 1
 
-BOOLEAN_SPELLINGS = {"boolean:tf": ("t", "f"), "boolean:truefalse": ("true", "false")}
+BOOLEAN_SPELLINGS = {f"boolean:{name}": written for name, written in BOOLEANS.items()}
 
 
 class Refused(Exception):
@@ -228,6 +228,8 @@ def column(sql: str, known: Known) -> Operand:
             return replace(base, form="moment")
         case "citext":
             return replace(base, form="text-cast", collation="NOCASE")
+        case "uuid" if known.codec not in ("", "uuid"):
+            return replace(base, form="mixed")  # the source writes it otherwise than Postgres does
         case "uuid" | "json" | "enum":
             return replace(base, form="text-cast")
         case _:

@@ -1,4 +1,4 @@
-"""Shapes of dates and booleans that are written as text: recognised, read and written back to the letter.
+"""Shapes of dates, booleans and UUIDs that are written as text: recognised, read and written back to the letter.
 
 A shape's name says everything that is needed to write its values again: how many digits the fraction of a second has
 and which zone is written. So :func:`render` is the exact inverse of :func:`parse` for every value that
@@ -24,11 +24,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrator_tui.convert import constants
+from migrator_tui.convert.spellings import BOOLEANS
 
 OTHER = "other"
 """The shape of every text that has none of the shapes below, such as ``2026-02-30``."""
 
-Kind = Literal["date", "moment", "boolean", "none"]
+Kind = Literal["date", "moment", "boolean", "uuid", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Shape:
     """One way to write a value.
 
     Attributes:
-        kind: ``date``, ``moment`` (date and time), ``boolean``, or ``none``: a text that stands for no value.
+        kind: ``date``, ``moment`` (date and time), ``boolean``, ``uuid``, or ``none``: a text that stands for no value.
         digits: Digits of the fraction of a second, 0 without one.
         zone: As written (``Z``, ``+02:00``), None for a moment without.
         offset_minutes: The zone's distance from UTC, east positive.
@@ -69,9 +70,11 @@ SHAPES: tuple[Shape, ...] = (
     Shape("datetime-compact14", "moment", "20260105100000"),
     Shape("zero-date", "none", "0000-00-00"),
     Shape("empty", "none", ""),
-    Shape("bool-tf", "boolean", "t"),
-    Shape("bool-truefalse", "boolean", "true"),
+    *(Shape(f"bool-{name}", "boolean", true) for name, (true, _) in BOOLEANS.items()),
     Shape("bool-01", "boolean", "1"),
+    Shape("uuid", "uuid", "0b5a3f0e-6c1d-4a3e-9f00-1d2c3b4a5968"),
+    Shape("uuid-upper", "uuid", "0B5A3F0E-6C1D-4A3E-9F00-1D2C3B4A5968"),
+    Shape("uuid-hex", "uuid", "0b5a3f0e6c1d4a3e9f001d2c3b4a5968"),
     Shape(OTHER, "none", "next week"),
 )
 """The families; fraction and zone are added to the names of the ``iso-datetime`` ones."""
@@ -88,6 +91,13 @@ _ISO_MOMENT = (
     rf"\A{_YEAR}-{_MONTH}-{_DAY}(?P<separator>[ T]){_MINUTES}"
     rf"(?P<seconds>:[0-5][0-9](?:\.[0-9]{{1,6}})?)?(?P<zone>{_ZONE})?\z"
 )
+UUIDS = {
+    "uuid": r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\z",
+    "uuid-upper": r"\A[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}\z",
+    "uuid-hex": r"\A[0-9a-f]{32}\z",
+}
+"""Shapes of UUIDs → what their texts match."""
+
 _PLAIN = (
     ("date-dmy-dots", rf"\A{_DAY}\.{_MONTH}\.{_YEAR}\z"),
     ("date-mdy-slash", rf"\A{_MONTH}/{_DAY}/{_YEAR}\z"),
@@ -95,10 +105,10 @@ _PLAIN = (
     ("datetime-compact14", rf"\A{_YEAR}{_MONTH}{_DAY}(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]\z"),
     ("zero-date", r"\A0000-00-00(?:[ T]00:00(?::00(?:\.0{1,6})?)?)?Z?\z"),
     ("empty", r"\A\z"),
-    ("bool-tf", r"\A[tf]\z"),
-    ("bool-truefalse", r"\A(?:true|false)\z"),
-    ("bool-01", r"\A[01]\z"),
+    *UUIDS.items(),
 )
+_WORDS = {word: f"bool-{name}" for name, words in (*BOOLEANS.items(), ("01", ("1", "0"))) for word in words}
+_WORD_ARRAY, _WORD_SHAPES = pa.array(list(_WORDS), pa.string()), pa.array(list(_WORDS.values()), pa.string())
 
 _FIRST_DAY, _LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
 
@@ -137,6 +147,11 @@ def is_date(name: str) -> bool:
     return found is not None and found.kind == "date"
 
 
+def is_uuid(name: str) -> bool:
+    """Whether values of this shape are UUIDs."""
+    return name in UUIDS
+
+
 def has_zone(name: str) -> bool:
     """Whether values of this shape say which zone they are in."""
     found = shape(name)
@@ -151,6 +166,10 @@ def classify(array: pa.Array) -> pa.Array:
     """
     result = _where(pc.is_valid(array), constants.text(OTHER), constants.text(None))
     left = len(array) - array.null_count
+    words = pc.index_in(array, value_set=_WORD_ARRAY)
+    if counted := len(words) - words.null_count:
+        result = pc.coalesce(_WORD_SHAPES.take(words), result)
+        left -= counted
     for name, pattern in (("iso-date", _ISO_DATE), (None, _ISO_MOMENT), *_PLAIN):
         if left <= 0:  # nearly always after one or two patterns
             break
@@ -173,6 +192,8 @@ def all_are(array: pa.Array, name: str) -> bool:
 
     For dates it is much quicker than classifying.
     """
+    if name in UUIDS:
+        return pc.all(pc.match_substring_regex(array, UUIDS[name]), min_count=0).as_py() is True
     if not is_moment(name):
         return False
     try:

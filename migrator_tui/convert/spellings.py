@@ -1,4 +1,4 @@
-"""How a date column's texts were written, in the words of Postgres' ``to_char``."""
+"""How texts of dates and booleans were written: dates in the words of Postgres' ``to_char``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ _FAMILIES = {
     "date-compact8": "YYYYMMDD",
     "datetime-compact14": "YYYYMMDDHH24MISS",
 }
+BOOLEANS: dict[str, tuple[str, str]] = {
+    "tf": ("t", "f"),
+    "TF": ("T", "F"),
+    "truefalse": ("true", "false"),
+    "TrueFalse": ("True", "False"),
+    "TRUEFALSE": ("TRUE", "FALSE"),
+    "yesno": ("yes", "no"),
+    "YesNo": ("Yes", "No"),
+    "YESNO": ("YES", "NO"),
+    "yn": ("y", "n"),
+    "YN": ("Y", "N"),
+    "onoff": ("on", "off"),
+    "ONOFF": ("ON", "OFF"),
+}
+"""Ways to write a boolean as text → true and false in it, by what codecs (``boolean:yesno``) and shapes call them."""
+
 _SHAPE = re.compile(r"(iso-datetime-(?:space|T-minutes|T|minutes)|[a-z0-9-]+?)(?:\.([1-6]))?(?:\+(Z)|([+-]\d\d:?\d*))?")
 _TOKENS = {"YYYY": 4, "MM": 2, "DD": 2, "HH24": 2, "MI": 2, "SS": 2}
 

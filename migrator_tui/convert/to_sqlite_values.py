@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert.codecs import JSONB_VERSION, Codec, differences
+from migrator_tui.convert import json_values
+from migrator_tui.convert.codecs import Codec, differences
 
 _REFUSED = (
     pa.ArrowInvalid,
@@ -127,8 +128,9 @@ def _proved(codec: Codec, read: pa.Array) -> tuple[pa.Array, list[int]]:
 
 def _received(codec: Codec, read: pa.Array) -> pa.Array:
     """What COPY sent, from what is read back."""
-    if codec.name in _RECEIVED:
-        return _RECEIVED[codec.name](read)
+    received = _RECEIVED.get("uuid" if codec.name.partition(":")[0] in ("uuid", "uuid-of-blob") else codec.name)
+    if received is not None:
+        return received(read)
     sent_type = codec.to_target(pa.array([], _header_type(codec))).type
     found = codec.normalise(read)
     return found if found.type == sent_type else found.cast(sent_type)
@@ -138,7 +140,7 @@ _RECEIVED: dict[str, Callable[[pa.Array], pa.Array]] = {
     "uuid": lambda read: read.cast(pa.binary()).cast(pa.binary(16)),
     "integer-numeric": lambda read: read.cast(pa.decimal128(19, 0)),
     "jsonb": lambda read: pc.binary_join_element_wise(
-        pa.scalar(JSONB_VERSION, pa.binary()), read.cast(pa.binary()), pa.scalar(b"", pa.binary())
+        pa.scalar(json_values.VERSION, pa.binary()), read.cast(pa.binary()), pa.scalar(b"", pa.binary())
     ),
 }
 """Codecs that compare something else than what is sent."""

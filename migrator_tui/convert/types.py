@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from migrator_tui.convert import codecs, shapes
+from migrator_tui.convert.spellings import BOOLEANS
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
@@ -98,7 +99,7 @@ def _is_moment(declared: str) -> bool:
 
 def boolean_text(profile: ColumnProfile) -> str | None:
     if set(profile.classes) == {"text"}:
-        for spelling in ("tf", "truefalse"):
+        for spelling in BOOLEANS:
             if set(profile.shapes) == {f"bool-{spelling}"}:
                 return f"boolean:{spelling}"
     return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from migrator_tui.convert import codecs, expressions, given_types, types
+from migrator_tui.convert import codecs, expressions, given_types, parsed_texts, types
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
 from migrator_tui.convert.user_ids import namespace_of
-from migrator_tui.migration import plan_clauses, plan_collations
+from migrator_tui.migration import plan_clauses, plan_collations, plan_standing
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, RowRule, TableOverride, TablePlan
@@ -57,7 +57,7 @@ def new_table(
                 source=column.name,
                 target=named[column.name],
                 type=wanted_type or typed.type,
-                codec=_codec(wanted_type, wanted_codec, typed),
+                codec=_codec(column, found, wanted_type, wanted_codec, typed),
                 not_null=column.not_null and not _broken_not_null(draft, table, column, found, rules),
                 comment=_comment(column.comment),
             )
@@ -92,7 +92,9 @@ def _typed(
     user_id = draft.user_ids.get((table, column.name))
     if user_id is not None and fixed[1] in (None, "uuid"):
         return types.Typed("uuid", user_id)
-    return types.propose(table, column, found, draft.chooser.choice)
+    standing = plan_standing.standing(draft, table, column, found)
+    parsed = parsed_texts.propose(table, column, found, standing, draft.chooser.choice) if standing else None
+    return parsed or types.propose(table, column, found, draft.chooser.choice)
 
 
 def _comment(declared: str | None) -> str | None:
@@ -150,11 +152,13 @@ def _profile(profile: TableProfile, column: Column) -> ColumnProfile:
         return ColumnProfile(column.name)
 
 
-def _codec(wanted_type: str | None, wanted: str | None, typed: types.Typed) -> str:
+def _codec(
+    column: Column, found: ColumnProfile, wanted_type: str | None, wanted: str | None, typed: types.Typed
+) -> str:
     if wanted and codecs.exists(wanted) and not (namespace_of(wanted) and namespace_of(typed.codec)):
         return wanted
     if wanted_type and wanted_type != typed.type:
-        return given_types.codec_for(wanted_type, typed.codec)
+        return given_types.codec_for(wanted_type, typed.codec, column, found)
     return typed.codec
 
 

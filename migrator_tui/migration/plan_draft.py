@@ -92,6 +92,24 @@ class Drafting:
         )
 
     @cached_property
+    def joined(self) -> Mapping[tuple[str, str], tuple[tuple[str, str], ...]]:
+        """(source table, column) → all columns that foreign keys join it to, itself among them, first one that refers
+        to no other."""
+        groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        children: set[tuple[str, str]] = set()
+        for table in self.source.tables:
+            for key in table.foreign_keys:
+                for ours, theirs in zip(key.columns, key.parent_columns, strict=False):
+                    child, parent = (table.name.name, ours), (key.parent.name, theirs)
+                    if child != parent:
+                        children.add(child)
+                    one, other = groups.setdefault(parent, [parent]), groups.setdefault(child, [child])
+                    if one is not other:
+                        one += other
+                        groups.update(dict.fromkeys(other, one))
+        return {place: tuple(sorted(group, key=lambda p: (p in children, p))) for place, group in groups.items()}
+
+    @cached_property
     def orphans(self) -> Mapping[str, Mapping[int, OrphanCount]]:
         """Source table → number of a foreign key → its rows that refer to nobody."""
         return _by_table(self.profile.orphans)

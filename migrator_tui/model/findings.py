@@ -220,6 +220,34 @@ _KINDS = (
         ),
     ),
     Kind(
+        "TYPE-UUID",
+        Severity.INFO,
+        "A column that holds only UUIDs",
+        "Every value is a UUID, written in one way; as uuid it takes 16 bytes and gives each value back as it was "
+        "written. Columns that foreign keys join to it become the same. It becomes uuid by itself only where it is "
+        "declared so. An application that writes UUIDs in another way sees them in PostgreSQL's.",
+        "a TEXT column that holds 0b5a3f0e-6c1d-4a3e-9f00-1d2c3b4a5968",
+        (
+            Choice("uuid", "The column becomes uuid.", lossy=False),
+            Choice("text", "The column becomes text; every value stays as it is.", lossy=False),
+            Choice("bytea", "The column becomes bytea; every byte stays as it is.", lossy=False),
+        ),
+    ),
+    Kind(
+        "TYPE-JSON",
+        Severity.INFO,
+        "A column declared JSON that holds only JSON",
+        "jsonb keeps every value (it is offered only where it does: no name twice in an object, no number changed, no "
+        "U+0000), but not spaces and the order of members; json keeps the text to the letter. A column that is part of "
+        "a key, an index or an expression stays text, because those compare its texts.",
+        'a JSON column that holds {"theme": "dark"}',
+        (
+            Choice("jsonb", "The column becomes jsonb; every value is kept, its spelling is not.", lossy=False),
+            Choice("json", "The column becomes json; every text stays as it is.", lossy=False),
+            Choice("text", "The column becomes text; every value stays as it is.", lossy=False),
+        ),
+    ),
+    Kind(
         "TYPE-UNTYPED",
         Severity.INFO,
         "No declared type; chosen from the stored values",

@@ -25,6 +25,9 @@ class ColumnProfile:
         shapes: How many texts have each shape of :mod:`migrator_tui.convert.shapes` (``iso-datetime-space``,
             ``iso-date``, ``bool-tf`` …). Of a column whose declared type does not ask (dates, booleans) only where all
             texts have one shape, other than ``other``.
+        blob_min_bytes: Shortest blob in bytes (0 without any).
+        json: Of a column declared JSON: ``jsonb`` where PostgreSQL's jsonb keeps every text by value, ``json`` where
+            every text is JSON; empty otherwise.
         nan_reals: Always 0 in SQLite, which stores NaN as NULL; kept for symmetry with infinite_reals.
         infinite_reals: Reals that are +Infinity or -Infinity.
         decimals: Most digits after the point that the reals' shortest forms have; None when some need an exponent
@@ -45,6 +48,8 @@ class ColumnProfile:
     invalid_utf8: int = 0
     empty_texts: int = 0
     shapes: Mapping[str, int] = field(default_factory=dict)
+    blob_min_bytes: int = 0
+    json: str = ""
     nan_reals: int = 0
     infinite_reals: int = 0
     decimals: int | None = None

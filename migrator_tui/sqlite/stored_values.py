@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import constants, shapes
+from migrator_tui.convert import constants, json_values, shapes
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.errors import SourceError
@@ -229,19 +229,28 @@ class _Blobs:
 
     def __init__(self) -> None:
         self._count = self._bytes = 0
+        self._least: int | None = None
 
     def add(self, values: pa.Array) -> None:
+        found = pc.min_max(pc.binary_length(values)).as_py()
         self._count += len(values)
-        self._bytes = max(self._bytes, pc.max(pc.binary_length(values)).as_py())
+        self._bytes = max(self._bytes, found["max"])
+        self._least = found["min"] if self._least is None else min(self._least, found["min"])
 
     def onto(self, profile: ColumnProfile) -> ColumnProfile:
-        return replace(profile, blobs=self._count, max_bytes=max(profile.max_bytes, self._bytes))
+        return replace(
+            profile,
+            blobs=self._count,
+            max_bytes=max(profile.max_bytes, self._bytes),
+            blob_min_bytes=self._least or 0,
+        )
 
 
 class _Texts:
     """What the texts of one column are like."""
 
-    def __init__(self, asks_for_shapes: bool) -> None:
+    def __init__(self, asks_for_shapes: bool, asks_for_json: bool = False) -> None:
+        self._json = "jsonb" if asks_for_json else ""
         # Texts of a column that does not ask may be dates all the same, which a live column of the target wants to
         # know; they are looked at while nearly all are of one shape, or dates in several.
         self._asks = asks_for_shapes
@@ -264,6 +273,8 @@ class _Texts:
             values = self._measured(values, sizes)
         if self._shapes is not None and len(values):
             self._classify(values)
+        if self._json and len(values):
+            self._json = json_values.kept_as(values, self._json)
 
     def _measured(self, values: pa.Array, sizes: pa.Array) -> pa.Array:
         """The texts that are UTF-8, measured in characters; the others count as Latin-1."""
@@ -312,6 +323,7 @@ class _Texts:
             nul_texts=self._nul,
             invalid_utf8=self._invalid,
             empty_texts=self._empty,
+            json=self._json,
             shapes=dict(self._shapes.most_common()) if self._shapes is not None else {},
         )
 
@@ -391,7 +403,7 @@ class _Part:
 
 def _gatherer(column: Column, name: str, keep: bool) -> _Integers | _Reals | _Texts | _Blobs:
     if name == "text":
-        return _Texts(asks_for_shapes(column))
+        return _Texts(asks_for_shapes(column), "JSON" in column.type.upper())
     return _Integers(keep, column.identity) if name == "integer" else _Reals() if name == "real" else _Blobs()
 
 

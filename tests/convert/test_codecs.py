@@ -71,7 +71,13 @@ LOSSLESS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "boolean": ("boolean", st.sampled_from([0, 1])),
     "boolean:tf": ("boolean", st.sampled_from(["t", "f"])),
     "boolean:truefalse": ("boolean", st.sampled_from(["true", "false"])),
+    "boolean:yesno": ("boolean", st.sampled_from(["yes", "no"])),
+    "boolean:YN": ("boolean", st.sampled_from(["Y", "N"])),
+    "boolean:onoff": ("boolean", st.sampled_from(["on", "off"])),
     "uuid": ("uuid", st.uuids().map(str)),
+    "uuid:upper": ("uuid", st.uuids().map(lambda u: str(u).upper())),
+    "uuid:hex": ("uuid", st.uuids().map(lambda u: u.hex)),
+    "uuid-of-blob": ("uuid", st.uuids().map(lambda u: u.bytes)),
     "json": ("json", small_json()),
     "jsonb": ("jsonb", small_json()),
     "decimal(10,2)": ("numeric(10,2)", decimals(10, 2)),
@@ -203,7 +209,7 @@ def test_bytes_of_texts_that_are_not_utf_8_survive_as_bytes() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "texxt", "decimal", "decimal(1)", "timestamp", "timestamp:next week", "boolean:yesno", "text:", "integer:4",
+    ["", "texxt", "decimal", "decimal(1)", "timestamp", "timestamp:next week", "boolean:yEs", "text:", "integer:4",
      "text:any+nonsense", "decimal(0,0)", "decimal(99,2)"],
 )  # fmt: skip
 def test_a_name_that_is_no_codec_is_known_as_none(name: str) -> None:

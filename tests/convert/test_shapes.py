@@ -122,9 +122,11 @@ def test_any_text_has_one_shape_and_moments_among_them_come_back(text: str) -> N
         "-2026-01-05",
         "\u0662026-01-05",
         "2026-01-05\x00",
-        "T",
-        "TRUE",
+        "tRue",
         "01",
+        "0b5a3f0e-6c1d-4a3e-9f00-1d2c3b4a596",
+        "0b5a3f0e-6c1d-4a3e-9f00-1d2c3b4a596A",
+        "0B5A3F0E6C1D4A3E9F001D2C3B4A5968",
     ],
 )
 def test_what_is_nearly_a_date_or_boolean_is_other(text: str) -> None:
