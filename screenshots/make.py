@@ -214,6 +214,10 @@ async def through_the_run(camera: Camera, app: MigratorApp) -> None:
     await pilot.press("enter")
     await until(pilot, lambda: isinstance(app.screen, ResultScreen))
     await camera.take("result")
+    await pilot.press("a")
+    await pilot.pause(0.3)
+    await camera.take("result-access")
+    await pilot.press("escape")
     app.theme = "migrator-light"
     await camera.take("result-light")
     app.theme = "migrator-dark"

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from migrator_tui.migration.guide import Ends, LiveGuide
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.tui.app import MigratorApp
+from migrator_tui.tui.dialogs.access import AccessMatrix
 from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.compare import CompareScreen
@@ -35,6 +36,7 @@ from migrator_tui.tui.screens.resolve import ResolveScreen
 from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.review import ReviewScreen
 from migrator_tui.tui.screens.select import SelectScreen
+from migrator_tui.tui.widgets.access_grid import Access, AccessGrid, verdict
 from tests.tui.waiting import on, text, until
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
@@ -79,6 +81,10 @@ def target_of(app: MigratorApp) -> Target:
     return connected
 
 
+def accesses_shown(app: MigratorApp) -> Sequence[Access]:
+    return app.screen.query_one(AccessGrid).shown
+
+
 async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_enter_alone(folder: Path) -> None:
     app = MigratorApp(LiveGuide(stand_in_beside=stand_in_beside), folder=folder, prepare_demo=prepare)
     async with app.run_test(size=SIZE) as pilot:
@@ -102,9 +108,20 @@ async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_enter_al
         assert "every cell verified" in text(app, "#sentence")
         assert len(rows(target, TABLES)) == 10
         assert rows(target, "SELECT count(*) FROM users") == [(300,)]
+        await pilot.press("a")
+        await until(pilot, lambda: on(app, AccessMatrix))
+        shown = {access.table: access for access in accesses_shown(app)}
+        assert len(shown) >= 8
+        assert not any(access.wrong for access in shown.values())
+        assert verdict(shown["public.messages"].of("anon")) == ("✗ nothing", "muted")
+        assert verdict(shown["public.messages"].of("service_role")) == ("✓ everything", "good")
+        await pilot.press("escape")
+        await until(pilot, lambda: on(app, ResultScreen))
         await pilot.press("u", "tab", "enter")
         await until(pilot, lambda: on(app, ResultScreen) and "taken back" in text(app, "#sentence"))
         assert rows(target, TABLES) == []
+        await pilot.press("a")
+        assert on(app, ResultScreen)
         await pilot.press("enter")
         await until(pilot, lambda: on(app, HomeScreen))
 
@@ -133,6 +150,10 @@ async def test_the_demo_goes_from_home_to_a_verified_result_and_back_by_mouse(
         await click(pilot, "#publish")
         await until(pilot, lambda: on(app, ResultScreen))
         assert "every cell verified" in text(app, "#sentence")
+        await click(pilot, "#access")
+        await until(pilot, lambda: on(app, AccessMatrix))
+        await click(pilot, "#close")
+        await until(pilot, lambda: on(app, ResultScreen))
         await click(pilot, "#undo")
         await until(pilot, lambda: on(app, Question))
         await click(pilot, "#do")

@@ -16,9 +16,11 @@ from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import Beside, RunOutcome
 from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui.dialogs.access import AccessMatrix
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.widgets.access_grid import Access, accesses
 from migrator_tui.tui.wording import at_home, counted, homely
 
 SHOWN_TABLES = 500
@@ -30,6 +32,9 @@ class ResultScreen(StepScreen):
     STEP = Step.RESULT
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "undo", "Undo", tooltip="Take the run back, never over a later change.", id="result.undo"),
+        Binding(
+            "a", "access", "Access", tooltip="Who may do what on which table, as it was tried.", id="result.access"
+        ),
         Binding("c", "copy", "Copy path", tooltip="Copy the report's path.", id="result.copy"),
         Binding("h", "home", "Home", tooltip="Back to the first screen.", id="result.home"),
     ]
@@ -56,6 +61,8 @@ class ResultScreen(StepScreen):
                 yield Static(verification(outcome))
             yield Static(remarks(outcome), markup=False)
         with Horizontal(classes="buttons"):
+            if accesses_of(outcome):
+                yield Button("Access", id="access", compact=True)
             if outcome.status is RunStatus.SUCCEEDED:
                 yield Button("Undo…", id="undo", compact=True)
                 yield Button("Done", id="home", variant="primary", compact=True)
@@ -67,8 +74,10 @@ class ResultScreen(StepScreen):
         self.query("#home").focus()  # none is there when the program ends while this screen is being made
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what succeeded can be undone."""
+        """Only what succeeded can be undone, and only what was tried can be shown."""
         outcome = self.session.outcome
+        if action == "access":
+            return outcome is not None and bool(accesses_of(outcome))
         if action == "undo":
             return outcome is not None and outcome.status is RunStatus.SUCCEEDED
         return True
@@ -113,6 +122,12 @@ class ResultScreen(StepScreen):
 
         timer = self.set_interval(0.1, look)
 
+    def action_access(self) -> None:
+        """Show who may do what."""
+        outcome = self.session.outcome
+        if outcome is not None and (found := accesses_of(outcome)):
+            self.app.push_screen(AccessMatrix(found))
+
     def action_copy(self) -> None:
         """Copy the report's path."""
         outcome = self.session.outcome
@@ -125,11 +140,20 @@ class ResultScreen(StepScreen):
         self.migrator.go(Step.HOME)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        """Done or undo."""
-        if event.button.id == "undo":
+        """Done, access or undo."""
+        if event.button.id == "access":
+            self.action_access()
+        elif event.button.id == "undo":
             self.action_undo()
         else:
             self.action_home()
+
+
+def accesses_of(outcome: RunOutcome) -> tuple[Access, ...]:
+    """The access matrix of a run; empty where there is none, or where the tables are gone again."""
+    if outcome.status is RunStatus.ROLLED_BACK:
+        return ()
+    return next((accesses(item.details) for item in outcome.beside if item.name == "exposure"), ())
 
 
 def sentence(outcome: RunOutcome) -> str:
