@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from migrator_tui.model.decisions import Decisions, OnConflict
+from migrator_tui.model.decisions import ConflictRule, Decisions, OnConflict
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres.choices import Choices
 from migrator_tui.postgres.publish import merges
@@ -55,6 +55,19 @@ class ConflictGroup:
     undecided: int
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a rule would decide.
+
+    Attributes:
+        found: How many rows.
+        keys: Those of the first ones, in order of the source.
+    """
+
+    found: int
+    keys: tuple[Mapping[str, Any], ...]
+
+
 def conflict_groups(
     connection: psycopg.Connection[Any], plan: Plan, run: str, decisions: Decisions
 ) -> list[ConflictGroup]:
@@ -82,3 +95,26 @@ def conflict_rows(
         ConflictRow(table, key, kind, source, target or {}, choice, tuple(taken or ()))
         for key, kind, source, target, choice, taken in merge.page(connection, offset, limit, kind)
     ]
+
+
+def preview(
+    connection: psycopg.Connection[Any], plan: Plan, run: str, decisions: Decisions, rule: ConflictRule, limit: int = 20
+) -> Preview:
+    """The rows that a rule would decide of those which the decisions leave open. Nothing is decided by it.
+
+    Raises:
+        UsageError: A decision or the rule names a column that its table does not have, or one without an order.
+    """
+    found, keys = 0, list[Mapping[str, Any]]()
+    for source, merge in merges(connection, plan, run).items():
+        if rule.table not in ("*", source) or not merge.detected(connection):
+            continue
+        with connection.transaction(force_rollback=True):
+            choices = Choices(merge)
+            choices.decide(connection, decisions, OnConflict.ASK)
+            waiting = merge.waiting(connection)
+            choices.decide(connection, Decisions(rules=(rule,)), OnConflict.ASK)
+            decided = merge.decided_of(connection, waiting, limit - len(keys))
+        found += decided[0]
+        keys += decided[1]
+    return Preview(found, tuple(keys))

@@ -16,18 +16,25 @@ from typing import Protocol
 from migrator_tui import locations
 from migrator_tui.config import EMBEDDED, find, load, scope_of
 from migrator_tui.credentials import account_name, find_api_key, find_password, set_password
-from migrator_tui.migration import env_files
+from migrator_tui.migration import decisions_file, env_files
 from migrator_tui.migration.comparing import Pair
-from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, conflict_groups, conflict_rows
+from migrator_tui.migration.conflicts import (
+    ConflictGroup,
+    ConflictRow,
+    Preview,
+    conflict_groups,
+    conflict_rows,
+    preview,
+)
 from migrator_tui.migration.ends import Ends, Facts, Offer, Step, is_sqlite
 from migrator_tui.migration.migrate import Migration, begin
 from migrator_tui.migration.opening import LiveBench, open_bench
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback
-from migrator_tui.migration.run_files import read_outcome, read_plan
+from migrator_tui.migration.run_files import DECISIONS, read_outcome, read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
 from migrator_tui.migration.runner import RunHandle, Runner
-from migrator_tui.model.decisions import Decisions
+from migrator_tui.model.decisions import ConflictRule, Decisions
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Plan, Scope
@@ -115,6 +122,16 @@ class Guide(Protocol):
 
     def conflict_groups(self, run: str, decisions: Decisions) -> Sequence[ConflictGroup]:
         """The conflicts of a run that waits for decisions, by table and kind, as these decisions leave them."""
+
+    def preview(self, run: str, decisions: Decisions, rule: ConflictRule, limit: int) -> Preview:
+        """The conflicts that a rule would decide of those which the decisions leave open.
+
+        Raises:
+            UsageError: The rule names a column without an order.
+        """
+
+    def keep_decisions(self, run: str, decisions: Decisions) -> Path:
+        """Write the decisions into the run's folder, for people and for ``resume --decisions``; says where."""
 
     def close(self) -> None:
         """Stop servers that were started."""
@@ -229,6 +246,18 @@ class LiveGuide:
         folder = RunFolder.open(run)
         with connect(self._target_of(folder.record(), None)) as connection:
             return conflict_groups(connection, read_plan(folder), folder.run, decisions)
+
+    def preview(self, run: str, decisions: Decisions, rule: ConflictRule, limit: int) -> Preview:
+        """The conflicts that a rule would decide of those which the decisions leave open."""
+        folder = RunFolder.open(run)
+        with connect(self._target_of(folder.record(), None)) as connection:
+            return preview(connection, read_plan(folder), folder.run, decisions, rule, limit)
+
+    def keep_decisions(self, run: str, decisions: Decisions) -> Path:
+        """Write the decisions into the run's folder, for people and for ``resume --decisions``; says where."""
+        file = RunFolder.open(run).file(DECISIONS)
+        decisions_file.write(file, decisions)
+        return file
 
     def close(self) -> None:
         """Stop servers that were started."""

@@ -13,6 +13,8 @@ from migrator_tui.model.plan import Plan
 PLAN_JSON = "plan.json"
 AUDIT = "audit.jsonl"
 OUTCOME_JSON = "outcome.json"
+DECISIONS = "decisions.yaml"
+"""What was decided on screen, as it was decided: `resume RUN --decisions` replays it."""
 
 _PLAN = TypeAdapter(Plan)
 _OUTCOME = TypeAdapter(RunOutcome)

@@ -33,12 +33,12 @@ SERVED = (*OVERWRITING, ConflictChoice.KEEP_TARGET, ConflictChoice.SKIP, Conflic
 
 
 def _refuse_unserved(table: str, decided: Sequence[ConflictDecision | ConflictRule]) -> None:
-    """A choice that nothing carries out would lose its rows, and a rule for some columns would take all rows."""
+    """A choice that nothing carries out would lose its rows."""
     for made in decided:
         if isinstance(made.choice, ConflictChoice) and made.choice not in SERVED:
             what = f"{made.choice} is not carried out yet"
-        elif isinstance(made, ConflictRule) and (made.columns or made.fields):
-            what = "`columns` and `fields` of a rule are not carried out yet"
+        elif isinstance(made, ConflictRule) and made.fields:
+            what = "`fields` of a rule are not carried out yet"
         else:
             continue
         raise UsageError(
@@ -71,21 +71,46 @@ class Choices:
                 if isinstance(rule.choice, Preference):
                     self._prefer(connection, rule)
                 else:
-                    self._choose(connection, rule.choice, rule.kind)
+                    self._choose(connection, rule.choice, rule.kind, rule.columns)
         if policy in (OnConflict.KEEP_TARGET, OnConflict.KEEP_SOURCE):
             self._choose(connection, ConflictChoice(policy.value), None)
         return self._m.counts(connection)
 
-    def _choose(self, connection: psycopg.Connection[Any], choice: ConflictChoice, kind: str | None) -> None:
+    def _choose(
+        self,
+        connection: psycopg.Connection[Any],
+        choice: ConflictChoice,
+        kind: str | None,
+        columns: Sequence[str] = (),
+    ) -> None:
         """All that are alike."""
-        met = _met(choice, kind)
+        met = [m for m in _met(choice, kind) if m == "different" or not columns]
         if met:
             # Where the target has no row to keep, the source's would be lost.
             kept = " AND (met <> 'refused' OR live_hash IS NOT NULL)" if choice is ConflictChoice.KEEP_TARGET else ""
+            chosen = quote_literal(choice.value)
+            listed = ", ".join(map(quote_literal, met))
+            alike = f" AND src IN (SELECT d.src {self._paired(columns)})" if columns else ""
             connection.execute(
-                sql(f"UPDATE {self._m.state} SET choice = %s WHERE choice IS NULL AND met = ANY(%s){kept}"),
-                (choice.value, list(met)),
+                sql(
+                    f"UPDATE {self._m.state} SET choice = {chosen} "
+                    f"WHERE choice IS NULL AND met IN ({listed}){kept}{alike}"
+                )
             )
+
+    def _paired(self, columns: Sequence[str]) -> str:
+        """FROM and WHERE of the undecided rows that differ from the live row of their key, in exactly these columns or
+        in any."""
+        named = {self._column(name, "columns") for name in columns}
+        alike = "".join(
+            f" AND {'' if column in named else 'NOT '}({self._m.differs_in(column, 's', 'l')})"
+            for column in (self._m.values if named else ())
+        )
+        return (
+            f"FROM {self._m.state} d JOIN {self._m.staged} s ON s.{self._m.locator} = d.src "
+            f"JOIN {self._m.live} l ON {self._m.paired('s', 'l')} "
+            f"WHERE d.choice IS NULL AND d.met = 'different'{alike}"
+        )
 
     def _choose_rows(self, connection: psycopg.Connection[Any], decisions: Sequence[ConflictDecision]) -> None:
         """Rows named by their keys, all in one statement; of several decisions about a row the first counts."""
@@ -150,10 +175,7 @@ class Choices:
         """Choose by the rows' own values, where they tell."""
         if rule.kind not in (None, KINDS["different"]):
             return
-        paired = (
-            f"FROM {self._m.state} d JOIN {self._m.staged} s ON s.{self._m.locator} = d.src "
-            f"JOIN {self._m.live} l ON {self._m.paired('s', 'l')} WHERE d.choice IS NULL AND d.met = 'different'"
-        )
+        paired = self._paired(rule.columns)
         if rule.by is None:
             connection.execute(
                 sql(f"UPDATE {self._m.state} o SET choice = 'per-field', taken = f.taken {self._fill(paired)}")

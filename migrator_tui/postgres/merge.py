@@ -263,6 +263,21 @@ class Merge:
         )
         return [Conflict(self.table.source, KINDS[met], key, choice) for met, key, choice in rows]
 
+    def waiting(self, connection: psycopg.Connection[Any]) -> list[int]:
+        """The locators of the undecided conflicts."""
+        listed = ", ".join(map(quote_literal, KINDS))
+        rows = connection.execute(sql(f"SELECT src FROM {self.state} WHERE met IN ({listed}) AND choice IS NULL"))
+        return [src for (src,) in rows]
+
+    def decided_of(
+        self, connection: psycopg.Connection[Any], rows: Sequence[int], limit: int
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """How many of these rows have a choice, and the keys of the first of them."""
+        chosen = f"FROM {self.state} WHERE choice IS NOT NULL AND src = ANY(%s)"
+        counted = connection.execute(sql(f"SELECT count(*) {chosen}"), (list(rows),)).fetchone()
+        first = connection.execute(sql(f"SELECT key {chosen} ORDER BY src LIMIT %s"), (list(rows), max(0, limit)))
+        return int(counted[0]) if counted else 0, [key for (key,) in first]
+
     def detected(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether a detection has been made."""
         row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (self.state,)).fetchone()

@@ -126,7 +126,7 @@ def test_a_trigger_that_changes_a_field_that_was_to_stay_is_noticed(
     [
         about(1, ConflictChoice.MERGE),
         about(1, ConflictChoice.KEEP_BOTH),
-        Decisions(rules=(ConflictRule("people", ConflictChoice.KEEP_SOURCE, columns=("name",)),)),
+        Decisions(rules=(ConflictRule("people", ConflictChoice.PER_FIELD, fields={"name": "source"}),)),
     ],
 )
 def test_a_choice_that_nothing_carries_out_is_refused_and_loses_no_row(
@@ -136,6 +136,27 @@ def test_a_choice_that_nothing_carries_out_is_refused_and_loses_no_row(
         Choices(merge).decide(db, decisions, OnConflict.KEEP_SOURCE)
     assert caught.value.id == "DECISION-CHOICE"
     assert {choice for choice, _ in choices(db, merge).values()} == {None}
+
+
+@pytest.mark.parametrize(
+    ("columns", "alike"),
+    [(("name", "note"), {1}), (("note_in_source", "name"), {1}), (("name",), set()), (("note", "seen"), {2})],
+)
+def test_a_rule_for_some_columns_takes_the_rows_that_differ_in_exactly_these(
+    db: Connection, merge: Merge, columns: tuple[str, ...], alike: set[int]
+) -> None:
+    rule = ConflictRule("people", ConflictChoice.KEEP_SOURCE, columns=columns)
+    Choices(merge).decide(db, Decisions(rules=(rule,)), OnConflict.ASK)
+    assert {src for src, (choice, _) in choices(db, merge).items() if choice == "keep-source"} == alike
+
+
+def test_what_a_rule_would_decide_is_counted_and_named(db: Connection, merge: Merge) -> None:
+    Choices(merge).decide(db, about(1, ConflictChoice.KEEP_TARGET), OnConflict.ASK)
+    waiting = merge.waiting(db)
+    assert sorted(waiting) == [2, 3]
+    Choices(merge).decide(db, by(Preference.NEWER, "seen"), OnConflict.ASK)
+    assert merge.decided_of(db, waiting, 5) == (1, [{"id": 3}])
+    assert merge.decided_of(db, waiting, 0) == (1, [])
 
 
 def test_a_row_that_is_skipped_stays_behind_like_one_in_quarantine(db: Connection, merge: Merge) -> None:

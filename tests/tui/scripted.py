@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from migrator_tui.migration.comparing import Pair
-from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
+from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, Preview
 from migrator_tui.migration.guide import Bench, Ends, Facts, Offer, Step
 from migrator_tui.migration.run_folder import RunRecord
 from migrator_tui.migration.runner import RunHandle
-from migrator_tui.model.decisions import Decisions
+from migrator_tui.model.decisions import ConflictRule, Decisions
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import ErrorReport, RunOutcome, TableOutcome
 from migrator_tui.model.plan import Action, Plan, Scope, TablePlan
@@ -148,6 +148,7 @@ class ScriptedGuide:
     refuses: MigratorError | None = None
     told: list[str] = field(default_factory=list)
     decided: Decisions | None = None
+    kept: Decisions | None = None
     ended: RunOutcome | None = None
 
     def offers(self, folder: Path) -> Sequence[Offer]:
@@ -195,6 +196,24 @@ class ScriptedGuide:
 
         members = {group: [row for row in self.rows if (row.table, row.kind) == group] for group in groups}
         return [ConflictGroup(*group, len(rows), sum(map(undecided, rows))) for group, rows in members.items()]
+
+    def preview(self, run: str, decisions: Decisions, rule: ConflictRule, limit: int) -> Preview:
+        if self.refuses is not None:
+            raise self.refuses
+        named = {(d.table, str(dict(d.key))) for d in decisions.conflicts}
+        met = [
+            row.key
+            for row in self.rows
+            if rule.table in (row.table, "*")
+            and rule.kind in (None, row.kind)
+            and (row.table, str(dict(row.key))) not in named
+            and (not rule.columns or set(rule.columns) == set(row.differing))
+        ]
+        return Preview(len(met), tuple(met[:limit]))
+
+    def keep_decisions(self, run: str, decisions: Decisions) -> Path:
+        self.kept = decisions
+        return Path(f"/home/ann/runs/{run}/decisions.yaml")
 
     def close(self) -> None:
         self.told.append("close")
