@@ -12,6 +12,8 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 def visible(text: str) -> str:
     """Control characters shown instead of obeyed; line breaks kept."""
+    if text.replace("\n", "").isprintable():  # as nearly every text is: no look at each character
+        return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
