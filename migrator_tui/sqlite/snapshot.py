@@ -255,7 +255,7 @@ def _problems(copy: sqlite3.Connection) -> list[str]:
         try:
             said.extend(str(row[0]) for row in copy.execute(f"PRAGMA {check}"))
         except sqlite3.DatabaseError as error:
-            if str(error).startswith("no such "):
+            if str(error).startswith(("no such ", "unknown function")):
                 continue
             if diagnosis.code_of(error) != diagnosis.CORRUPT:
                 raise

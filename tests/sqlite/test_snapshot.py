@@ -292,6 +292,16 @@ def test_a_collation_that_only_the_application_has_does_not_stop_the_check(tmp_p
     assert rows(freeze(source, tmp_path / "run").path, "SELECT a FROM t NOT INDEXED") == [("x",), ("y",)]
 
 
+def test_a_function_in_an_index_that_only_the_application_has_does_not_stop_the_check(tmp_path: Path) -> None:
+    source = tmp_path / "source.db"
+    with closing(sqlite3.connect(source)) as connection:
+        connection.create_function("initial", 1, lambda text: text[0], deterministic=True)
+        connection.executescript(
+            "CREATE TABLE t (a TEXT); CREATE INDEX i ON t (initial(a)); INSERT INTO t VALUES ('x'), ('y');"
+        )
+    assert rows(freeze(source, tmp_path / "run").path, "SELECT a FROM t") == [("x",), ("y",)]
+
+
 def test_a_foreign_key_that_fits_no_key_of_its_parent_does_not_stop_the_count(
     make: Callable[..., Path], tmp_path: Path
 ) -> None:
