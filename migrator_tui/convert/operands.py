@@ -228,7 +228,7 @@ def column(sql: str, known: Known) -> Operand:
             return replace(base, form="moment")
         case "citext":
             return replace(base, form="text-cast", collation="NOCASE")
-        case "uuid" if known.codec not in ("", "uuid"):
+        case "uuid" if known.codec in ("uuid:upper", "uuid:hex", "uuid-of-blob"):
             return replace(base, form="mixed")  # the source writes it otherwise than Postgres does
         case "uuid" | "json" | "enum":
             return replace(base, form="text-cast")

@@ -110,7 +110,9 @@ _PLAIN = (
 _WORDS = {word: f"bool-{name}" for name, words in (*BOOLEANS.items(), ("01", ("1", "0"))) for word in words}
 _WORD_ARRAY, _WORD_SHAPES = pa.array(list(_WORDS), pa.string()), pa.array(list(_WORDS.values()), pa.string())
 
-_FIRST_DAY, _LAST_DAY = date(1, 1, 2), date(9999, 12, 30)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_FIRST_DAY, _LAST_DAY = date(1, 1, 2).toordinal() - _EPOCH_DAY, date(9999, 12, 30).toordinal() - _EPOCH_DAY
+"""Days since 1970."""
 
 # Where year, month and day stand.
 _POSITIONS = {
@@ -209,8 +211,9 @@ def all_are(array: pa.Array, name: str) -> bool:
                 return False
     except pa.ArrowInvalid:
         return False
-    # The first and the last day are left to ``classify``: an offset may carry them out of the years.
-    days = pc.min_max(parsed.cast(pa.date32())).as_py()
+    # The first and the last day are left to ``classify``: an offset may carry them out of the years. As numbers of
+    # days, because Arrow has a year 0 and Python's dates have none.
+    days = pc.min_max(parsed.cast(pa.date32()).cast(pa.int32())).as_py()
     return not len(array) or _FIRST_DAY < days["min"] <= days["max"] < _LAST_DAY
 
 

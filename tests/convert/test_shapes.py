@@ -209,6 +209,10 @@ def test_texts_that_are_all_of_a_shape_at_a_glance_are_so_one_by_one(name: str, 
         assert set(shapes.classify(array).to_pylist()) <= {name}
 
 
+def test_a_day_of_the_year_0_which_python_has_not_is_no_date_at_a_glance() -> None:
+    assert not shapes.all_are(pa.array(["0000-01-01"], pa.string()), "iso-date")
+
+
 @given(st.datetimes(dt.datetime(1970, 1, 1), dt.datetime(2100, 1, 1)).map(lambda at: at.replace(microsecond=0)))
 def test_ordinary_moments_are_known_at_a_glance(at: dt.datetime) -> None:
     assert shapes.all_are(pa.array([at.isoformat(" ")]), "iso-datetime-space")

@@ -28,6 +28,7 @@ from migrator_tui.tui.screens.resolve import ResolveScreen, side_by_side
 from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.widgets.conflict_list import ConflictList
 from migrator_tui.tui.widgets.progress_table import ProgressTable, bar, fitted
 from tests.tui.scripted import RUN, ScriptedBench, ScriptedGuide, ScriptedRun, outcome, plan, progress, table
 from tests.tui.waiting import on, text, there, until
@@ -162,6 +163,7 @@ async def test_conflicts_are_decided_by_one_key_each_and_the_run_goes_on() -> No
     ended = outcome(RunStatus.NEEDS_DECISIONS, "users", conflicts=2)
     async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
         await until(pilot, lambda: "0 of 2 decided" in text(app, "#headline"))
+        await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("s", "t")
         assert "2 of 2 decided" in text(app, "#headline")
         choices = {dict(d.key)["id"]: d.choice for d in app.session.decisions.conflicts}
@@ -185,6 +187,7 @@ async def test_a_row_is_chosen_field_by_field_and_what_was_chosen_is_shown_again
     ended = outcome(RunStatus.NEEDS_DECISIONS, "users", conflicts=1)
     async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
         await until(pilot, lambda: "0 of 1 decided" in text(app, "#headline"))
+        await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("f")
         await until(pilot, lambda: on(app, PerField))
         await pilot.press("t", "s", "enter")
@@ -206,6 +209,7 @@ async def test_only_rows_of_the_same_key_are_chosen_field_by_field() -> None:
     ended = outcome(RunStatus.NEEDS_DECISIONS, "users", conflicts=1)
     async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
         await until(pilot, lambda: "0 of 1" in text(app, "#headline"))
+        await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("f")
         assert on(app, ResolveScreen)
         assert app.session.decisions.conflicts == ()
@@ -216,6 +220,7 @@ async def test_all_alike_are_decided_after_saying_how_many() -> None:
     ended = outcome(RunStatus.NEEDS_DECISIONS, "users", conflicts=5)
     async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
         await until(pilot, lambda: "0 of 5" in text(app, "#headline"))
+        await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("T")
         await until(pilot, lambda: on(app, Question))
         assert isinstance(app.screen, Question)
@@ -230,6 +235,7 @@ async def test_a_row_with_anothers_unique_value_cannot_replace_it() -> None:
     ended = outcome(RunStatus.NEEDS_DECISIONS, "users", conflicts=1)
     async with showing(Step.RESOLVE, guide, ended=ended) as (app, pilot):
         await until(pilot, lambda: "0 of 1" in text(app, "#headline"))
+        await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("s")
         assert app.session.decisions.conflicts == ()
 

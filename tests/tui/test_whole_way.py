@@ -37,6 +37,7 @@ from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.review import ReviewScreen
 from migrator_tui.tui.screens.select import SelectScreen
 from migrator_tui.tui.widgets.access_grid import Access, AccessGrid, verdict
+from migrator_tui.tui.widgets.conflict_list import ConflictList
 from tests.tui.waiting import on, text, until
 
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY 1"
@@ -225,6 +226,7 @@ async def test_rows_that_differ_on_a_live_target_are_resolved_and_published_as_d
         await pilot.press("enter")
         await until(pilot, lambda: on(app, ResolveScreen))
         await until(pilot, lambda: "0 of 2 decided" in str(app.screen.query_one("#headline", Static).render()))
+        await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("s", "t", "enter")
         await until(pilot, lambda: on(app, Publish))
         assert rows(target, "SELECT * FROM people ORDER BY id") == before
