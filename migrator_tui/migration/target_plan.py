@@ -16,13 +16,15 @@ from migrator_tui.migration.plan_exposure import with_exposure, without
 from migrator_tui.migration.plan_files import with_files
 from migrator_tui.migration.plan_fits import with_unfit
 from migrator_tui.migration.plan_matching import Candidates
+from migrator_tui.migration.published_before import as_published
 from migrator_tui.migration.recording import with_migration_file
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.secret_columns import secret_columns
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.errors import DecisionsNeeded, TargetError, UsageError
-from migrator_tui.model.plan import Action, Plan
+from migrator_tui.model.plan import Action, Plan, Scope
 from migrator_tui.model.schema import Database, TableName
+from migrator_tui.postgres import origins
 from migrator_tui.postgres.inspect import exact_counts, server_identity
 from migrator_tui.postgres.inspect import inspect as inspect_target
 from migrator_tui.postgres.privileges import Needs, probe
@@ -36,12 +38,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     scope = request.scope
     schemas = sorted({scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)})
     database = inspect_target(connection, schemas)
-    wanted = {
-        override.target
-        if (override := scope.tables.get(table.name.name)) and override.target
-        else TableName(scope.schema, Names(scope.names).wanted(table.name.name))
-        for table in source.database.tables
-    }
+    wanted = {_wanted(scope, table.name.name) for table in source.database.tables}
     there = [table.name for table in database.tables if table.name in wanted]
     namesakes = frozenset(there)
     candidates = Candidates(scope.schema, database, namesakes)
@@ -54,6 +51,9 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     chooser = Chooser(request.decisions, request.accept_recommended, request.accept_lossy)
     moving, told = guess_users.proposed(source, scope, chooser, is_project=is_project(connection))
     scope = replace(scope, project=replace(scope.project, users=moving))
+    targets = {table.name.name: _wanted(scope, table.name.name) for table in source.database.tables}
+    earlier = origins.published(connection) or ()
+    scope, left_before = as_published(scope, source.database, database, targets, earlier, chooser)
     looked = plan_users.look(connection, source, scope, request.source)
     users = looked.plan if looked else None
     target = Target(server_identity(connection), database, exact_counts(connection, counted), alike, users)
@@ -73,9 +73,15 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
         )
     plan = planning.without_refused(plan, refused, source.database) if refused else plan
     plan = with_examples(plan_users.with_users(plan, looked, scope, chooser), source)
-    plan = replace(plan, findings=(*plan.findings, *told))
+    plan = replace(plan, findings=(*plan.findings, *told, *left_before))
     plan = _with_exposure(connection, plan, source, sha256, request, chooser, database)
     return with_migration_file(connection, plan, scope.project, request.source.stem)
+
+
+def _wanted(scope: Scope, table: str) -> TableName:
+    """The name that a source table has on the target, by what was fixed or by its own."""
+    override = scope.tables.get(table)
+    return (override.target if override else None) or TableName(scope.schema, Names(scope.names).wanted(table))
 
 
 def _with_exposure(

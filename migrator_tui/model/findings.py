@@ -567,6 +567,13 @@ _KINDS = (
         ),
     ),
     Kind(
+        "COLUMN-LEFT-BEFORE",
+        Severity.INFO,
+        "Columns that an earlier run left behind stay behind again",
+        "The table was published by this program without them. Name the column in the configuration to have it moved.",
+        "password_hash, left behind when users became users of Supabase Auth",
+    ),
+    Kind(
         "TARGET-TRIGGERS",
         Severity.WARNING,
         "Row triggers, rules or cascades on a live table",
