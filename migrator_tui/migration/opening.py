@@ -56,6 +56,7 @@ class LiveBench:
         self.connected = target
         self._drafted: list[tuple[Plan, Request]] = [(found.plan, found.request)]
         self._at_opening: tuple[Plan, Request] | None = (found.plan, found.request)
+        self._compared: tuple[Plan, Sequence[Pair]] | None = None
 
     @property
     def ends(self) -> Ends:
@@ -89,7 +90,9 @@ class LiveBench:
         return plan
 
     def pairs(self, plan: Plan) -> Sequence[Pair]:
-        """Both schemas side by side."""
+        """Both schemas side by side; those of the latest plan are kept."""
+        if self._compared is not None and self._compared[0] is plan:
+            return self._compared[1]
         asked = Request(self._ends.source, self._ends.scope, self._ends.decisions)
         request = next((request for made, request in self._drafted if made is plan), asked)
         try:
@@ -97,7 +100,9 @@ class LiveBench:
                 measure = reference(connection, self.opened, plan, request)
         except psycopg.Error as error:
             raise explain(error, self.connected, established=True) from error
-        return compare(self.source, self._target, plan, measure)
+        pairs = compare(self.source, self._target, plan, measure)
+        self._compared = plan, pairs
+        return pairs
 
     def close(self) -> None:
         """Remove the snapshot that was looked at; the run makes its own."""
@@ -130,7 +135,9 @@ def open_bench(ends: Ends, target: Target, say: Callable[[Step], None]) -> LiveB
         rows = sum(table.rows for table in source.profile.tables.values())
         say(Step("source", True, f"{snapshot.tables} tables, {rows:,} rows, {snapshot.bytes:,} bytes"))
         found = _look(ends, target, version, round_trip, source, snapshot.sha256, say)
-        return LiveBench(ends, target, folder, source, snapshot.sha256, found)
+        bench = LiveBench(ends, target, folder, source, snapshot.sha256, found)
+        bench.pairs(found.plan)  # so that the next screen has them at once
+        return bench
     except BaseException:
         folder.close()
         raise
