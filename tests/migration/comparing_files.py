@@ -19,6 +19,13 @@ def contents(path: Path, *, without: Collection[tuple[str, str]] = ()) -> dict[s
         return {table.decode(): _rows(connection, table.decode(), without) for (table,) in tables}
 
 
+def rows_of(path: Path, table: str, without: Collection[tuple[str, str]] = ()) -> list[tuple[Any, ...]]:
+    """One table's rows, as ``contents`` has them."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = bytes
+        return _rows(connection, table, without)
+
+
 def _rows(connection: sqlite3.Connection, table: str, without: Collection[tuple[str, str]]) -> list[tuple[Any, ...]]:
     name = '"' + table.replace('"', '""') + '"'
     columns = [row[1].decode() for row in connection.execute(f"PRAGMA table_xinfo({name})")]
