@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from migrator_tui.postgres.connect import Target
 from tests.migration.running import Connection, rows, session
@@ -423,7 +424,15 @@ def _flag(value: int) -> bool:
 
 
 def _written_flag(value: Any, kind: str, how: str) -> bool:
-    return {"tf": {b"t": True, b"f": False}, "truefalse": {b"true": True, b"false": False}}[how][value]
+    word = {
+        "tf": ("t", "f"),
+        "truefalse": ("true", "false"),
+        "yesno": ("yes", "no"),
+        "yn": ("y", "n"),
+        "onoff": ("on", "off"),
+    }
+    yes, no = word[how.lower()]
+    return {yes: True, no: False}[value.decode().lower()]
 
 
 def _any_text(value: Any, kind: str, how: str) -> str:
@@ -490,12 +499,13 @@ _EXPECTED: tuple[tuple[str, Callable[[Any, str, str], object]], ...] = (
     (r"real-numeric", _of_class("real", "integer", give=lambda v: _bits(float(v)))),
     (r"decimal\(\d+,\d+\)", _of_class("real", "integer", give=lambda v: Decimal(repr(v)))),
     (r"text|json", _of_class("text", give=lambda v: v.decode())),
-    (r"uuid", _of_class("text", give=lambda v: v.decode())),
+    (r"uuid(:upper|:hex)?", _of_class("text", give=lambda v: str(UUID(v.decode())))),
+    (r"uuid-of-blob", _of_class("blob", give=lambda v: str(UUID(bytes=v)))),
     (r"jsonb", _of_class("text", give=lambda v: _json(v.decode()))),
     (r"text:exact-.*", _literal_where_needed),
     (r"text:.*", _any_text),
     (r"blob", _of_class("blob", give=bytes)),
     (r"blob-of-text", _of_class("text", give=bytes)),
     (r"boolean", _of_class("integer", give=_flag)),
-    (r"boolean:(tf|truefalse)", _written_flag),
+    (r"boolean:.+", _written_flag),
 )
