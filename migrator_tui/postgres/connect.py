@@ -15,7 +15,8 @@ import psycopg
 import tenacity
 
 from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError
-from migrator_tui.postgres.target import SUPABASE_CA_HINT, SUPABASE_HOST, Target
+from migrator_tui.postgres.target import SUPABASE_HOST, Target
+from migrator_tui.postgres.tls import ENCRYPT_HINT, tls_error
 
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
@@ -158,7 +159,6 @@ NO_ROUTE_HINT = (
     "user postgres.{ref}, whose host the dashboard shows under Connect."
 )
 RESUME_HINT = "`migrator-tui resume RUN` goes on where it stopped."
-TLS_HINT = "See sslmode and sslrootcert in the URL."
 REFUSED_HINT = "The server's administrator, or its log, says more."
 SQL_HINT = "Nothing of that statement was kept. The server's log says more."
 _POOLER = {
@@ -169,7 +169,7 @@ _POOLER = {
     r"\(EMAXCONN\w*\)|MaxClientsIn|max clients reached": ("TARGET-CONNECTIONS", RESUME_HINT),
     r"\(EADDRNOTALLOWED\)": (
         "TARGET-REFUSED", "Allow this machine's address under the database's network restrictions in the dashboard."),
-    r"\(ESSLREQUIRED\)": ("TARGET-TLS", TLS_HINT),
+    r"\(ESSLREQUIRED\)": ("TARGET-TLS", ENCRYPT_HINT),
     r"\(ECIRCUITBREAKER\)": (
         "TARGET-BLOCKED", "Too many sign-ins failed; wait until the block ends. Each attempt before extends it."),
 }  # fmt: skip
@@ -204,7 +204,7 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
     if state is None:
         state = _state_of_refusal(str(error))
     if state == "28000" and re.search(r", (no encryption|SSL off)$", text):
-        return TargetError("TARGET-TLS", f"{place}: {text}.", TLS_HINT, sqlstate=state)
+        return TargetError("TARGET-TLS", f"{place}: {text}.", ENCRYPT_HINT, sqlstate=state)
     if state == "28P01" and "no password supplied" in str(error):
         hint = "Set MIGRATOR_TUI_TARGET_PASSWORD or PGPASSWORD, or write it into ~/.pgpass."
         return TargetError("TARGET-PASSWORD", f"{place} asks {target.user} for a password; none was given.", hint)
@@ -244,9 +244,8 @@ def _without_state(said: str, text: str, target: Target, established: bool) -> T
     if no_host:
         hint = PAUSED_HINT if hosted else "Check the URL, and that this machine is online."
         return TargetError("TARGET-HOST", f"The host {target.host} does not exist.", hint)
-    if re.search(r"\bSSL\b|certificate|sslmode", said) and not re.search("SSL SYSCALL|SSL connection has been", said):
-        unknown = hosted and re.search("certificate verify failed|root certificate file|sslmode value", said)
-        return TargetError("TARGET-TLS", f"{target.label}: {text}.", SUPABASE_CA_HINT if unknown else TLS_HINT)
+    if error := tls_error(said, text, target):
+        return error
     if unreachable:
         hint = PAUSED_HINT if hosted else "Check host and port, and that the server runs."
         if (direct := _DIRECT.fullmatch(target.host)) and _NO_ROUTE.search(said):

@@ -339,7 +339,7 @@ def test_no_error_shows_the_password_whatever_a_server_says(around: str, said: s
         ("example.com", "could not translate host name", "TARGET-HOST", "online"),
         ("db.abcd.supabase.co", "SSL error: certificate verify failed", "TARGET-TLS", "Download the certificate"),
         ("db.abcd.supabase.co", 'root certificate file "x" does not exist', "TARGET-TLS", "Download the certificate"),
-        ("example.com", "SSL error: certificate verify failed", "TARGET-TLS", "sslmode"),
+        ("example.com", "SSL error: certificate verify failed", "TARGET-TLS", "?sslrootcert=FILE"),
     ],
 )
 def test_a_projects_host_that_does_not_answer_is_told_as_one(host: str, said: str, id: str, hint: str) -> None:
