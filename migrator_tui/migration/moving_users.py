@@ -20,6 +20,7 @@ import psycopg
 
 from migrator_tui import locations
 from migrator_tui.migration.companions import RunContext, Silent, Undoing
+from migrator_tui.migration.matching_files import count
 from migrator_tui.migration.source_users import read_users
 from migrator_tui.model.errors import MigratorError, TargetError, UsageError, VerificationFailed
 from migrator_tui.model.outcome import Beside
@@ -140,8 +141,8 @@ class MovingUsers(Silent):
         left = [*users.left, *_refused(users, rows)]
         reset = [user for user in made if not user.hash.importable]
         lines = [f"{len(made):,} users were made; each passes the conditions for signing in."]
-        if count := sum(user.matched for user in users.users):
-            lines.append(f"{count:,} users were there already, found by their address; the rows are theirs now.")
+        if matched := sum(user.matched for user in users.users):
+            lines.append(f"{matched:,} users were there already, found by their address; the rows are theirs now.")
         if given := context.with_target(lambda c: ledger.read_step(c, context.run, auth_roles.STEP)):
             lines.append(
                 f"{given['rows']:,} users have their role in {auth_roles.USER_ROLES}. It comes into access tokens once "
@@ -154,7 +155,7 @@ class MovingUsers(Silent):
         if left:
             path = context.folder.file(LEFT)
             locations.write_private(path, _left_list(left))
-            lines.append(f"{len(left):,} rows became no user; they and the reasons are in {path}.")
+            lines.append(f"{count(len(left), 'row')} became no user; who and why is in {path}.")
         effects = auth_triggers.counts([row for one in rows.values() for row in _triggered(one)])
         lines += [
             f"Triggers on auth.users wrote {n:,} rows into {table}; undo deletes them." for table, n in effects.items()

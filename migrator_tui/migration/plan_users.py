@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import psycopg
 
 from migrator_tui.convert.user_ids import is_namespace, user_id
+from migrator_tui.migration.matching_files import count
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.quarantine import as_ranges
 from migrator_tui.migration.source_users import read_users
@@ -26,9 +27,9 @@ from migrator_tui.supabase.auth_users import DUPLICATE, NO_ADDRESS, REFUSED, Aut
 
 _SHOWN = 5
 _LEFT = {
-    DUPLICATE: ("USER-SAME-ADDRESS", "share their address with another user"),
-    REFUSED: ("USER-REFUSED", "have an address that Auth refuses"),
-    NO_ADDRESS: ("USER-NO-ADDRESS", "have neither an e-mail address nor a phone number"),
+    DUPLICATE: ("USER-SAME-ADDRESS", "with an address that another user has"),
+    REFUSED: ("USER-REFUSED", "with an address that Auth refuses"),
+    NO_ADDRESS: ("USER-NO-ADDRESS", "with neither an e-mail address nor a phone number"),
 }
 
 
@@ -161,7 +162,8 @@ def _decide_left(
     moved = any(one.source == table for one in plan.moved)
     finding = Finding(
         id,
-        f"{len(rows):,} rows of {table} {what}; Supabase Auth can have no user for them.",
+        f"{count(len(rows), 'row')} of {table} {what}; Supabase Auth can have no user for "
+        + ("it." if len(rows) == 1 else "them."),
         table=table,
         rows=len(rows),
         keys=tuple(row.key for row in rows[:_SHOWN]),

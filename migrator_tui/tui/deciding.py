@@ -8,6 +8,7 @@ from dataclasses import replace
 from migrator_tui.model.decisions import Decisions, FindingDecision, decide
 from migrator_tui.model.findings import Finding, Severity
 from migrator_tui.model.plan import Action, Plan
+from migrator_tui.tui import project_text
 from migrator_tui.tui.wording import counted
 
 
@@ -74,6 +75,10 @@ def touched(plan: Plan, counts: Mapping[str, int]) -> list[tuple[str, str]]:
     lines += [(f"  + {table.target}   {counted(table.rows, 'row')}", "plain") for table in created]
     lines += [(f"  + type {enum.name}   {', '.join(enum.labels)}", "plain") for enum in plan.enums]
     lines += [(f"  + view {view.target}", "plain") for view in plan.views]
+    beside = list(project_text.beside(plan.project))
+    if beside:
+        lines += [("", "plain"), ("Beside the tables, in the project", "strong")]
+        lines += [(f"  + {line}", "plain") for line in beside]
     if merged:
         lines += [("", "plain"), (f"Publishing adds rows to {counted(len(merged), 'table')} that is there", "strong")]
         lines += [

@@ -42,7 +42,7 @@ class AccessMatrix(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Verdict, grid, the table at the cursor, a button."""
-        tables = counted(len(self._accesses), "table")
+        tables = f"{len(self._accesses):,} tables and views"
         wrong = sum(1 for access in self._accesses for trial in access.trials if trial.wrong)
         tried = sum(1 for access in self._accesses for trial in access.trials if trial.may is not None)
         said = f"✗ {counted(wrong, 'right')} against the plan" if wrong else "✓ As the plan means it"

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from migrator_tui.model.plan import Action, Plan
+from migrator_tui.tui import project_text
 from migrator_tui.tui.wording import counted
 
 SHOWN_TABLES = 6
@@ -43,7 +44,7 @@ class Publish(ModalScreen[bool]):
                 f"Everything is staged, and every cell was checked. Publishing to {self.target}:", markup=False
             )
             yield Static("\n".join(f"  • {line}" for line in effects(self.plan)), markup=False)
-            yield Static("It is one transaction: all of it or nothing. It can be undone afterwards.", classes="muted")
+            yield Static(promise(self.plan), classes="muted", markup=False)
             if self.typed:
                 yield Input(placeholder=f"type {self.target} to publish", id="name")
             with Horizontal(classes="buttons"):
@@ -72,6 +73,19 @@ class Publish(ModalScreen[bool]):
         self.dismiss(False)
 
 
+def promise(plan: Plan | None) -> str:
+    """What holds of all that is published."""
+    project = plan.project if plan else None
+    by_api = project is not None and project.users is not None and project.users.scope.via == "api"
+    if project is None or not (by_api or project.files):
+        return "It is one transaction: all of it or nothing. It can be undone afterwards."
+    what = [*(["files are uploaded"] if project.files else []), *(["users are made"] if by_api else [])]
+    return (
+        f"The tables and their access are one transaction: all of it or nothing. {' and '.join(what).capitalize()} "
+        "before it. All of it can be undone afterwards."
+    )
+
+
 def effects(plan: Plan | None) -> list[str]:
     """What publishing a plan makes visible, one line each."""
     if plan is None:
@@ -89,4 +103,5 @@ def effects(plan: Plan | None) -> list[str]:
         lines.append(counted(len(plan.views), "view"))
     if plan.enums:
         lines.append(counted(len(plan.enums), "enum type"))
+    lines += project_text.beside(plan.project)
     return lines or ["nothing: the plan is empty"]

@@ -36,6 +36,10 @@ class ResultScreen(StepScreen):
             "a", "access", "Access", tooltip="Who may do what on which table, as it was tried.", id="result.access"
         ),
         Binding("c", "copy", "Copy path", tooltip="Copy the report's path.", id="result.copy"),
+        Binding("up", "scroll(-1)", "Up", show=False, tooltip="Scroll a line up.", id="result.up"),
+        Binding("down", "scroll(1)", "Down", show=False, tooltip="Scroll a line down.", id="result.down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, tooltip="Scroll a page up.", id="result.page_up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, tooltip="Scroll a page down.", id="result.page_down"),
         Binding("h", "home", "Home", tooltip="Back to the first screen.", id="result.home"),
     ]
     DEFAULT_CSS = """
@@ -56,7 +60,7 @@ class ResultScreen(StepScreen):
             return
         good = outcome.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK)
         yield Static(sentence(outcome), id="sentence", classes="-good" if good else "-bad", markup=False)
-        with VerticalScroll(can_focus=True):
+        with VerticalScroll(id="told", can_focus=False):
             if outcome.tables and outcome.status is not RunStatus.ROLLED_BACK:
                 yield Static(verification(outcome))
             yield Static(remarks(outcome), markup=False)
@@ -121,6 +125,16 @@ class ResultScreen(StepScreen):
                 self.migrator.go(Step.RESULT)
 
         timer = self.set_interval(0.1, look)
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll, whichever button has the focus."""
+        for body in self.query("#told"):
+            body.scroll_relative(y=lines, animate=False)
+
+    def action_page(self, way: int) -> None:
+        """Scroll a page."""
+        for body in self.query("#told"):
+            body.scroll_relative(y=way * max(1, body.size.height - 1), animate=False)
 
     def action_access(self) -> None:
         """Show who may do what."""

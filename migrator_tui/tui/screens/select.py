@@ -121,7 +121,7 @@ class SelectScreen(PlanScreen):
         tables = self.query_one(TableList)
         line = Text(overflow="ellipsis", no_wrap=True)
         line.append(f"{len(self._takes()):,} of {counted(len(self.bench.source.tables), 'table')}", style="bold")
-        line.append(f"   a all/none   / filter   s sorted {tables.order.value}", style="dim")
+        line.append(f"   a all/none   / filter   s {tables.order.value}", style="dim")
         line.append(f"   n names {'kept' if self.session.scope.names == 'keep' else 'in snake_case'}", style="dim")
         if tables.filter:
             line.append(f"   with “{tables.filter}”", style="bold")

@@ -183,7 +183,7 @@ class EndsForm(VerticalScroll, can_focus=False):
             ("password-row", (AS_URL, AS_FIELDS)),
         ):
             self.query_one(f"#{name}").set_class(view not in views, "-gone")
-        embedded = "ℹ Nothing to install: this program brings a PostgreSQL along, for this machine."
+        embedded = "ℹ The PostgreSQL that this program brings along."
         self._note("target-note", embedded if view == AS_EMBEDDED else "")
 
     def first_field(self) -> Widget | None:

@@ -13,6 +13,7 @@ from migrator_tui.tui.wording import sized
 ACTIONS = {Action.CREATE: ("+", "create", "accent"), Action.MERGE: ("≈", "merge", "busy")}
 LEFT_OUT = ("−", "left out", "muted")
 CHECKBOX_CELLS = 5
+CODEC_CELLS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,9 @@ class ColumnList(LineList):
         if column.target is None:
             return [("✗ ", "warn"), (fit(column.source, name), "muted"), (fit("  left behind", rest), "warn")]
         kind = column.type if column.target == column.source else f"{column.target} {column.type}"
-        codec = f" · {column.codec}" if column.codec and column.codec != "text" else ""
+        # What follows the colon may be a key of the run's own; what is long says nothing to a person.
+        named = column.codec if len(column.codec) <= CODEC_CELLS else column.codec.partition(":")[0]
+        codec = f" · {named}" if named and named != "text" else ""
         return [
             ("  ", "plain"),
             (fit(column.source, name), "plain"),
