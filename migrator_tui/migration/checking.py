@@ -21,26 +21,46 @@ from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
 from migrator_tui.migration.quarantine import RowSets
 from migrator_tui.migration.staging import Encoder, Source, terminate
+from migrator_tui.migration.unbuilt import Unbuilt, digests, referring
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import MigratorError, VerificationFailed
 from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.profile import Chunk
 from migrator_tui.model.progress import TableState
+from migrator_tui.model.schema import Check, ForeignKey, Index, Key
 from migrator_tui.postgres.compare import Reader
 from migrator_tui.postgres.connect import Target, connect, explain
-from migrator_tui.postgres.ddl import add_foreign_key, keys_and_indexes, locator_name, staged_name, staging_schema
+from migrator_tui.postgres.ddl import (
+    add_foreign_key,
+    create_index,
+    keys_and_indexes,
+    locator_name,
+    staged_name,
+    staging_schema,
+)
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge import sql
 from migrator_tui.sqlite.read import SnapshotReader
 
 EXISTS_ALREADY = (errors.DuplicateTable, errors.DuplicateObject, errors.InvalidTableDefinition)
 
+_ITS_ROWS = ("22", "54")
+"""SQLSTATE classes that say that stored values cannot be in a key, check or index: data exception, program limit."""
+
+Statement = tuple[Key | Check | Index | ForeignKey | None, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the check found that is worth a note: constraints that could not hold for the stored rows."""
+    """What the check found.
+
+    Attributes:
+        notes: Constraints that hold for new rows alone.
+        unbuilt: What the stored rows did not let be built.
+    """
 
     notes: tuple[str, ...]
+    unbuilt: tuple[Unbuilt, ...] = ()
 
 
 class CompareContext:
@@ -87,12 +107,20 @@ def check(
     schema = staging_schema(fence.run)
     notes: list[str] = []
 
-    def build(context: BuildContext, statements: tuple[TablePlan, Sequence[str]]) -> None:
-        table, texts = statements
-        for text in texts:
-            _apply(context.connection, table, text, target, notes)
+    unbuilt: list[Unbuilt] = []
 
-    def in_threads(tasks: list[tuple[TablePlan, Sequence[str]]]) -> None:
+    def build(context: BuildContext, statements: tuple[TablePlan, Sequence[Statement]]) -> None:
+        table, texts = statements
+        for object, text in texts:
+            try:
+                _apply(context.connection, table, text, target, notes)
+            except _Unbuildable as error:
+                if object is None or isinstance(object, ForeignKey):
+                    raise error.explained from error
+                instead = _instead(context, table, object, schema, target)
+                unbuilt.append(Unbuilt(table.source, object, error.why, instead))
+
+    def in_threads(tasks: list[tuple[TablePlan, Sequence[Statement]]]) -> None:
         Workers(
             "build",
             workers,
@@ -104,29 +132,53 @@ def check(
             terminate=lambda contexts: terminate(target, [context.backend_pid for context in contexts]),
         ).run(tasks)
 
-    in_threads([(table, [_locator_index(table, schema)]) for table in plan.moved if table.rows])
+    in_threads([(table, [(None, _locator_index(table, schema))]) for table in plan.moved if table.rows])
     _compare(source, plan, sets, target, fence, board, control, workers)
     created = [table for table in plan.moved if table.action is Action.CREATE]
     in_threads([(table, list(keys_and_indexes(table, schema))) for table in created])
     staged = {table.target: table for table in created}
-    in_threads(
-        [
-            (
-                table,
-                [
-                    add_foreign_key(_staged(table, schema), key, _staged(staged[key.parent], schema))
-                    for key in table.foreign_keys
-                    if key.parent in staged
-                ],
-            )
-            for table in created
-            if table.foreign_keys
-        ]
-    )
-    in_threads([(table, [f"DROP INDEX IF EXISTS {quote(schema)}.{quote(_index_name(table))}"]) for table in plan.moved])
+    references: list[tuple[TablePlan, Sequence[Statement]]] = []
+    for table in created:
+        mine: list[Statement] = []
+        for key in table.foreign_keys:
+            if key.parent not in staged:
+                continue
+            parent = staged[key.parent]
+            if lost := referring(table, parent, key, tuple(unbuilt)):
+                unbuilt.append(lost)
+            else:
+                mine.append((key, add_foreign_key(_staged(table, schema), key, _staged(parent, schema))))
+        if mine:
+            references.append((table, mine))
+    in_threads(references)
+    gone = f"DROP INDEX IF EXISTS {quote(schema)}."
+    in_threads([(table, [(None, gone + quote(_index_name(table)))]) for table in plan.moved])
     for table in plan.moved:
         board.set_table(table.source, TableState.CHECKED)
-    return Checked(tuple(notes))
+    return Checked(tuple(notes), tuple(unbuilt))
+
+
+class _Unbuildable(Exception):
+    """What ``explained`` says of a statement is said of the rows that are there."""
+
+    def __init__(self, why: str, explained: MigratorError) -> None:
+        super().__init__(why)
+        self.why = why
+        self.explained = explained
+
+
+def _instead(
+    context: BuildContext, table: TablePlan, object: Key | Check | Index, schema: str, target: Target
+) -> Index | None:
+    """The unique index on digests, built in place of a key or unique index; None where it cannot be."""
+    index = digests(table, object)
+    if index is None:
+        return None
+    try:
+        _apply(context.connection, table, create_index(index, _staged(table, schema)), target, [])
+    except _Unbuildable:
+        return None
+    return index
 
 
 def _staged(table: TablePlan, schema: str) -> str:
@@ -168,6 +220,8 @@ def _apply(
     except psycopg.Error as error:
         explained = explain(error, target, established=True)
         explained.message = f"{table.source}: {explained.message} ({statement})"
+        if (error.sqlstate or "").startswith(_ITS_ROWS):
+            raise _Unbuildable((error.diag.message_primary or str(error)).strip(), explained) from error
         raise explained from error
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from migrator_tui.convert.expressions import enum_values
 from migrator_tui.migration.object_texts import index_text, listed
 from migrator_tui.migration.pairs import Pair, Standing
-from migrator_tui.migration.table_sides import ONLY_THERE, TableSides
+from migrator_tui.migration.table_sides import DIGESTED, ONLY_THERE, TableSides
+from migrator_tui.migration.unbuilt import digested
 from migrator_tui.model.schema import Check, Index
 
 
@@ -91,6 +92,10 @@ def indexes(sides: TableSides) -> Iterator[Pair]:
             why = "a unique key of the target says the same"
             yield sides.pair("index", ours.name, Standing.CONVERTED, text, f"UNIQUE {listed(key)}", why)
             continue
+        if (digests := sides.digests(key)) and digests in free:
+            free.remove(digests)
+            yield sides.pair("index", ours.name, Standing.CONVERTED, text, index_text(digests), DIGESTED)
+            continue
         other = next((index for index in free if index.name == expected.name), None)
         if other is None:
             yield sides.pair("index", ours.name, Standing.MISSING, text, None, "the target lacks it")
@@ -105,9 +110,11 @@ def indexes(sides: TableSides) -> Iterator[Pair]:
                 free.remove(alike[0])
                 text = index_text(alike[0])
                 yield sides.pair("index", alike[0].name, Standing.CONVERTED, None, text, "made by the plan")
+    keys = (*sides.source.uniques, *([sides.source.primary_key] if sides.source.primary_key else []))
     unique = [sorted(sides.renamed.get(c, c) for c in key.columns) for key in sides.source.uniques]
+    either = [sorted(sides.renamed.get(c, c) for c in key.columns) for key in keys]
     for other in free:
-        if other.key and sorted(other.key) in unique:
+        if (other.key and sorted(other.key) in unique) or (sorted(digested(other)) or None) in either:
             continue  # it is what the source's unique constraint was found as
         yield sides.pair("index", other.name, Standing.EXTRA, None, index_text(other), ONLY_THERE)
 

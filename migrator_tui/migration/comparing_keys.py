@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migrator_tui.migration.object_texts import deferred, listed, reference_text
+from migrator_tui.migration.object_texts import deferred, index_text, listed, reference_text
 from migrator_tui.migration.pairs import Pair, Standing
-from migrator_tui.migration.table_sides import ONLY_THERE, TableSides
+from migrator_tui.migration.table_sides import DIGESTED, ONLY_THERE, TableSides
 from migrator_tui.model.schema import ForeignKey, Key
 
 
@@ -20,6 +20,8 @@ def primary_key(sides: TableSides) -> Iterator[Pair]:
         text = listed(ours.columns)
         if expected is None:
             yield from _key_with_nulls(sides, ours)
+        elif theirs is None and (digests := sides.digests(wanted or ())):
+            yield sides.pair("primary key", text, Standing.CONVERTED, text, index_text(digests), DIGESTED)
         elif theirs is None:
             lacking = "becomes the primary key" if live is None else "the target has no primary key"
             planned = listed(expected.columns) if live is None else None
@@ -68,7 +70,9 @@ def uniques(sides: TableSides) -> Iterator[Pair]:
             yield sides.pair("unique", text, Standing.MISSING, text, None, "becomes a unique key", listed(wanted))
             continue
         found = next((key for key in free if sorted(key) == sorted(wanted)), None)
-        if found is None:
+        if found is None and (digests := sides.digests(wanted)):
+            yield sides.pair("unique", text, Standing.CONVERTED, text, index_text(digests), DIGESTED)
+        elif found is None:
             yield sides.pair("unique", text, Standing.MISSING, text, None, "the target lets values come twice")
         else:
             yield sides.pair("unique", text, Standing.SAME, text, listed(found), "the same columns")

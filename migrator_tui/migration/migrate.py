@@ -31,7 +31,8 @@ from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
 from migrator_tui.migration.staging import Source
 from migrator_tui.migration.summing_up import hint_of, status_of, table_outcomes
-from migrator_tui.migration.target_plan import draft_plan, require_privileges, undecided
+from migrator_tui.migration.target_plan import draft_plan, finished, require_privileges, undecided
+from migrator_tui.migration.unbuilt import Unbuilt, without
 from migrator_tui.migration.verifying import missing_objects
 from migrator_tui.model.decisions import unmatched
 from migrator_tui.model.errors import (
@@ -130,7 +131,7 @@ class Migration:
         with self._board.stage(Stage.STAGE):
             self._stage(plan)
         with self._board.stage(Stage.CHECK):
-            self._check(plan)
+            plan = self._check(plan)
         with self._board.stage(Stage.RESOLVE):
             self._resolve(plan)
         if self._request.confirm and self._published is None:
@@ -242,9 +243,10 @@ class Migration:
         self._audit.record("staged", rows=sum(s for s, _ in self._staged().values()))
         self._failpoint("staged")
 
-    def _check(self, plan: Plan) -> None:
+    def _check(self, plan: Plan) -> Plan:
+        """Check what is staged; the plan to go on by, without what the stored rows did not let be built."""
         if self._published is not None or self._fence is None:
-            return
+            return plan
         checked = checking.check(
             self._source_of(),
             plan,
@@ -257,6 +259,8 @@ class Migration:
         )
         self._board.set_retry(None)
         self._notes += checked.notes
+        if checked.unbuilt:
+            plan = self._without(plan, checked.unbuilt)
         for source, (staged, left) in self._staged().items():
             if staged + left != plan.table(source).rows:
                 raise VerificationFailed(
@@ -269,6 +273,15 @@ class Migration:
             self._notes += companion.check(context)
         self._audit.record("checked", tables=len(plan.moved))
         self._failpoint("checked")
+        return plan
+
+    def _without(self, plan: Plan, unbuilt: Sequence[Unbuilt]) -> Plan:
+        """The plan as it was built, kept for whoever reads or resumes the run."""
+        plan = self._plan = self._runner.current_plan = finished(without(plan, unbuilt, self._source_of().database))
+        locations.write_private(self._folder.file(PLAN_YAML), plan_file.render(plan))
+        write_plan(self._folder, plan)
+        self._audit.record("left-out", objects=len(unbuilt))
+        return plan
 
     def _resolve(self, plan: Plan, *, again: bool = False) -> None:
         if self._published is not None or self._fence is None:

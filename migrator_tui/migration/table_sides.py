@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.migration.pairs import NotCarried, Pair, Standing
 from migrator_tui.migration.reference import Reference, planned_table
+from migrator_tui.migration.unbuilt import digested
 from migrator_tui.model.plan import Action, TablePlan
-from migrator_tui.model.schema import Table
+from migrator_tui.model.schema import Index, Table
 
 ONLY_THERE = "only on the target"
+DIGESTED = "values are too long for a key, so that their digests are unique, which means the same"
 
 
 class Measure:
@@ -80,3 +82,8 @@ class TableSides:
     def live_names(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Planned target names as the live table has them."""
         return tuple(self.to_live.get(column, column) for column in columns)
+
+    def digests(self, columns: Sequence[str]) -> Index | None:
+        """The live table's unique index on digests of these columns of its own."""
+        indexes = self.live.indexes if self.live and columns else ()
+        return next((index for index in indexes if sorted(digested(index)) == sorted(columns)), None)

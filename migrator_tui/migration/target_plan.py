@@ -104,7 +104,12 @@ def _with_exposure(
         return replace(again, findings=(*again.findings, *told))
     if not project:
         return exposed.plan
-    made = planning.finished(exposed.plan)
+    return finished(exposed.plan)
+
+
+def finished(plan: Plan) -> Plan:
+    """The plan with its DDL, who may reach which table included, and its estimate."""
+    made = planning.finished(plan)
     return replace(made, ddl=(*made.ddl, *exposure_script(made)))
 
 

@@ -294,6 +294,16 @@ _KINDS = (
         ),
     ),
     Kind(
+        "KEY-LONG",
+        Severity.WARNING,
+        "A key over values that are too long for one",
+        "An entry of PostgreSQL's B-tree has at most 2,704 bytes, SQLite's any number. A unique index on digests of "
+        "the values (md5 of a text, SHA-256 of bytes) takes the key's place: no value can come twice. It is no primary "
+        "key, no foreign key can refer to it, and ON CONFLICT has to name the digest. Where there is no digest, "
+        "nothing takes its place. It is found while keys are built, before anything is visible.",
+        "pages.url is UNIQUE and holds a URL of 5,000 characters",
+    ),
+    Kind(
         "FK-ORPHAN",
         Severity.WARNING,
         "Rows that refer to a row that does not exist",
@@ -314,7 +324,8 @@ _KINDS = (
         "FK-PARENT",
         Severity.WARNING,
         "A foreign key that cannot be carried",
-        "The table it refers to does not exist, is not part of the plan, or its columns are no key there.",
+        "The table it refers to does not exist, is not part of the plan, or its columns are no key there, because of "
+        "too long values among other things.",
         "REFERENCES customers(id) where no table customers exists",
     ),
     Kind(
@@ -328,7 +339,7 @@ _KINDS = (
         "CHECK-NOT-CARRIED",
         Severity.WARNING,
         "A CHECK constraint that has no equivalent",
-        "The expression was tried on the target and refused, or stored rows do not satisfy it there.",
+        "The expression was tried on the target and refused, or cannot be computed there for stored rows.",
         "CHECK (name GLOB '[a-z]*')",
     ),
     Kind(
@@ -346,7 +357,8 @@ _KINDS = (
         "INDEX-NOT-CARRIED",
         Severity.WARNING,
         "An index that has no equivalent",
-        "Its expression, predicate or collation was tried on the target and refused.",
+        "Its expression, predicate or collation was tried on the target and refused, or the stored values cannot be in "
+        "it: too long for an entry (2,704 bytes), or beyond what the target computes.",
         "CREATE INDEX i ON t (strftime('%Y', created))",
     ),
     Kind(

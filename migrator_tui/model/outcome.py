@@ -177,6 +177,7 @@ def not_carried(plan: Plan) -> tuple[NotCarried, ...]:
         "DEFAULT-NOT-CARRIED": "default", "CHECK-NOT-CARRIED": "check", "INDEX-NOT-CARRIED": "index",
         "VIEW-NOT-CARRIED": "view", "GENERATED-NOT-CARRIED": "generated column", "COLLATION-NOT-CARRIED": "collation",
         "TRIGGER-NOT-CARRIED": "trigger", "TABLE-NOT-CARRIED": "table", "FK-PARENT": "foreign key",
+        "KEY-LONG": "key",
         "IDENTITY-NOT-CARRIED": "identity", "CONFLICT-NOT-CARRIED": "conflict clause",
     }  # fmt: skip
     return tuple(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
-from migrator_tui.model.schema import EnumType, ForeignKey, Index, Key, TableName
+from migrator_tui.model.schema import Check, EnumType, ForeignKey, Index, Key, TableName
 
 LOCATOR = "_mt_src"
 """The column that names a staged row's place in the snapshot; dropped at publish. See :func:`locator_name`."""
@@ -81,17 +81,18 @@ def comments(table: TablePlan, name: str) -> Iterator[str]:
             yield f"COMMENT ON COLUMN {name}.{quote(column.target)} IS {quote_literal(column.comment)}"
 
 
-def keys_and_indexes(table: TablePlan, schema: str) -> Iterator[str]:
-    """What is added to a new table in staging once its rows are there."""
+def keys_and_indexes(table: TablePlan, schema: str) -> Iterator[tuple[Key | Check | Index, str]]:
+    """What is added to a new table in staging once its rows are there, each with its statement."""
     name = f"{quote(schema)}.{quote(staged_name(table))}"
     if table.primary_key:
-        yield f"ALTER TABLE {name} ADD {_key(table.primary_key, 'PRIMARY KEY')}"
+        yield table.primary_key, f"ALTER TABLE {name} ADD {_key(table.primary_key, 'PRIMARY KEY')}"
     for key in table.uniques:
-        yield f"ALTER TABLE {name} ADD {_key(key, 'UNIQUE')}"
+        yield key, f"ALTER TABLE {name} ADD {_key(key, 'UNIQUE')}"
     for check in table.checks:
-        yield f"ALTER TABLE {name} ADD CONSTRAINT {quote(check.name or 'check')} CHECK ({check.expression})"
+        text = f"ALTER TABLE {name} ADD CONSTRAINT {quote(check.name or 'check')} CHECK ({check.expression})"
+        yield check, text
     for index in table.indexes:
-        yield create_index(index, name)
+        yield index, create_index(index, name)
 
 
 def create_index(index: Index, table: str) -> str:

@@ -108,7 +108,8 @@ def _look_in(connection: psycopg.Connection[Any], schemas: Sequence[str]) -> Non
 
 
 def _whole(table: TablePlan, enums: Sequence[EnumType]) -> str:
-    return ";\n".join([create_staging_table(table, TEMPORARY, enums), *keys_and_indexes(table, TEMPORARY)])
+    added = (statement for _, statement in keys_and_indexes(table, TEMPORARY))
+    return ";\n".join([create_staging_table(table, TEMPORARY, enums), *added])
 
 
 def _attempt(connection: psycopg.Connection[Any], statements: str) -> bool:

@@ -84,7 +84,7 @@ def test_what_is_staged_and_completed_is_what_the_script_says(db: psycopg.Connec
     for enum in PLAN.enums:
         db.execute(ddl.create_enum(enum, "stage").encode())
     db.execute(ddl.create_staging_table(PARENT, "stage", PLAN.enums).encode())
-    for statement in ddl.keys_and_indexes(PARENT, "stage"):
+    for _, statement in ddl.keys_and_indexes(PARENT, "stage"):
         db.execute(statement.encode())
 
     columns = [

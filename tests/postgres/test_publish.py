@@ -37,7 +37,7 @@ def fence(db: Connection) -> Fence:
         f'CREATE TABLE live (id bigint PRIMARY KEY); INSERT INTO live VALUES (1); CREATE SCHEMA "{schema}"'.encode()
     )
     db.execute(ddl.create_staging_table(FRESH, schema, ()).encode())
-    for statement in ddl.keys_and_indexes(FRESH, schema):
+    for _, statement in ddl.keys_and_indexes(FRESH, schema):
         db.execute(statement.encode())
     db.execute(f'INSERT INTO "{schema}".fresh VALUES (1, 10, 1), (2, 20, NULL)'.encode())
     return fence
