@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from migrator_tui.tui.steps import Step
 
 _SCOPE = TypeAdapter(Scope)
 _DECISIONS = TypeAdapter(Decisions)
+_SAVING = threading.Lock()
 
 
 @dataclass
@@ -68,16 +70,17 @@ class Session:
         self.scope, self.decisions = self._saved() or (ends.scope, ends.decisions)
 
     def save(self) -> None:
-        """Keep scope and decisions for the next time these ends are opened."""
-        if self.ends is None:
-            return
-        path = self._path(self.ends)
-        locations.make_private_folder(path.parent)
-        document = {
-            "scope": _SCOPE.dump_python(self.scope, mode="json"),
-            "decisions": _DECISIONS.dump_python(self.decisions, mode="json"),
-        }
-        locations.write_private(path, json.dumps(document, indent=1))
+        """Keep scope and decisions for the next time these ends are opened; from any thread."""
+        with _SAVING:
+            if self.ends is None:
+                return
+            path = self._path(self.ends)
+            locations.make_private_folder(path.parent)
+            document = {
+                "scope": _SCOPE.dump_python(self.scope, mode="json"),
+                "decisions": _DECISIONS.dump_python(self.decisions, mode="json"),
+            }
+            locations.write_private(path, json.dumps(document, indent=1))
 
     def close(self) -> None:
         """Let go of the snapshot that was looked at."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -20,11 +18,12 @@ from migrator_tui.model.decisions import ConflictChoice
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.tui.app import MigratorApp
+from migrator_tui.tui.dialogs.by_rule import ByRule
 from migrator_tui.tui.dialogs.leaving import Leaving
 from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
-from migrator_tui.tui.screens.resolve import ResolveScreen, side_by_side
+from migrator_tui.tui.screens.resolve import ResolveScreen
 from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.steps import Step
@@ -222,12 +221,14 @@ async def test_all_alike_are_decided_after_saying_how_many() -> None:
         await until(pilot, lambda: "0 of 5" in text(app, "#headline"))
         await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("T")
-        await until(pilot, lambda: on(app, Question))
-        assert isinstance(app.screen, Question)
-        assert "5 conflicts of users" in app.screen.text
-        await pilot.press("tab", "enter")
+        await until(pilot, lambda: on(app, ByRule))
+        await pilot.press("down")
+        await until(pilot, lambda: "5 conflicts of users: 0; 1; 2; 3; 4" in text(app, "#rows"))
+        await pilot.press("enter")
         await until(pilot, lambda: on(app, ResolveScreen))
-        assert "5 of 5 decided" in text(app, "#headline")
+        await until(pilot, lambda: "5 of 5 decided" in text(app, "#headline"))
+        await pilot.press("u")
+        assert "0 of 5 decided" in text(app, "#headline")
 
 
 async def test_a_row_with_anothers_unique_value_cannot_replace_it() -> None:
@@ -238,18 +239,6 @@ async def test_a_row_with_anothers_unique_value_cannot_replace_it() -> None:
         await until(pilot, lambda: app.screen.query_one(ConflictList).current is not None)
         await pilot.press("s")
         assert app.session.decisions.conflicts == ()
-
-
-def test_both_sides_are_shown_field_by_field_and_the_difference_is_marked_in_words() -> None:
-    console = Console(width=70, file=io.StringIO())
-    console.print(side_by_side(conflict(1), ConflictChoice.KEEP_TARGET))
-    console.print(side_by_side(conflict(1), stacked=True))
-    assert isinstance(console.file, io.StringIO)
-    shown = [line.split() for line in console.file.getvalue().splitlines()]
-    assert ["field", "source", "target", "✓", "kept"] in shown
-    assert ["≠", "name", "Ann", "Anne"] in shown
-    assert ["≠", "name", "source", "Ann"] in shown
-    assert ["target", "Anne"] in shown
 
 
 @pytest.mark.parametrize(("part", "filled"), [(0.0, "    "), (0.5, "██  "), (1.0, "████"), (2.0, "████")])

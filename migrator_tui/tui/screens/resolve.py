@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
-from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, VerticalScroll
+from textual.message import Message
 from textual.widgets import Button, Static
 
-from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, Preference
+from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, Preview
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui.conflict_choices import (
+    WORDS,
+    Chosen,
+    alike,
+    fewer,
+    keys_in_words,
+    per_field,
+    rules_for,
+    why_not,
+)
+from migrator_tui.tui.dialogs.by_rule import FIRST, ByRule
 from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.question import Question
+from migrator_tui.tui.keeping import Keeper
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
-from migrator_tui.tui.widgets.conflict_list import KINDS, PAGE, ConflictList
+from migrator_tui.tui.widgets.action_bar import ActionBar, Offered
+from migrator_tui.tui.widgets.conflict_list import PAGE, ConflictList
+from migrator_tui.tui.widgets.conflict_sides import Marks, side_by_side
 from migrator_tui.tui.widgets.line_list import LineList
-from migrator_tui.tui.wording import counted, visible
+from migrator_tui.tui.widgets.progress_table import bar
+from migrator_tui.tui.wording import at_home, counted, visible
 
 NARROW = 100
 """Cells below which both values of a field are shown one below the other."""
-CHOICES: Mapping[ConflictChoice | Preference, str] = {
-    ConflictChoice.KEEP_SOURCE: "keep source",
-    ConflictChoice.KEEP_TARGET: "keep target",
-    ConflictChoice.PER_FIELD: "per field",
-    ConflictChoice.QUARANTINE: "quarantine",
+BAR = 20
+KEYS: Mapping[str, ConflictChoice] = {
+    "s": ConflictChoice.KEEP_SOURCE,
+    "t": ConflictChoice.KEEP_TARGET,
+    "f": ConflictChoice.PER_FIELD,
+    "x": ConflictChoice.QUARANTINE,
+    "k": ConflictChoice.SKIP,
 }
 
 
@@ -41,14 +58,19 @@ class ResolveScreen(StepScreen):
 
     STEP = Step.RESOLVE
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "choose('keep-source')", "Keep source", tooltip="The staged row wins.", id="resolve.source"),
-        Binding("t", "choose('keep-target')", "Keep target", tooltip="The live row stays.", id="resolve.target"),
-        Binding("f", "choose_fields", "Per field", tooltip="Choose field by field.", id="resolve.fields"),
-        Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="Source for all.", id="all.source"),
-        Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="Target for all.", id="all.target"),
+        Binding("s", "choose('keep-source')", "Source", show=False, tooltip="The source's row.", id="resolve.source"),
+        Binding("t", "choose('keep-target')", "Target", show=False, tooltip="The live row stays.", id="resolve.target"),
+        Binding("f", "choose_fields", "Per field", show=False, tooltip="Choose field by field.", id="resolve.fields"),
         Binding("x", "choose('quarantine')", "Quarantine", show=False, tooltip="Set it aside.", id="resolve.aside"),
+        Binding("k", "choose('skip')", "Skip", show=False, tooltip="Leave it out of this run.", id="resolve.skip"),
+        Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="For all alike.", id="all.source"),
+        Binding("T", "choose_all('keep-target')", "All target", show=False, tooltip="For all alike.", id="all.target"),
+        Binding("X", "choose_all('quarantine')", "All aside", show=False, tooltip="For all alike.", id="all.aside"),
+        Binding("K", "choose_all('skip')", "Skip all", show=False, tooltip="For all alike.", id="all.skip"),
+        Binding("r", "by_rule", "By rule", tooltip="By what the rows hold: newer, longer.", id="resolve.rule"),
+        Binding("v", "clear_selection", "Unselect", show=False, tooltip="Select nothing.", id="resolve.clear"),
         Binding("enter", "enter", "Go on", show=False, tooltip="Go on, or to the next to decide.", id="resolve.enter"),
-        Binding("n", "next_undecided", "Next", show=False, tooltip="The next to decide.", id="resolve.next"),
+        Binding("n", "next_undecided", "Next", tooltip="The next to decide.", id="resolve.next"),
         Binding("u", "undo", "Undo", tooltip="Take the last decision back.", id="resolve.undo"),
         Binding("g", "go_on", "Go on", show=False, tooltip="Go on when all is decided.", id="resolve.go_on"),
     ]  # fmt: skip
@@ -68,43 +90,66 @@ class ResolveScreen(StepScreen):
     ResolveScreen #go-on { min-width: 14; }
     """
 
+    class Kept(Message):
+        """The decisions were saved in a file, or could not be."""
+
+        def __init__(self, where: Path | Exception) -> None:
+            self.where = where
+            super().__init__()
+
     def __init__(self) -> None:
         super().__init__()
         self._groups: Sequence[ConflictGroup] = ()
-        self._made: list[tuple[Decisions, Sequence[ConflictGroup], int | None]] = []
-        self._by_row: tuple[Decisions, dict[str, ConflictDecision]] = (Decisions(), {})
+        self._chosen = Chosen(Decisions())
+        self._before: list[tuple[Sequence[ConflictGroup], int | None]] = []
+        self._said = ""
+        self._keeper = Keeper(self._keep)
 
     def compose_body(self) -> ComposeResult:
         """The conflicts, and the one at the cursor."""
         yield Static("", id="headline", markup=False)
         with Container(id="both"):
             yield ConflictList(self._said_of, id="rows")
-            with VerticalScroll(id="sides"):
+            with VerticalScroll(id="sides", can_focus=False):
                 yield Static("", id="fields", markup=False)
+        yield ActionBar("", id="actions")
         with Horizontal(id="foot"):
             yield Static("", id="said", markup=False)
             yield Button("Go on", id="go-on", variant="primary", compact=True)
 
     def on_mount(self) -> None:
         """Load the conflicts in a thread."""
+        self._chosen = Chosen(self.session.decisions)
         outcome = self.session.outcome
         if outcome is None or outcome.status is not RunStatus.NEEDS_DECISIONS or not outcome.conflicts_found:
             self.query_one("#headline", Static).update("✓ Nothing to resolve. Enter or g goes on.")
             self.query_one("#go-on").focus()
             return
         self.query_one("#headline", Static).update("Reading the conflicts …")
-        self.run_worker(lambda: self._load(outcome.run), thread=True, exit_on_error=False)
+        self._count_again()
 
-    def _load(self, run: str) -> None:
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _count_again(self) -> None:
+        """What the decisions leave open is for the engine to say."""
+        outcome, decisions = self.session.outcome, self.session.decisions
+        if outcome is not None:
+            run = outcome.run
+            self.run_worker(lambda: self._load(run, decisions), thread=True, exit_on_error=False)
+
+    def _load(self, run: str, decisions: Decisions) -> None:
         """In a thread: the groups, as the decisions of this moment leave them."""
         try:
-            groups = self.guide.conflict_groups(run, self.session.decisions)
+            groups = self.guide.conflict_groups(run, decisions)
         except MigratorError as error:
             self.app.call_from_thread(self.show_trouble, error)
             return
-        self.app.call_from_thread(self._loaded, groups)
+        self.app.call_from_thread(self._loaded, groups, decisions)
 
-    def _loaded(self, groups: Sequence[ConflictGroup]) -> None:
+    def _loaded(self, groups: Sequence[ConflictGroup], decisions: Decisions) -> None:
+        if decisions is not self.session.decisions:
+            self._count_again()  # decided on meanwhile
+            return
         first = not self._groups
         self._groups = groups
         if first:
@@ -127,40 +172,28 @@ class ResolveScreen(StepScreen):
             return
         self.app.call_from_thread(self._listed.fill, group, offset, rows)
 
+    # ── showing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
     @property
     def _listed(self) -> ConflictList:
         return self.query_one("#rows", ConflictList)
 
-    def _decision(self, row: ConflictRow) -> ConflictDecision | None:
-        """What was decided about this row alone."""
-        decisions, by_row = self._by_row
-        if decisions is not self.session.decisions:
-            decisions, by_row = self.session.decisions, {}
-            for decision in decisions.conflicts:
-                by_row.setdefault(_named(decision.table, decision.key), decision)
-            self._by_row = decisions, by_row
-        return by_row.get(_named(row.table, row.key))
-
-    def _choice(self, row: ConflictRow) -> ConflictChoice | Preference | None:
-        decision = self._decision(row)
-        if decision is not None:
-            return ConflictChoice.PER_FIELD if decision.fields else decision.choice
-        for rule in self.session.decisions.rules:
-            if rule.table in (row.table, "*") and rule.kind in (None, row.kind):
-                return rule.choice
-        return ConflictChoice(row.choice) if row.choice else None
-
     def _said_of(self, row: ConflictRow) -> str | None:
-        choice = self._choice(row)
-        return CHOICES.get(choice, choice.value) if choice else None
+        choice, _, origin = self._chosen.of(row)
+        return f"{WORDS.get(choice, choice.value)}{' (rule)' if origin == 'rule' else ''}" if choice else None
 
     def _headline(self) -> None:
         total = sum(group.found for group in self._groups)
-        undecided = sum(group.undecided for group in self._groups)
-        self.query_one("#headline", Static).update(Text(f"{total - undecided:,} of {total:,} decided", style="bold"))
+        decided = total - sum(group.undecided for group in self._groups)
+        line = Text(f"{decided:,} of {total:,} decided", style="bold")
+        if total:
+            line.append(f"  {bar(decided / total, BAR)}▏ {decided * 100 // total} %", "not bold")
+        if selected := len(self._listed.selected):
+            line.append(f"   ◉ {counted(selected, 'row')} selected, v unselects", "bold")
+        self.query_one("#headline", Static).update(line)
         ready = self._all_decided()
-        keys = "Enter or g goes on with the run." if ready else "S T all alike   x quarantine   n next to decide"
-        self.query_one("#said", Static).update(keys)
+        said = "Enter or g goes on with the run." if ready else "n goes to the next to decide."
+        self.query_one("#said", Static).update(f"{said}  {self._said}")
         self.query_one("#go-on", Button).disabled = not ready
 
     def _all_decided(self) -> bool:
@@ -169,10 +202,54 @@ class ResolveScreen(StepScreen):
     def on_line_list_moved(self, event: LineList.Moved) -> None:
         """Show both sides of the row at the cursor."""
         self._show_sides()
+        if self._groups:
+            self._headline()
 
     def on_resize(self) -> None:
         """Beside each other where there is room."""
         self._show_sides()
+
+    def _show_sides(self) -> None:
+        row = self._listed.current
+        if row is None:
+            self.query_one("#fields", Static).update("")
+            self.query_one(ActionBar).offer(())
+            return
+        choice, taken, origin = self._chosen.of(row)
+        theme = self.app.current_theme
+        marks = Marks(f"bold underline {theme.accent}", f"bold {theme.success}", f"bold {theme.warning}")
+        stacked = self.app.size.width < NARROW
+        shown = side_by_side(row, choice, taken=taken, by_rule=origin == "rule", stacked=stacked, marks=marks)
+        self.query_one("#fields", Static).update(shown)
+        self._offer(row)
+
+    def _offer(self, row: ConflictRow) -> None:
+        """The actions for the rows that a key would decide."""
+        rows = self._listed.selected or [row]
+        offered = []
+        for key, choice in KEYS.items():
+            reasons = [why_not(one, choice) for one in rows]
+            why = reasons[0] if all(reasons) else None
+            if choice is ConflictChoice.PER_FIELD:
+                why = "Fields are chosen for one row at a time." if len(rows) > 1 else why
+                offered.append(Offered(key, "fields", "choose_fields", why))
+            else:
+                word = WORDS[choice].removeprefix("keep ")
+                offered.append(Offered(key, word, f"choose('{choice.value}')", why))
+        offered += [
+            Offered(key.upper(), f"all {WORDS[KEYS[key]].removeprefix('keep ')}", f"choose_all('{KEYS[key].value}')")
+            for key in ("s", "t")
+            if why_not(row, KEYS[key]) is None
+        ]
+        offered.append(Offered("r", "rule", "by_rule", None if row.kind == "same-key" else "Rules compare two rows."))
+        self.query_one(ActionBar).offer(offered)
+
+    def _redraw(self) -> None:
+        self._listed.show(self._groups)
+        self._headline()
+        self._show_sides()
+
+    # ── deciding ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def action_enter(self) -> None:
         """Go on where all is decided, or to the next that is not."""
@@ -181,122 +258,154 @@ class ResolveScreen(StepScreen):
         else:
             self.action_next_undecided()
 
-    def _show_sides(self) -> None:
-        row = self._listed.current
-        if row is None:
-            self.query_one("#fields", Static).update("")
-            return
-        decision = self._decision(row)
-        taken = _taken(row, decision) if decision and decision.fields else None
-        shown = side_by_side(row, self._choice(row), taken=taken, stacked=self.app.size.width < NARROW)
-        self.query_one("#fields", Static).update(shown)
-
     def action_next_undecided(self) -> None:
         """The next row to decide, from the cursor on and around."""
         index = self._listed.next_undecided()
         if index is not None:
             self._listed.move_to(index)
 
-    def action_choose(self, choice: str) -> None:
-        """Decide the row at the cursor, and go to the next one."""
-        row = self._listed.current
-        if row is not None and self._possible(row, choice):
-            self._decide(ConflictDecision(row.table, dict(row.key), ConflictChoice(choice), row.kind))
+    def action_clear_selection(self) -> None:
+        """Select nothing."""
+        self._listed.clear_selection()
+        self._redraw()
 
-    def _possible(self, row: ConflictRow, choice: str) -> bool:
-        """Whether a choice can be had for rows of this kind; says why not."""
-        why = None
-        if choice != "keep-source":
-            if choice == "keep-target" and row.kind == "rule" and not row.target:
-                why = "The target has no row of this key that could be kept: quarantine the source's by x."
-        elif row.kind == "unique":
-            why = "A row that holds another row's unique value cannot replace it: keep target, or quarantine by x."
-        elif row.kind == "rule":
-            why = "The table refuses the source's row: keep target, or quarantine it by x."
-        if why:
+    def action_choose(self, choice: str) -> None:
+        """Decide the row at the cursor, and go to the next one; or all that are selected, after naming them."""
+        wanted = ConflictChoice(choice)
+        if selected := self._listed.selected:
+            self._choose_selected(selected, wanted)
+            return
+        row = self._listed.current
+        if row is None:
+            return
+        if why := why_not(row, wanted):
             self.notify(why, severity="warning")
-        return why is None
+            return
+        self._decide([row], [_decision(row, wanted)])
+        self._listed.action_step(1)
+
+    def _choose_selected(self, selected: Sequence[ConflictRow], choice: ConflictChoice) -> None:
+        rows = [row for row in selected if why_not(row, choice) is None]
+        word = WORDS[choice].capitalize()
+        if not rows:
+            self.notify(why_not(selected[0], choice) or "", severity="warning")
+            return
+        named = visible(keys_in_words([row.key for row in rows[:FIRST]], len(rows)))
+        text = f"{word} in {counted(len(rows), 'selected conflict')}: {named}."
+        if left := len(selected) - len(rows):
+            text += f" {counted(left, 'other')} cannot be decided so and stay as they are."
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._decide(rows, [_decision(row, choice) for row in rows])
+                self.action_clear_selection()
+
+        self.app.push_screen(Question("The selected rows", text, word), answered)
 
     def action_choose_fields(self) -> None:
         """Choose field by field, where both sides have the row."""
         row = self._listed.current
         if row is None:
             return
-        if row.kind != "same-key":
-            self.notify("Only rows of the same key are chosen per field; keep source or target.", severity="warning")
+        if why := why_not(row, ConflictChoice.PER_FIELD):
+            self.notify(why, severity="warning")
             return
-        decision = self._decision(row)
-        taken = _taken(row, decision) if decision else row.taken
+        choice, taken, _ = self._chosen.of(row)
+        taken = tuple(row.differing) if choice is ConflictChoice.KEEP_SOURCE else taken
 
         def answered(fields: tuple[str, ...] | None) -> None:
             if fields is not None:
-                self._decide(per_field(row, fields))
+                self._decide([row], [per_field(row, fields)])
+                self._listed.action_step(1)
 
         self.app.push_screen(PerField(row, taken), answered)
 
-    def _decide(self, decision: ConflictDecision) -> None:
-        """Keep a decision about the row at the cursor, in front of an earlier one, and go to the next row."""
-        row = self._listed.current
+    def _decide(self, rows: Iterable[ConflictRow], made: Sequence[ConflictDecision]) -> None:
+        """Keep decisions about rows, in place of earlier ones."""
+        newly = [row for row in rows if self._chosen.of(row)[0] is None]
         self._remember()
-        if row is not None and self._choice(row) is None:
-            self._groups = [
-                replace(group, undecided=max(0, group.undecided - 1))
-                if (group.table, group.kind) == (row.table, row.kind)
-                else group
-                for group in self._groups
-            ]
-        named = _named(decision.table, decision.key)
-        others = tuple(d for d in self.session.decisions.conflicts if _named(d.table, d.key) != named)
-        self.session.decisions = replace(self.session.decisions, conflicts=(decision, *others))
-        self._redraw()
-        self._listed.action_step(1)
+        self._chosen.decide(made)
+        self._groups = fewer(self._groups, newly)
+        self._changed()
 
     def action_choose_all(self, choice: str) -> None:
-        """Decide all of this table and kind, after saying how many."""
-        row = self._listed.current
-        group = self._listed.group
-        if row is None or group is None or not self._possible(row, choice):
+        """Decide all that are alike, after saying how many and which."""
+        row, wanted = self._listed.current, ConflictChoice(choice)
+        if row is None:
             return
+        if why := why_not(row, wanted):
+            self.notify(why, severity="warning")
+            return
+        self._pick_rule(f"{WORDS[wanted].capitalize()} for all alike", alike(row, wanted))
 
-        def answered(yes: bool | None) -> None:
-            if yes:
+    def action_by_rule(self) -> None:
+        """Decide by the rows' own values, after saying how many and which."""
+        row = self._listed.current
+        if row is None:
+            return
+        if row.kind != "same-key":
+            self.notify("Rules compare two rows of the same key.", severity="warning")
+            return
+        self._pick_rule(f"Decide in {visible(row.table)} by a rule", rules_for(row))
+
+    def _pick_rule(self, title: str, rules: Sequence[tuple[str, ConflictRule]]) -> None:
+        outcome = self.session.outcome
+        if outcome is None:
+            return
+        run, by_row = outcome.run, replace(self.session.decisions, rules=())
+
+        def ask(rule: ConflictRule) -> Preview:
+            return self.guide.preview(run, by_row, rule, FIRST)
+
+        def answered(rule: ConflictRule | None) -> None:
+            if rule is not None:
                 self._remember()
-                rule = ConflictRule(row.table, ConflictChoice(choice), row.kind)
-                self.session.decisions = replace(
-                    self.session.decisions, rules=(rule, *(r for r in self.session.decisions.rules if r != rule))
-                )
-                self._redraw()
+                self._chosen.rule(rule)
+                self._changed()
                 self._count_again()
 
-        what = choice.replace("-", " ").capitalize()
-        text = (
-            f"{what} in the {counted(group.found, 'conflict')} of {row.table} ({KINDS[row.kind]}), "
-            f"save those decided one by one; {group.undecided:,} are undecided."
-        )
-        self.app.push_screen(Question("For all alike", text, what), answered)
-
-    def _count_again(self) -> None:
-        """What a rule decides is for the engine to say."""
-        outcome = self.session.outcome
-        if outcome is not None:
-            self.run_worker(lambda: self._load(outcome.run), thread=True, exit_on_error=False)
+        self.app.push_screen(ByRule(title, rules, ask), answered)
 
     def action_undo(self) -> None:
         """Take the last decision back."""
-        if self._made:
-            self.session.decisions, self._groups, at = self._made.pop()
-            self._redraw()
+        if self._before and self._chosen.can_undo:
+            self._chosen.undo()
+            self._groups, at = self._before.pop()
+            self._changed()
             if at is not None:
                 self._listed.move_to(at)
 
     def _remember(self) -> None:
-        self._made.append((self.session.decisions, self._groups, self._listed.cursor))
+        self._before.append((self._groups, self._listed.cursor))
 
-    def _redraw(self) -> None:
-        self.session.save()
-        self._listed.show(self._groups)
+    def _changed(self) -> None:
+        self.session.decisions = self._chosen.decisions
+        self._keeper.wake()
+        self._redraw()
+
+    # ── saving, going on ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _keep(self) -> None:
+        """In the keeper's thread: the decisions of this moment, for this screen and for people."""
+        outcome = self.session.outcome
+        where: Path | Exception
+        try:
+            self.session.save()
+            if outcome is None:
+                return
+            where = self.guide.keep_decisions(outcome.run, self.session.decisions)
+        except (OSError, MigratorError) as error:
+            where = error
+        self.post_message(self.Kept(where))
+
+    def on_resolve_screen_kept(self, message: Kept) -> None:
+        """Say where."""
+        message.stop()
+        if isinstance(message.where, Path):
+            self._said = f"✓ saved in {at_home(message.where)}"
+        else:
+            self._said = f"✗ not saved: {message.where}"
         self._headline()
-        self._show_sides()
 
     def action_go_on(self) -> None:
         """Resume the run with the decisions; without conflicts, show the result."""
@@ -315,70 +424,5 @@ class ResolveScreen(StepScreen):
             self.action_go_on()
 
 
-def per_field(row: ConflictRow, taken: Sequence[str]) -> ConflictDecision:
-    """The decision that takes some of the differing fields from the source; all or none of them is the whole row."""
-    if set(taken) >= set(row.differing):
-        return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_SOURCE, row.kind)
-    if not taken:
-        return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_TARGET, row.kind)
-    fields = {name: "source" if name in taken else "target" for name in row.differing}
-    return ConflictDecision(row.table, dict(row.key), ConflictChoice.PER_FIELD, row.kind, fields)
-
-
-def _named(table: str, key: Mapping[str, object]) -> str:
-    """A row's name among decisions."""
-    return json.dumps([table, key], sort_keys=True, default=str)
-
-
-def _taken(row: ConflictRow, decision: ConflictDecision) -> tuple[str, ...]:
-    """The differing fields that a decision takes from the source."""
-    base = "source" if decision.choice is ConflictChoice.KEEP_SOURCE else "target"
-    return tuple(name for name in row.differing if decision.fields.get(name, base) == "source")
-
-
-def side_by_side(
-    row: ConflictRow,
-    choice: ConflictChoice | Preference | None = None,
-    *,
-    taken: Collection[str] | None = None,
-    stacked: bool = False,
-) -> Table:
-    """Both rows field by field; what differs is marked by symbol and weight, and the side that is kept by a word.
-
-    Args:
-        taken: The fields that come from the source, where that was chosen per field.
-        stacked: The two values of a field below each other, for narrow terminals.
-    """
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, title=Text(f"{row.table}: {KINDS[row.kind]}", "bold"))
-    table.title_justify, table.title_style, table.header_style = "left", "bold", "bold"
-    heads = [
-        f"{side} ✓ kept" if choice is kept else side
-        for side, kept in (("source", ConflictChoice.KEEP_SOURCE), ("target", ConflictChoice.KEEP_TARGET))
-    ]
-    table.add_column("  field", no_wrap=True, max_width=32)
-    if stacked:
-        table.add_column("", no_wrap=True)
-        table.add_column("value", ratio=1)
-    else:
-        table.add_column(heads[0], ratio=1)
-        table.add_column(heads[1], ratio=1)
-    for name, value in row.source.items():
-        other = row.target.get(name)
-        differs = value != other
-        ours, theirs = Text(_shown(value)), Text(_shown(other) if row.target else "(not there)")
-        label = Text(f"{'≠' if differs else ' '} {visible(name)}")
-        style = "bold" if differs else "dim"
-        if taken is not None and differs:
-            (ours if name in taken else theirs).append(" ✓")
-        if not stacked:
-            table.add_row(label, ours, theirs, style=style)
-        elif differs:
-            table.add_row(label, heads[0], ours, style=style)
-            table.add_row("", heads[1], theirs, style=style)
-        else:
-            table.add_row(label, "both", ours, style=style)
-    return table
-
-
-def _shown(value: str | None) -> str:
-    return "NULL" if value is None else visible(value)
+def _decision(row: ConflictRow, choice: ConflictChoice) -> ConflictDecision:
+    return ConflictDecision(row.table, dict(row.key), choice, row.kind)

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import ClassVar
 
 from rich.cells import cell_len
+from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
+from migrator_tui.tui.conflict_choices import KINDS_IN_WORDS
 from migrator_tui.tui.widgets.line_list import LineList, Part, fit
 from migrator_tui.tui.wording import visible
 
 PAGE = 200
-KINDS = {
-    "same-key": "same key, other values",
-    "unique": "another row has this unique value",
-    "several": "several rows have its keys",
-    "duplicate": "an earlier row is the same by a natural key",
-    "rule": "a rule of the table refuses it",
-    "parent": "the row it refers to does not come",
-}
+MOST_PAGES = 40
+"""Pages that are kept; those that were looked at longest ago are read again."""
 
 
 class ConflictList(LineList):
-    """One line a conflict under the heading of its table and kind."""
+    """One line a conflict under the heading of its table and kind; some of them may be selected."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "select", "Select", show=False, tooltip="Select the row, or not.", id="conflicts.select"),
+        Binding("shift+down", "extend(1)", "Select down", show=False, tooltip="Select downwards.", id="conflicts.down"),
+        Binding("shift+up", "extend(-1)", "Select up", show=False, tooltip="Select upwards.", id="conflicts.up"),
+    ]  # fmt: skip
 
     class Wanted(Message):
         """A page in sight has not been read yet: ``offset`` rows into ``group``."""
@@ -38,21 +43,32 @@ class ConflictList(LineList):
         self._said = said
         self._groups: Sequence[ConflictGroup] = ()
         self._starts: list[int] = []
+        self._count = 0
         self._pages: dict[tuple[str, str, int], Sequence[ConflictRow]] = {}
         self._asked: set[tuple[str, str, int]] = set()
+        self._selected: dict[int, ConflictRow] = {}
 
     def show(self, groups: Sequence[ConflictGroup]) -> None:
         """Show these groups; what has been read of them stays."""
         first = not self._groups
+        if [(g.table, g.kind, g.found) for g in groups] != [(g.table, g.kind, g.found) for g in self._groups]:
+            self._selected.clear()
         self._groups, self._starts, at = groups, [], 0
         for group in groups:
             self._starts.append(at)
             at += group.found + 1
+        self._count = at
         self.rows_changed(1 if first and groups else None)
 
     def fill(self, group: ConflictGroup, offset: int, rows: Sequence[ConflictRow]) -> None:
         """A page has been read."""
-        self._pages[group.table, group.kind, offset // PAGE] = rows
+        page = (group.table, group.kind, offset // PAGE)
+        self._pages[page] = rows
+        self._asked.add(page)
+        while len(self._pages) > MOST_PAGES:
+            oldest = next(iter(self._pages))
+            del self._pages[oldest]
+            self._asked.discard(oldest)
         self.refresh()
         self.post_message(self.Moved(self, self.cursor))
 
@@ -79,23 +95,61 @@ class ConflictList(LineList):
     def next_undecided(self) -> int | None:
         """The next line after the cursor, and around, that is undecided or has not been read; None where none is."""
         begin = (self.cursor or 0) + 1
-        order: list[int] = [*range(begin, self.count()), *range(begin)]
-        for index in order:
-            place = self._place(index)
-            if place is None or place[1] < 0 or not place[0].undecided:
-                continue
-            row = self.row(index)
-            if row is None or self._said(row) is None:
-                return index
+        for start, end in chain(self._waiting(begin, self.count()), self._waiting(0, begin)):
+            for index in range(start, end):
+                row = self.row(index)
+                if row is None or self._said(row) is None:
+                    return index
         return None
+
+    def _waiting(self, begin: int, end: int) -> Iterable[tuple[int, int]]:
+        """The lines of groups with undecided conflicts, between two lines: whole groups are stepped over."""
+        for group, start in zip(self._groups, self._starts, strict=True):
+            first, last = max(begin, start + 1), min(end, start + 1 + group.found)
+            if group.undecided and first < last:
+                yield first, last
+
+    # ── selection ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def selected(self) -> Sequence[ConflictRow]:
+        """The rows that are selected, in order of the list."""
+        return [self._selected[index] for index in sorted(self._selected)]
+
+    def clear_selection(self) -> None:
+        """Select nothing."""
+        self._selected.clear()
+        self.refresh()
+
+    def action_select(self) -> None:
+        """Select the row at the cursor, or no longer, and go to the next."""
+        row = self.current
+        if self.cursor is not None and row is not None:
+            if self._selected.pop(self.cursor, None) is None:
+                self._selected[self.cursor] = row
+            self.refresh()
+            self.action_step(1)
+            self.post_message(self.Moved(self, self.cursor))
+
+    def action_extend(self, way: int) -> None:
+        """Select the row at the cursor and the next one that way."""
+        for _ in range(2):
+            row = self.current
+            if self.cursor is not None and row is not None:
+                self._selected[self.cursor] = row
+            if _ == 0:
+                self.action_step(way)
+        self.refresh()
+        self.post_message(self.Moved(self, self.cursor))
 
     def count(self) -> int:
         """Conflicts and headings."""
-        return sum(group.found + 1 for group in self._groups)
+        return self._count
 
     def selectable(self, index: int) -> bool:
         """Headings are stepped over."""
-        return index not in self._starts
+        place = self._place(index)
+        return place is not None and place[1] >= 0
 
     def parts(self, index: int, line: int, width: int) -> Iterable[Part]:
         """A heading, or a conflict and what was decided about it."""
@@ -107,15 +161,17 @@ class ConflictList(LineList):
             waits = f", {group.undecided:,} to decide" if group.undecided else ", all decided"
             named = f" {visible(group.table)}  {group.found:,}"
             rest = max(0, width - cell_len(named))
-            return [(named, "strong"), (fit(f"{waits}  {KINDS[group.kind]}", rest), "muted")]
+            return [(named, "strong"), (fit(f"{waits}  {KINDS_IN_WORDS[group.kind]}", rest), "muted")]
         row = self.row(index)
         if row is None:
             self._ask(group, at)
             return [("   …", "muted")]
         said = self._said(row)
         key = ", ".join(f"{name}={value}" for name, value in row.key.items())
+        mark = "◉" if index in self._selected else " "
         return [
-            (" ✓ " if said else " ○ ", "good" if said else "warn"),
+            (mark, "accent"),
+            ("✓ " if said else "○ ", "good" if said else "warn"),
             (visible(key), "muted" if said else "plain"),
             (f"  {said or ', '.join(row.differing)}", "muted"),
         ]
@@ -128,9 +184,10 @@ class ConflictList(LineList):
 
     def _place(self, index: int | None) -> tuple[ConflictGroup, int] | None:
         """The group of a line, and which of its conflicts that is: -1 for the heading."""
-        if index is None:
+        if index is None or index < 0:
             return None
-        for group, start in zip(reversed(self._groups), reversed(self._starts), strict=True):
-            if index >= start:
-                return (group, index - start - 1) if index - start <= group.found else None
-        return None
+        n = bisect_right(self._starts, index) - 1
+        if n < 0:
+            return None
+        group, start = self._groups[n], self._starts[n]
+        return (group, index - start - 1) if index - start <= group.found else None

@@ -1,0 +1,238 @@
+"""What can be chosen for a conflict, why something cannot, and what comes of it; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, Preference
+from migrator_tui.tui.wording import counted
+
+WORDS: Mapping[ConflictChoice, str] = {
+    ConflictChoice.KEEP_SOURCE: "keep source",
+    ConflictChoice.KEEP_TARGET: "keep target",
+    ConflictChoice.PER_FIELD: "per field",
+    ConflictChoice.SKIP: "skip",
+    ConflictChoice.QUARANTINE: "quarantine",
+}
+KINDS_IN_WORDS = {
+    "same-key": "same key, other values",
+    "unique": "another row has this unique value",
+    "several": "several rows have its keys",
+    "duplicate": "an earlier row is the same by a natural key",
+    "rule": "a rule of the table refuses it",
+    "parent": "the row it refers to does not come",
+}
+
+
+def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
+    """Why a choice cannot be had for a row, in a sentence; None where it can."""
+    if choice in (ConflictChoice.SKIP, ConflictChoice.QUARANTINE):
+        return None
+    if choice is ConflictChoice.KEEP_TARGET:
+        if row.kind == "rule" and not row.target:
+            return "The target has no row of this key that could be kept."
+        return None
+    if row.kind == "same-key":
+        return None
+    if choice is ConflictChoice.PER_FIELD:
+        return "Only rows of the same key are chosen field by field."
+    if row.kind == "rule":
+        return "The table refuses the source's row."
+    return "A row that holds another row's unique value cannot replace it."
+
+
+def consequence(row: ConflictRow, choice: ConflictChoice | None, taken: Sequence[str] = ()) -> str:
+    """What a choice will do, in a sentence."""
+    if choice is ConflictChoice.KEEP_SOURCE:
+        return "The source's row takes the place of the target's, whose values are archived."
+    if choice is ConflictChoice.KEEP_TARGET:
+        return "The target keeps its row; the source's is archived."
+    if choice is ConflictChoice.PER_FIELD:
+        fields = ", ".join(taken) or "nothing"
+        return f"The target keeps its row but for {fields}, from the source; what loses is archived."
+    if choice is ConflictChoice.SKIP:
+        return "The source's row is left out of this run; it is kept in quarantine, whole."
+    if choice is ConflictChoice.QUARANTINE:
+        return "The source's row is set aside in quarantine, to be mended; the target stays as it is."
+    return "Undecided: nothing is published before every conflict has a choice."
+
+
+def per_field(row: ConflictRow, taken: Sequence[str]) -> ConflictDecision:
+    """The decision that takes some of the differing fields from the source; all or none of them is the whole row."""
+    if set(taken) >= set(row.differing):
+        return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_SOURCE, row.kind)
+    if not taken:
+        return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_TARGET, row.kind)
+    fields = {name: "source" if name in taken else "target" for name in row.differing}
+    return ConflictDecision(row.table, dict(row.key), ConflictChoice.PER_FIELD, row.kind, fields)
+
+
+def taken_by(row: ConflictRow, decision: ConflictDecision) -> tuple[str, ...]:
+    """The differing fields that a decision takes from the source."""
+    base = "source" if decision.choice is ConflictChoice.KEEP_SOURCE else "target"
+    return tuple(name for name in row.differing if decision.fields.get(name, base) == "source")
+
+
+def ruled(row: ConflictRow, rule: ConflictRule) -> tuple[ConflictChoice | None, tuple[str, ...]]:
+    """What a rule chooses for a row, and the fields it takes from the source; None where it cannot tell.
+
+    Rules look at the values as the target compares them; what cannot be told from their texts is left to the target.
+    """
+    if rule.table not in (row.table, "*") or rule.kind not in (None, row.kind):
+        return None, ()
+    if rule.columns and (row.kind != "same-key" or set(rule.columns) != set(row.differing)):
+        return None, ()
+    if isinstance(rule.choice, ConflictChoice):
+        return (None if why_not(row, rule.choice) else rule.choice), ()
+    if row.kind != "same-key":
+        return None, ()
+    if rule.by is None:
+        other = [n for n in row.differing if row.source.get(n) is not None and row.target.get(n) is not None]
+        fills = tuple(n for n in row.differing if row.target.get(n) is None)
+        return (None, ()) if other else (ConflictChoice.PER_FIELD, fills)
+    way = _way(rule.choice, row.source.get(rule.by), row.target.get(rule.by))
+    if not way:
+        return None, ()
+    return (ConflictChoice.KEEP_SOURCE if way > 0 else ConflictChoice.KEEP_TARGET), ()
+
+
+def _way(preference: Preference, ours: str | None, theirs: str | None) -> int:
+    """Above zero for the source, below for the target, zero where it cannot be told."""
+    if preference is Preference.NOT_NULL:
+        return (ours is not None) - (theirs is not None)
+    if ours is None or theirs is None:
+        return 0
+    if preference is Preference.LONGER:
+        return (len(ours) > len(theirs)) - (len(ours) < len(theirs))
+    try:
+        a, b = Decimal(ours), Decimal(theirs)
+        return (a > b) - (a < b)
+    except InvalidOperation:
+        pass
+    try:
+        at, other = _aware(ours), _aware(theirs)
+    except ValueError:
+        return 0
+    return (at > other) - (at < other)
+
+
+def _aware(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def rules_for(row: ConflictRow) -> list[tuple[str, ConflictRule]]:
+    """Rules by the rows' own values that a person may want, for the columns in which a row differs."""
+    table, kind = row.table, row.kind
+    found = [("fill what one side leaves empty", ConflictRule(table, Preference.NOT_NULL, kind))]
+    for name in row.differing:
+        ours, theirs = row.source.get(name), row.target.get(name)
+        if _way(Preference.NEWER, ours, theirs):
+            found.append((f"newer by {name}", ConflictRule(table, Preference.NEWER, kind, by=name)))
+        elif ours is None or theirs is None:
+            found.append((f"the side that has {name}", ConflictRule(table, Preference.NOT_NULL, kind, by=name)))
+        else:
+            found.append((f"longer {name}", ConflictRule(table, Preference.LONGER, kind, by=name)))
+    return found
+
+
+def alike(row: ConflictRow, choice: ConflictChoice) -> list[tuple[str, ConflictRule]]:
+    """Rules that decide the rows like this one: those that differ in the same columns, and all of the kind."""
+    found = []
+    if row.kind == "same-key" and row.differing:
+        columns = tuple(row.differing)
+        named = ", ".join(columns)
+        found.append((f"all that differ in {named} alone", ConflictRule(row.table, choice, row.kind, columns=columns)))
+    found.append((f"all of {row.table}: {KINDS_IN_WORDS[row.kind]}", ConflictRule(row.table, choice, row.kind)))
+    return found
+
+
+def name_of(table: str, key: Mapping[str, object]) -> str:
+    """A row's name among decisions."""
+    return json.dumps([table, key], sort_keys=True, default=str)
+
+
+class Chosen:
+    """The decisions about conflicts as they grow: each step is cheap, and can be taken back."""
+
+    def __init__(self, decisions: Decisions) -> None:
+        self._base = decisions
+        self._rows: dict[str, ConflictDecision] = {}
+        self._rest: list[ConflictDecision] = []
+        for decision in decisions.conflicts:
+            name = name_of(decision.table, decision.key)
+            if name in self._rows:
+                self._rest.append(decision)
+            else:
+                self._rows[name] = decision
+        self._rules = decisions.rules
+        self._steps: list[tuple[dict[str, ConflictDecision | None], tuple[ConflictRule, ...]]] = []
+
+    @property
+    def decisions(self) -> Decisions:
+        """All of them; rows before rules, the newest rule first."""
+        return replace(self._base, conflicts=(*self._rows.values(), *self._rest), rules=self._rules)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return bool(self._steps)
+
+    def decide(self, made: Iterable[ConflictDecision]) -> None:
+        """Decide rows, in one step; an earlier decision about a row is replaced."""
+        before: dict[str, ConflictDecision | None] = {}
+        for decision in made:
+            name = name_of(decision.table, decision.key)
+            before.setdefault(name, self._rows.get(name))
+            self._rows[name] = decision
+        self._steps.append((before, self._rules))
+
+    def rule(self, rule: ConflictRule) -> None:
+        """Put a rule before the others, in one step."""
+        self._steps.append(({}, self._rules))
+        self._rules = (rule, *(other for other in self._rules if other != rule))
+
+    def undo(self) -> None:
+        """Take the last step back."""
+        before, self._rules = self._steps.pop()
+        for name, decision in before.items():
+            if decision is None:
+                del self._rows[name]
+            else:
+                self._rows[name] = decision
+
+    def of(self, row: ConflictRow) -> tuple[ConflictChoice | None, tuple[str, ...], str]:
+        """The choice of a row, the fields that it takes from the source, and where it comes from: ``row``, ``rule``."""
+        decision = self._rows.get(name_of(row.table, row.key))
+        if decision is not None:
+            if decision.fields:
+                return ConflictChoice.PER_FIELD, taken_by(row, decision), "row"
+            return decision.choice, (), "row"
+        for rule in self._rules:
+            choice, taken = ruled(row, rule)
+            if choice is not None:
+                return choice, taken, "rule"
+        return (ConflictChoice(row.choice), row.taken, "row") if row.choice else (None, (), "")
+
+
+def fewer(groups: Sequence[ConflictGroup], rows: Iterable[ConflictRow]) -> list[ConflictGroup]:
+    """The groups after these undecided rows were decided."""
+    decided: dict[tuple[str, str], int] = {}
+    for row in rows:
+        decided[row.table, row.kind] = decided.get((row.table, row.kind), 0) + 1
+    return [
+        replace(group, undecided=max(0, group.undecided - decided.get((group.table, group.kind), 0)))
+        for group in groups
+    ]
+
+
+def keys_in_words(keys: Sequence[Mapping[str, object]], found: int) -> str:
+    """``1, 2, 3 and 227 more``: the first keys of so many rows."""
+    named = [", ".join(f"{n}={v}" if len(key) > 1 else str(v) for n, v in key.items()) for key in keys]
+    more = found - len(named)
+    return "; ".join(named) + (f" and {counted(more, 'more', 'more')}" if more > 0 else "")

@@ -1,0 +1,98 @@
+"""Both rows of a conflict, field by field, so that the difference is seen at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.model.decisions import ConflictChoice
+from migrator_tui.tui.conflict_choices import KINDS_IN_WORDS, WORDS, consequence
+from migrator_tui.tui.value_difference import difference, shortened
+from migrator_tui.tui.wording import visible
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Styles of what is marked; weight and underline tell it where there is no colour."""
+
+    changed: str = "bold underline"
+    kept: str = "bold"
+    waits: str = "bold"
+
+
+def side_by_side(
+    row: ConflictRow,
+    choice: ConflictChoice | None = None,
+    *,
+    taken: Collection[str] = (),
+    by_rule: bool = False,
+    stacked: bool = False,
+    marks: Marks | None = None,
+) -> Group:
+    """What the choice will do, then both rows: fields that differ first, with what tells them apart.
+
+    Args:
+        taken: The fields that come from the source, where that was chosen per field.
+        by_rule: The choice comes from a rule.
+        stacked: The two values of a field below each other, for narrow terminals.
+    """
+    marks = marks or Marks()
+    key = ", ".join(f"{name}={value}" for name, value in row.key.items())
+    title = Text.assemble((f"{visible(row.table)} {visible(key)}", "bold"), f"  {KINDS_IN_WORDS[row.kind]}")
+    word = f"✓ {WORDS.get(choice, choice.value)}{', by a rule' if by_rule else ''}" if choice else "○ undecided"
+    verdict = Text.assemble((word, marks.kept if choice else marks.waits), f"  {consequence(row, choice, [*taken])}")
+    return Group(title, verdict, Text(), _table(row, choice, taken, stacked, marks))
+
+
+def _table(
+    row: ConflictRow, choice: ConflictChoice | None, taken: Collection[str], stacked: bool, marks: Marks
+) -> Table:
+    kept = {ConflictChoice.KEEP_SOURCE: "source", ConflictChoice.KEEP_TARGET: "target"}.get(choice) if choice else None
+    heads = {side: f"{side} ✓ kept" if side == kept else side for side in ("source", "target")}
+    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="bold")
+    table.add_column("  field", no_wrap=True, max_width=32)
+    if stacked:
+        table.add_column("", no_wrap=True)
+        table.add_column("value", ratio=1)
+    else:
+        table.add_column(heads["source"], ratio=1)
+        table.add_column(heads["target"], ratio=1)
+    if not row.target:
+        for name, value in row.source.items():
+            _add(table, Text(f"  {visible(name)}"), heads, Text(_shown(value)), Text("(not there)", "dim"), stacked)
+        return table
+    for name in row.differing:
+        found = difference(row.source.get(name), row.target.get(name), marks.changed)
+        ours, theirs = found.ours, found.theirs
+        if choice is ConflictChoice.PER_FIELD:
+            (ours if name in taken else theirs).append(" ✓", marks.kept)
+        _add(table, Text(f"≠ {visible(name)}", "bold"), heads, ours, theirs, stacked, found.note)
+    for name, value in row.source.items():
+        if name not in row.differing:
+            if stacked:
+                table.add_row(f"  {visible(name)}", "both", Text(_shown(value)), style="dim")
+            else:
+                table.add_row(f"  {visible(name)}", Text(_shown(value)), Text(_shown(value)), style="dim")
+    return table
+
+
+def _add(
+    table: Table, label: Text, heads: dict[str, str], ours: Text, theirs: Text, stacked: bool, note: str = ""
+) -> None:
+    said = Text(f"  {note}", "italic")
+    if stacked:
+        table.add_row(label, heads["source"], ours)
+        table.add_row("", heads["target"], theirs)
+        if note:
+            table.add_row("", "", Text(note, "italic"))
+    else:
+        table.add_row(Text("\n").join([label, said]) if note else label, ours, theirs)
+
+
+def _shown(value: str | None) -> str:
+    return "NULL" if value is None else shortened(value)
