@@ -31,7 +31,7 @@ _MOMENT = _DATE + r"[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?"
 _ZONE = r"(Z|[+-]\d\d:\d\d)"
 
 
-def operand(expression: str) -> Operand:
+def operand(expression: str, *, utf16: bool = False) -> Operand:
     """The value of a DEFAULT, where a bare word and a name in double quotes are texts.
 
     Raises:
@@ -42,7 +42,7 @@ def operand(expression: str) -> Operand:
         return literal(stripped[1:-1].replace('""', '"'))
     if re.fullmatch(r"[^\W\d]\w*", stripped) and stripped.lower() not in _KEYWORDS:
         return literal(stripped)
-    parsed = grammar.expression(expression)
+    parsed = grammar.expression(expression, utf16=utf16)
     return Scalars(parsed, Scope()).operand(parsed.tree)
 
 

@@ -26,10 +26,10 @@ Columns = Mapping[str, str | Known]
 """Source column name → its Postgres type, or everything that is known of it."""
 
 
-def known(plan: ColumnPlan, column: Column) -> Known:
+def known(plan: ColumnPlan, column: Column, *, utf16: bool = False) -> Known:
     """Everything that expressions have to know of a planned column, for the ``columns`` of the functions below."""
     collation = (column.collation or "BINARY").upper()
-    return Known(plan.type, plan.codec, affinity_of(column), collation, plan.target)
+    return Known(plan.type, plan.codec, affinity_of(column), collation, plan.target, utf16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def default(expression: str, target_type: str, known: Known | None = None) -> Tr
     classes = classes_told_apart(known.codec) if known else frozenset()
 
     def translate() -> tuple[str, str]:
-        operand = defaults.operand(expression)
+        operand = defaults.operand(expression, utf16=known is not None and known.utf16)
         if known and classes:
             return defaults.assigned_to_several(operand, known.affinity, classes), operand.note
         return defaults.assigned(operand, target_type), operand.note
@@ -114,16 +114,17 @@ def view(
         names: The view's column names, as SQLite gives them; without them they are worked out from the query.
     """
     relations = {source: Relation(target, _all_known(columns[source])) for source, target in tables.items()}
+    utf16 = any(_utf16(relation.columns) for relation in relations.values())
     made: dict[str, Known] = {}
 
     def translate() -> tuple[str, str]:
         body, listed = grammar.view_body(sql)
-        parsed = grammar.query(body)
+        parsed = grammar.query(body, utf16=utf16)
         result = Queries(parsed, relations).query(parsed.tree)
         wanted = names or listed
         if wanted and [name.lower() for name in wanted] != [name.lower() for name, _, _ in result.columns]:
             result = named(result, wanted)
-        made.update({name: _known(operand, given) for name, given, operand in result.columns})
+        made.update({name: replace(_known(operand, given), utf16=utf16) for name, given, operand in result.columns})
         return result.sql, next((operand.note for _, _, operand in result.columns if operand.note), "")
 
     translated = _guarded(sql, translate)
@@ -228,8 +229,12 @@ def _operand(expression: str, columns: Columns, rename: Mapping[str, str] | None
     for name, target in (rename or {}).items():
         if name in all_known:
             all_known[name] = replace(all_known[name], target=target)
-    parsed = grammar.expression(expression)
+    parsed = grammar.expression(expression, utf16=_utf16(all_known))
     return Scalars(parsed, Scope([source_of(Relation("", all_known), "", "")])).operand(parsed.tree)
+
+
+def _utf16(columns: Mapping[str, Known]) -> bool:
+    return any(column.utf16 for column in columns.values())
 
 
 def _all_known(columns: Mapping[str, str | tuple[str, str] | Known]) -> dict[str, Known]:

@@ -34,6 +34,9 @@ MAX_RANDOM_BYTES = 64
 _RANDOM_HEX = "md5(gen_random_uuid()::text)"
 """32 hexadecimal digits that nobody can guess; pgcrypto's gen_random_bytes is not everywhere."""
 
+OF_BYTES = frozenset({"hex"})
+"""Functions that see the bytes of a text, and so how the database encodes it."""
+
 _AGGREGATES = frozenset({"count", "sum", "total", "avg", "group_concat", "string_agg"})
 
 
@@ -82,7 +85,7 @@ def cast(value: Operand, to: exp.Expr) -> Operand:
     elif kind in ("DOUBLE", "FLOAT") and source.storage.numeric:
         return replace(real(f"({source.sql})::double precision"), affinity="REAL")
     elif kind in ("VARBINARY", "BLOB", "BINARY") and source.storage is Storage.TEXT:
-        return Operand(f"convert_to({as_text(source)}, 'UTF8')", Storage.BLOB, type="bytea")
+        return Operand(_bytes_of(source), Storage.BLOB, type="bytea")
     raise Refused(f"{source.storage.said} is cast to {kind or 'a type that is not known here'}")
 
 
@@ -271,13 +274,18 @@ def _typeof(value: Operand) -> Operand:
     return text(f"CASE WHEN {value.sql} IS NULL THEN 'null' ELSE '{value.storage.value}' END")
 
 
+def _bytes_of(value: Operand) -> str:
+    """The bytes of a text. convert_to says the same, but may stand in no index and no generated column."""
+    return f"replace({as_text(value)}, '\\', '\\\\')::bytea"
+
+
 def _hex(value: Operand) -> Operand:
     if value.codec.startswith("random:"):
         return replace(text(f"upper({random_hex(int(value.codec[7:]))})"), codec="random-hex")
     source = plain(value)
     if source.storage is Storage.NULL:
         return literal("")
-    blob = source.sql if source.storage is Storage.BLOB else f"convert_to({as_text(source)}, 'UTF8')"
+    blob = source.sql if source.storage is Storage.BLOB else _bytes_of(source)
     # hex(NULL) is '' and not NULL.
     return text(f"coalesce(upper(encode({blob}, 'hex')), '')")
 

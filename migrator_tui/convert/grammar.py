@@ -73,11 +73,16 @@ class SourceDialect(SQLite):
 
 
 class Parsed:
-    """A statement or expression, and the text that it was read from."""
+    """A statement or expression, and the text that it was read from.
 
-    def __init__(self, tree: exp.Expr, text: str) -> None:
+    Attributes:
+        utf16: The bytes of its texts are UTF-16 in SQLite.
+    """
+
+    def __init__(self, tree: exp.Expr, text: str, *, utf16: bool = False) -> None:
         self.tree = tree
         self.text = text
+        self.utf16 = utf16
 
     def quoted_as_string(self, name: exp.Identifier) -> bool:
         """Whether a name stands in double quotes: SQLite reads one that names no column as a string."""
@@ -85,7 +90,7 @@ class Parsed:
         return isinstance(start, int) and self.text[start : start + 1] == '"'
 
 
-def expression(text: str) -> Parsed:
+def expression(text: str, *, utf16: bool = False) -> Parsed:
     """Read one expression.
 
     Raises:
@@ -99,16 +104,16 @@ def expression(text: str) -> Parsed:
     (found,) = tree.expressions
     if isinstance(found, exp.Alias | exp.Aliases):
         raise Refused("it cannot be read as one expression")
-    return Parsed(found, whole)
+    return Parsed(found, whole, utf16=utf16)
 
 
-def query(text: str) -> Parsed:
+def query(text: str, *, utf16: bool = False) -> Parsed:
     """Read a query.
 
     Raises:
         Refused: It is none, or has an operator whose meaning the parser loses.
     """
-    return Parsed(_parse(text), text)
+    return Parsed(_parse(text), text, utf16=utf16)
 
 
 def view_body(sql: str) -> tuple[str, tuple[str, ...]]:

@@ -58,6 +58,7 @@ class Known:
         affinity: SQLite's affinity of the declared type; without it, the one that fits the Postgres type.
         collation: ``NOCASE`` or ``RTRIM`` where the source's column says so.
         target: Its name on the target; empty where that is the same.
+        utf16: SQLite keeps the texts of its database as UTF-16, so that their bytes are others than on the target.
     """
 
     type: str
@@ -65,6 +66,7 @@ class Known:
     affinity: str = ""
     collation: str = "BINARY"
     target: str = ""
+    utf16: bool = False
 
 
 @dataclass(frozen=True, slots=True)

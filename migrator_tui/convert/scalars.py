@@ -296,7 +296,11 @@ class Scalars:
         return replace(value, collation=name, explicit_collation=True)
 
     def _cast(self, node: exp.Expr) -> Operand:
-        return functions.cast(self.operand(node.this), node.args["to"])
+        value = self.operand(node.this)
+        cast = functions.cast(value, node.args["to"])
+        if cast.storage is Storage.BLOB:
+            self._of_bytes(value)
+        return cast
 
     def _case(self, node: exp.Expr) -> Operand:
         subject = _once(self.operand(node.this)) if node.this is not None else None
@@ -315,7 +319,14 @@ class Scalars:
         name = str(node.this).lower()
         if functions.is_aggregate(name, len(node.expressions)):
             return self._aggregate(node, "")
-        return functions.call(name, [self.operand(argument) for argument in node.expressions])
+        arguments = [self.operand(argument) for argument in node.expressions]
+        if name in functions.OF_BYTES:
+            self._of_bytes(*arguments)
+        return functions.call(name, arguments)
+
+    def _of_bytes(self, *values: Operand) -> None:
+        if self._parsed.utf16 and any(plain(value).storage not in (Storage.BLOB, Storage.NULL) for value in values):
+            raise Refused("the bytes of a text are UTF-16 in this file, and UTF-8 in PostgreSQL")
 
     def _filtered(self, node: exp.Expr) -> Operand:
         inner = self.within(Scope(self.scope.sources, self.scope.parent))

@@ -12,10 +12,15 @@ from migrator_tui.sqlite.snapshot import connect
 PRAGMAS = ("user_version", "application_id")
 
 
+_ENCODINGS = {"UTF-16LE": 2, "UTF-16BE": 3}
+"""As the file's own header has them; UTF-8 is 1."""
+
+
 def origin_of(source: Source, plan: Plan, run: str) -> Origin:
     """The origin of everything that a plan moves, and of the views that it could not carry."""
     with closing(connect(source.snapshot)) as connection:
         pragmas = {name: int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in PRAGMAS}
+    pragmas["encoding"] = _ENCODINGS.get(source.database.encoding.upper(), 1)
     carried = {view.source: view.target for view in plan.views}
     return Origin(
         run,

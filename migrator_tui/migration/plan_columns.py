@@ -142,7 +142,7 @@ def row_rules(column: Column, typed: types.Typed) -> list[RowRule]:
 
 def known_columns(table: Table, plan: TablePlan) -> dict[str, Known]:
     """Source column → everything that expressions have to know of it."""
-    return {c.source: expressions.known(c, table.column(c.source)) for c in plan.columns}
+    return {c.source: expressions.known(c, table.column(c.source), utf16=table.utf16) for c in plan.columns}
 
 
 def _profile(profile: TableProfile, column: Column) -> ColumnProfile:
@@ -180,7 +180,8 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
         return planned
     if column.default is None:
         return planned
-    translated = expressions.default(column.default, planned.type, expressions.known(planned, column))
+    known = expressions.known(planned, column, utf16=table.utf16)
+    translated = expressions.default(column.default, planned.type, known)
     if translated.sql is None:
         message = f"{plan.source}.{column.name}: the default {column.default} is not carried: {translated.why}."
         original = (column.default,)

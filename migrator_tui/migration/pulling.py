@@ -176,10 +176,13 @@ class _Pulling:
 
     def _create(self, plan: PullPlan) -> None:
         with self._file.session() as connection:
+            encoding = {2: "UTF-16le", 3: "UTF-16be"}.get(plan.pragmas.get("encoding", 1), "UTF-8")
+            connection.execute(f"PRAGMA encoding = '{encoding}'")  # before there is anything to encode
             for table in plan.tables:
                 connection.execute(table.statement)
             for name, value in plan.pragmas.items():
-                connection.execute(f"PRAGMA {name} = {int(value)}")
+                if name != "encoding":
+                    connection.execute(f"PRAGMA {name} = {int(value)}")
 
     def _fill(self, plan: PullPlan, catalogue: Catalogue, subset: Subset, redaction: Redaction) -> list[PulledTable]:
         described = {table.name.name: table for table in inspect_file(self._file.path).tables}

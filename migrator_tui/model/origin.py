@@ -70,7 +70,8 @@ class Origin:
     """What one run published, and from what.
 
     Attributes:
-        pragmas: What the source's header says of the application: ``user_version``, ``application_id``.
+        pragmas: What the source's header says of the application: ``user_version``, ``application_id``; and how its
+            texts are encoded, by the header's number: 1 is UTF-8, 2 and 3 are UTF-16, little and big end first.
     """
 
     run: str

@@ -211,6 +211,7 @@ class Table:
         row_security: Postgres only: RLS is on.
         rules: Postgres only: names of rewrite rules.
         estimated_rows: Postgres only: the planner's estimate, for a first impression, never for a check.
+        utf16: SQLite only: the bytes of its texts are UTF-16.
         sql: SQLite only: the CREATE statement as stored.
     """
 
@@ -231,6 +232,7 @@ class Table:
     row_security: bool = False
     rules: tuple[str, ...] = ()
     estimated_rows: int | None = None
+    utf16: bool = False
     sql: str = ""
     comment: str | None = None
 

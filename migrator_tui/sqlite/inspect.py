@@ -76,7 +76,7 @@ def _inspect(connection: sqlite3.Connection) -> Database:
     return Database(
         "sqlite",
         sqlite3.sqlite_version,
-        str(connection.execute("PRAGMA encoding").fetchone()[0]),
+        _encoding(connection),
         tuple(reader.table(entry) for entry in tables),
         tuple(
             View(TableName("", entry.name), entry.sql, reader.column_names(entry.name))
@@ -85,6 +85,11 @@ def _inspect(connection: sqlite3.Connection) -> Database:
         ),
         tuple(Trigger(entry.name, TableName("", reader.spelled(entry.table)), entry.sql) for entry in triggers),
     )
+
+
+def _encoding(connection: sqlite3.Connection) -> str:
+    """How the file keeps texts: ``UTF-8``, ``UTF-16le`` or ``UTF-16be``."""
+    return str(connection.execute("PRAGMA encoding").fetchone()[0])
 
 
 class _Reader:
@@ -97,6 +102,7 @@ class _Reader:
         self._spelling = {folded(entry.name): entry.name for entry in tables}
         self._columns = {entry.name: self._table_info(entry.name) for entry in tables}
         self._high = self._high_water_marks()
+        self._utf16 = _encoding(connection) != "UTF-8"
         self._virtual = {
             name: VirtualTable(folded(text.virtual), text.arguments, bool(self._columns[name]))
             for name, text in self._texts.items()
@@ -141,6 +147,7 @@ class _Reader:
             strict=text.strict,
             sequence_high=self._high.get(folded(name)),
             shadow_of=self._shadows.get(folded(name)),
+            utf16=self._utf16,
             sql=entry.sql,
         )
 

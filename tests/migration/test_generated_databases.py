@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,28 @@ def test_what_generated_databases_once_showed_arrives_and_comes_back(
     assert auditing.audit(source, target, outcome.as_json()) == []
     pull(PullRequest(tmp_path / "back.db"), target)
     assert contents(tmp_path / "back.db") == contents(source)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "left"), [("UTF-8", set()), ("UTF-16be", {"CHECK", "INDEX", "GENERATED", "VIEW"})]
+)
+def test_bytes_of_texts_are_computed_only_where_both_ends_have_the_same(
+    make_source: MakeSource, engine: Engine, target: Target, tmp_path: Path, encoding: str, left: set[str]
+) -> None:
+    source = make_source(
+        f"PRAGMA encoding = '{encoding}'; CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT, h TEXT AS (hex(v)),"
+        "k TEXT DEFAULT (hex(randomblob(4))), b BLOB, CHECK (hex(v) <> '00'), CHECK (hex(b) <> '00'));"
+        "CREATE INDEX i ON t (hex(v)); CREATE VIEW w AS SELECT hex(v) AS h, CAST(v AS BLOB) AS c FROM t;"
+        "CREATE VIEW w2 AS SELECT hex(h) AS hh FROM w;"
+        "INSERT INTO t (v, b) VALUES ('a\u00e4\U0001f642\\x', x'01'), ('', NULL), (NULL, x'')"
+    )
+    outcome = succeeded(engine.migrate(source, target))
+    assert {item.id.split("-")[0] for item in outcome.not_carried} == left
+    assert auditing.audit(source, target, outcome.as_json()) == []
+    pull(PullRequest(tmp_path / "back.db"), target)
+    assert contents(tmp_path / "back.db") == contents(source)
+    with closing(sqlite3.connect(tmp_path / "back.db")) as back:
+        assert back.execute("PRAGMA encoding").fetchone()[0].upper().startswith(encoding.upper())
 
 
 @pytest.mark.parametrize(
