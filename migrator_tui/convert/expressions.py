@@ -14,11 +14,11 @@ from sqlglot import exp
 
 from migrator_tui.convert import defaults, grammar
 from migrator_tui.convert.codecs import classes_told_apart
+from migrator_tui.convert.declared import affinity_of
 from migrator_tui.convert.operands import Known, Operand, Refused, Storage, condition, plain
 from migrator_tui.convert.queries import Queries, named
 from migrator_tui.convert.scalars import Scalars
 from migrator_tui.convert.scope import Relation, Scope, source_of
-from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.plan import ColumnPlan
 from migrator_tui.model.schema import Column
 

@@ -6,25 +6,25 @@ import re
 from dataclasses import replace
 
 from migrator_tui.convert import shapes
-from migrator_tui.convert.codecs import MAX_PRECISION, tells_classes_apart
+from migrator_tui.convert.codecs import MAX_PRECISION
 from migrator_tui.convert.parsed_texts import uuid_codec
-from migrator_tui.convert.types import (
-    Decide,
-    Typed,
-    boolean_text,
-    exact_in_double,
-    mixed,
-    mixed_spellings,
-    text_trouble,
-)
+from migrator_tui.convert.refused_texts import text_trouble
+from migrator_tui.convert.times import mixed_spellings
+from migrator_tui.convert.typed import Decide, Typed
+from migrator_tui.convert.types import as_text, boolean_text, exact_in_double, main_classes, mixed_finding, set_aside
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
 
 
-def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decide: Decide) -> Typed:
+def onto(
+    table: str, column: Column, profile: ColumnProfile, live: Column, decide: Decide, *, nullable: bool = True
+) -> Typed:
     """The codec by which a column's values go into a column that the target has already.
 
     It is chosen by what the column mostly holds; whether every value fits is proved on the values themselves.
+
+    Args:
+        nullable: The live column takes NULL, and no key by which rows are paired is made of it.
     """
     if live.base is not None:  # a domain takes what its base type does, but for its checks
         live = replace(live, type=live.base)
@@ -32,13 +32,19 @@ def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decid
     classes = profile.classes
     typed = Typed(kind, "text")
     if len(classes) > 1 and set(classes) != {"integer", "real"}:
-        several = mixed(table, column, profile, decide)
-        typed = replace(typed, findings=several.findings, quarantine=several.quarantine)
-        if several.codec.startswith("text:any") or tells_classes_apart(several.codec):
-            if _is_textual(live):
-                return replace(typed, codec=several.codec)
-            return replace(typed, misfit=f"{table}.{column.name} holds several kinds of values and goes into {kind}")
-        classes = classes[:1]
+        choices = ("exact", "text", "null", "quarantine") if _is_textual(live) else ("quarantine", "null")
+        main = _main_classes_onto(column, profile, live)
+        finding = mixed_finding(table, column, profile, main, choices, nullable=nullable)
+        choice = decide(finding)
+        if choice in ("exact", "text"):
+            several = as_text(table, column, profile, decide, exact=choice == "exact")
+            return replace(several, type=kind, findings=(finding, *several.findings))
+        profile, others = set_aside(profile, main)
+        if choice == "null":
+            typed = replace(typed, findings=(finding,), nulled=(others,))
+        else:
+            typed = replace(typed, findings=(finding,), quarantine=(others,))
+        classes = profile.classes
     found = _codec_onto(set(classes), column, profile, live)
     if found is None:
         holds = " and ".join(classes) or "nothing"
@@ -57,6 +63,22 @@ def onto(table: str, column: Column, profile: ColumnProfile, live: Column, decid
             codec=text.codec if text.codec != "text" else typed.codec,
         )
     return typed
+
+
+def _main_classes_onto(column: Column, profile: ColumnProfile, live: Column) -> tuple[str, ...]:
+    """The classes that a live column is made for, where there are such values; else those that most values have."""
+    kind = re.sub(r"\(.*", "", live.type)
+    if kind in ("bigint", "integer", "smallint"):
+        made_for: tuple[str, ...] = ("integer",)
+    elif kind in ("numeric", "double precision", "real"):
+        made_for = ("integer", "real")
+    elif kind == "bytea":
+        made_for = ("blob",)
+    elif _moment(live.type) or kind in ("json", "jsonb"):
+        made_for = ("text",)
+    else:
+        made_for = ()
+    return tuple(name for name in made_for if name in profile.classes) or main_classes(column, profile)
 
 
 def _is_textual(live: Column) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from migrator_tui.convert import shapes, types
-from migrator_tui.convert.types import Decide, Typed
+from migrator_tui.convert.typed import Decide, Typed
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column

@@ -6,13 +6,22 @@ one is applied until a person decides.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from migrator_tui.convert import codecs, shapes
+from migrator_tui.convert import codecs, placeholders, shapes, times
+from migrator_tui.convert.declared import (
+    affinity,
+    affinity_of,
+    declared_length,
+    declared_precision,
+    is_boolean,
+    is_decimal,
+    is_moment,
+)
+from migrator_tui.convert.refused_texts import text_trouble
 from migrator_tui.convert.spellings import BOOLEANS
+from migrator_tui.convert.typed import Decide, Typed, kept
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
@@ -20,81 +29,45 @@ from migrator_tui.model.schema import Column
 EXACT_IN_DOUBLE = 2**53
 MAX_NUMERIC_PRECISION = 38
 
-Decide = Callable[[Finding], str]
-"""Gives the choice for a finding: the person's, else the recommended one."""
 
+def propose(table: str, column: Column, profile: ColumnProfile, decide: Decide, *, nullable: bool = True) -> Typed:
+    """The type and codec of a column that is made anew.
 
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """What becomes of one column's values.
-
-    Attributes:
-        quarantine: ``(finding id, predicate kind, argument)`` of the rows that stay behind, for
-            ``sqlite.references``.
-        misfit: Why an existing target column cannot take the values, or None.
+    Args:
+        nullable: Values of it may become NULL, if a person says so.
     """
-
-    type: str
-    codec: str
-    findings: tuple[Finding, ...] = ()
-    quarantine: tuple[tuple[str, str, str], ...] = ()
-    misfit: str | None = None
-
-    def with_finding(self, finding: Finding) -> Typed:
-        """This with one more finding."""
-        return replace(self, findings=(*self.findings, finding))
-
-
-def affinity(declared: str) -> str:
-    """SQLite's affinity of a declared type (sqlite.org/datatype3.html, section 3.1)."""
-    upper = declared.upper()
-    if "INT" in upper:
-        return "INTEGER"
-    if any(word in upper for word in ("CHAR", "CLOB", "TEXT")):
-        return "TEXT"
-    if "BLOB" in upper or not upper:
-        return "BLOB"
-    if any(word in upper for word in ("REAL", "FLOA", "DOUB")):
-        return "REAL"
-    return "NUMERIC"
+    found = placeholders.among(column, profile, _has_type) if nullable else None
+    if found is None:
+        return _of_classes(table, column, profile, decide, nullable)
+    finding = placeholders.finding(table, column, found)
+    if decide(finding) != "null":
+        typed = _of_classes(table, column, profile, decide, nullable)
+        return replace(typed, findings=(finding, *typed.findings))
+    typed = _of_classes(table, column, found.rest, decide, nullable)
+    nulled = ("VALUE-EMPTY", placeholders.PREDICATE, "")
+    return replace(typed, findings=(finding, *typed.findings), nulled=(nulled, *typed.nulled))
 
 
-def affinity_of(column: Column) -> str:
-    """The affinity by which SQLite converts what is put into a column."""
-    return "BLOB" if column.keeps_class else affinity(column.type)
+def _has_type(column: Column, rest: ColumnProfile) -> bool:
+    """Whether a column that holds this becomes more than text."""
+    if rest.texts:
+        return boolean_text(rest) is not None or any(map(shapes.is_moment, rest.shapes))
+    return bool(rest.classes) or not _empty(column).codec.startswith("text")
 
 
-def propose(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
-    """The type and codec of a column that is made anew."""
+def _of_classes(table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
     classes = profile.classes
     if not classes:
         return _empty(column)
     if set(classes) == {"integer", "real"} and affinity_of(column) in ("NUMERIC", "INTEGER"):
         return _numbers(table, column, profile, decide)
     if len(classes) > 1:
-        return mixed(table, column, profile, decide)
-    return _single(classes[0], table, column, profile, decide)
+        return _mixed(table, column, profile, decide, nullable)
+    return _single(classes[0], table, column, profile, decide, nullable)
 
 
 def exact_in_double(profile: ColumnProfile) -> bool:
     return abs(profile.integer_min or 0) <= EXACT_IN_DOUBLE and abs(profile.integer_max or 0) <= EXACT_IN_DOUBLE
-
-
-def _precision(declared: str) -> tuple[int, int] | None:
-    match = re.match(r"\s*(?:DECIMAL|NUMERIC|NUMBER|DEC)\s*\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)", declared, re.IGNORECASE)
-    return (int(match[1]), int(match[2] or 0)) if match else None
-
-
-def _is_decimal(declared: str) -> bool:
-    return bool(re.match(r"\s*(DECIMAL|NUMERIC|NUMBER|DEC|MONEY|CURRENCY)\b", declared, re.IGNORECASE))
-
-
-def _is_boolean(declared: str) -> bool:
-    return "BOOL" in declared.upper()
-
-
-def _is_moment(declared: str) -> bool:
-    return bool(re.search(r"DATE|TIME", declared, re.IGNORECASE))
 
 
 def boolean_text(profile: ColumnProfile) -> str | None:
@@ -105,32 +78,18 @@ def boolean_text(profile: ColumnProfile) -> str | None:
     return None
 
 
-def _length(declared: str) -> int | None:
-    match = re.search(r"CHAR\w*\s*\(\s*(\d+)\s*\)", declared, re.IGNORECASE)
-    return int(match[1]) if match and 0 < int(match[1]) <= 10_485_760 else None
-
-
-def _kept(table: str, column: Column, became: str, why: str) -> Finding:
-    return Finding(
-        "TYPE-KEPT",
-        f"{table}.{column.name}, declared {column.type or 'without a type'}, becomes {became}: {why}.",
-        table=table,
-        column=column.name,
-    )
-
-
 def _empty(column: Column) -> Typed:
     declared = column.type
     upper = declared.upper()
-    if _is_boolean(declared):
+    if is_boolean(declared):
         return Typed("boolean", "boolean")
-    if _is_moment(declared) and affinity(declared) == "NUMERIC":
+    if is_moment(declared) and affinity(declared) == "NUMERIC":
         if "TIME" in upper:
             return Typed("timestamp without time zone", "timestamp:iso-datetime-space")
         return Typed("date", "date:iso-date")
-    if precision := _precision(declared):
+    if precision := declared_precision(declared):
         return _numeric_type(*precision)
-    if _is_decimal(declared):
+    if is_decimal(declared):
         return Typed("numeric", "decimal(38,10)")
     kind = affinity(declared)
     if kind == "INTEGER":
@@ -139,7 +98,7 @@ def _empty(column: Column) -> Typed:
         return Typed("double precision", "real")
     if "BLOB" in upper or "BINARY" in upper:
         return Typed("bytea", "blob")
-    length = _length(declared)
+    length = declared_length(declared)
     return Typed(f"character varying({length})" if length else "text", "text")
 
 
@@ -164,7 +123,7 @@ def _numbers(table: str, column: Column, profile: ColumnProfile, decide: Decide)
         exact = decide(finding) == "exact"
         return Typed("text", codecs.exact_text(profile.classes) if exact else "text:any", (finding,))
     wide = Typed("double precision", "real-numeric" if profile.integers else "real")
-    if not _is_decimal(column.type) or profile.infinite_reals or (profile.reals and profile.decimals is None):
+    if not is_decimal(column.type) or profile.infinite_reals or (profile.reals and profile.decimals is None):
         return wide
     decimals = profile.decimals or 0
     largest = max(
@@ -172,11 +131,11 @@ def _numbers(table: str, column: Column, profile: ColumnProfile, decide: Decide)
         for v in (profile.integer_min, profile.integer_max, profile.real_min, profile.real_max, 0)
         if v is not None
     )
-    if precision := _precision(column.type):
+    if precision := declared_precision(column.type):
         if decimals <= precision[1] and largest < 10 ** (precision[0] - precision[1]):
             return _numeric_type(*precision)
         return wide.with_finding(
-            _kept(
+            kept(
                 table,
                 column,
                 "double precision",
@@ -186,77 +145,114 @@ def _numbers(table: str, column: Column, profile: ColumnProfile, decide: Decide)
     return Typed("numeric", f"decimal({MAX_NUMERIC_PRECISION},{decimals})")
 
 
-def mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
-    counts = {"integer": profile.integers, "real": profile.reals, "text": profile.texts, "blob": profile.blobs}
-    main, *others = profile.classes
-    said = ", ".join(f"{counts[name]} {name}" for name in profile.classes)
-    finding = Finding(
+def main_classes(column: Column, profile: ColumnProfile) -> tuple[str, ...]:
+    """The storage classes that most values have: both kinds of numbers where SQLite makes one of the other by itself.
+
+    Texts count only where some of them say something.
+    """
+    counts = _counts(profile)
+    if profile.texts == profile.empty_texts and len(profile.classes) > 1:
+        del counts["text"]
+    main = max(counts, key=lambda name: counts[name])
+    numbers = ("integer", "real")
+    alike = affinity_of(column) in ("NUMERIC", "INTEGER") and exact_in_double(profile)
+    if alike and all(counts[name] for name in numbers) and sum(counts[name] for name in numbers) >= counts[main]:
+        return numbers
+    return (main,)
+
+
+def _counts(profile: ColumnProfile) -> dict[str, int]:
+    return {"integer": profile.integers, "real": profile.reals, "text": profile.texts, "blob": profile.blobs}
+
+
+def mixed_finding(
+    table: str,
+    column: Column,
+    profile: ColumnProfile,
+    main: tuple[str, ...],
+    choices: tuple[str, ...],
+    *,
+    nullable: bool,
+) -> Finding:
+    """The finding of a column that holds several storage classes.
+
+    Args:
+        main: The classes beside which the others are strange.
+        choices: What is possible, the recommended one first; ``null`` goes where it is not nullable.
+    """
+    counts = _counts(profile)
+    said = [f"{counts[name]} {name}" for name in profile.classes]
+    if profile.empty_texts:
+        said = [f"{each} ({profile.empty_texts} of them empty)" if each.endswith("text") else each for each in said]
+    return Finding(
         "TYPE-MIXED",
-        f"{table}.{column.name}, declared {column.type or 'without a type'}, holds values of several classes: {said}.",
+        f"{table}.{column.name}, declared {column.type or 'without a type'}, holds values of several classes: "
+        f"{', '.join(said)}.",
         table=table,
         column=column.name,
-        rows=sum(counts[name] for name in others),
-        choices=("exact", "text", "quarantine"),
+        rows=sum(count for name, count in counts.items() if name not in main),
+        choices=choices if nullable else tuple(choice for choice in choices if choice != "null"),
     )
+
+
+def set_aside(profile: ColumnProfile, main: tuple[str, ...]) -> tuple[ColumnProfile, tuple[str, str, str]]:
+    """The profile of the values of the main classes, and which rows hold another one."""
+    without: dict[str, Any] = {f"{name}s": 0 for name in _counts(profile) if name not in main}
+    return replace(profile, **without), ("TYPE-MIXED", "class-not", "+".join(main))
+
+
+def _mixed(table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
+    choices = ("exact", "text", "null", "quarantine")
+    main = main_classes(column, profile)
+    finding = mixed_finding(table, column, profile, main, choices, nullable=nullable)
     choice = decide(finding)
-    if choice == "exact":
-        return Typed("text", codecs.exact_text(profile.classes), (finding,))
-    if choice == "quarantine":
-        without: dict[str, Any] = {f"{name}s": 0 for name in others}
-        alone = replace(profile, **without)
-        typed = _single(main, table, column, alone, decide)
-        return replace(
-            typed,
-            findings=(finding, *typed.findings),
-            quarantine=(*typed.quarantine, ("TYPE-MIXED", "class-not", main)),
-        )
+    if choice in ("null", "quarantine"):
+        rest, others = set_aside(profile, main)
+        typed = _of_classes(table, column, rest, decide, nullable)
+        typed = replace(typed, findings=(finding, *typed.findings))
+        if choice == "null":
+            return replace(typed, nulled=(*typed.nulled, others))
+        return replace(typed, quarantine=(*typed.quarantine, others))
+    typed = as_text(table, column, profile, decide, exact=choice == "exact")
+    return replace(typed, findings=(finding, *typed.findings))
+
+
+def as_text(table: str, column: Column, profile: ColumnProfile, decide: Decide, *, exact: bool) -> Typed:
+    """Several storage classes in one column of texts.
+
+    Args:
+        exact: Each value tells its class.
+    """
+    if exact:
+        return Typed("text", codecs.exact_text(profile.classes))
     trouble = text_trouble(table, column, profile, decide, bytea=False)
     how = "+".join(["any", *(trouble.codec.partition(":")[2] or "").split("+")]).rstrip("+")
-    return Typed("text", f"text:{how}", (finding, *trouble.findings), trouble.quarantine)
+    return Typed("text", f"text:{how}", trouble.findings, trouble.quarantine)
 
 
-def _single(name: str, table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
+def _single(name: str, table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
     if name == "integer":
         return _integers(table, column, profile, decide)
     if name == "real":
         return _numbers(table, column, profile, decide)
     if name == "blob":
         return Typed("bytea", "blob")
-    return _texts(table, column, profile, decide)
-
-
-def _counted_time(table: str, column: Column, profile: ColumnProfile, typed: Typed, decide: Decide) -> Typed:
-    """Integers of a column that is declared a date: nothing in them says what they count, so a person does."""
-    low, high = profile.integer_min or 0, profile.integer_max or 0
-    possible = tuple(name for name in codecs.EPOCHS if codecs.epoch_holds(name, low, high))
-    finding = Finding(
-        "TYPE-EPOCH",
-        f"{table}.{column.name}, declared {column.type}, holds integers from {low} to {high}, which may count time.",
-        table=table,
-        column=column.name,
-        rows=profile.integers,
-        samples=(str(low), str(high)),
-        choices=("bigint", *possible),
-    )
-    choice = decide(finding)
-    if choice in possible:
-        return Typed("timestamp with time zone", f"timestamptz:{choice}", (finding,))
-    return typed.with_finding(finding)
+    return _texts(table, column, profile, decide, nullable)
 
 
 def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
     low, high = profile.integer_min or 0, profile.integer_max or 0
-    if _is_boolean(column.type) and low >= 0 and high <= 1:
+    if is_boolean(column.type) and low >= 0 and high <= 1:
         return Typed("boolean", "boolean")
-    if _is_decimal(column.type) and affinity_of(column) == "NUMERIC" and exact_in_double(profile):
-        precision = _precision(column.type)
+    if is_decimal(column.type) and affinity_of(column) == "NUMERIC" and exact_in_double(profile):
+        precision = declared_precision(column.type)
         if precision and max(abs(low), abs(high)) < 10 ** (precision[0] - precision[1]):
             return _numeric_type(*precision)
     typed = Typed("bigint", "integer")
-    if _is_moment(column.type):
-        return _counted_time(table, column, profile, typed, decide)
-    if _is_boolean(column.type):
-        return typed.with_finding(_kept(table, column, "bigint", f"its values reach from {low} to {high}"))
+    if is_moment(column.type):
+        return times.counted(table, column, profile, typed, decide)
+    if is_boolean(column.type):
+        return typed.with_finding(kept(table, column, "bigint", f"its values reach from {low} to {high}"))
     if affinity_of(column) == "BLOB":
         return typed.with_finding(_untyped(table, column, "bigint", "integers"))
     return typed
@@ -271,95 +267,22 @@ def _untyped(table: str, column: Column, became: str, holds: str) -> Finding:
     )
 
 
-def _texts(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
+def _texts(table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
     if profile.nul_texts or profile.invalid_utf8:
         return text_trouble(table, column, profile, decide, bytea=True)
-    if _is_boolean(column.type) and (codec := boolean_text(profile)):
+    if is_boolean(column.type) and (codec := boolean_text(profile)):
         return Typed("boolean", codec)
-    if _is_moment(column.type) and profile.shapes:
-        return _moments(table, column, profile, decide)
-    length = _length(column.type)
+    if is_moment(column.type) and profile.shapes:
+        return times.written(table, column, profile, decide, nullable)
+    length = declared_length(column.type)
     if length and profile.text_max_characters <= length:
         return Typed(f"character varying({length})", "text")
     typed = Typed("text", "text")
     if length:
         why = f"its longest value has {profile.text_max_characters} characters"
-        return typed.with_finding(_kept(table, column, "text", why))
+        return typed.with_finding(kept(table, column, "text", why))
     if "JSON" in column.type.upper():
-        return typed.with_finding(_kept(table, column, "text", "JSON is kept to the letter"))
+        return typed.with_finding(kept(table, column, "text", "JSON is kept to the letter"))
     if affinity_of(column) in ("INTEGER", "REAL", "NUMERIC"):
-        return typed.with_finding(_kept(table, column, "text", "its values are texts"))
+        return typed.with_finding(kept(table, column, "text", "its values are texts"))
     return typed
-
-
-def _moments(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
-    known = [shape for shape in profile.shapes if shapes.is_moment(shape)]
-    text = Typed("text", "text")
-    if not known:
-        return text.with_finding(_kept(table, column, "text", "no value is a date in a spelling that is known"))
-    if len(profile.shapes) == 1:
-        shape = known[0]
-        if shapes.is_date(shape):
-            return Typed("date", f"date:{shape}")
-        if shapes.has_zone(shape):
-            return Typed("timestamp with time zone", f"timestamptz:{shape}")
-        return Typed("timestamp without time zone", f"timestamp:{shape}")
-    finding = mixed_spellings(table, column, profile, ("text", "timestamp"))
-    if decide(finding) == "timestamp":
-        unknown = (("DATE-MIXED", "shape-other", ",".join(known)),) if len(known) < len(profile.shapes) else ()
-        return Typed("timestamp without time zone", "timestamp:mixed", (finding,), unknown)
-    return text.with_finding(finding)
-
-
-def mixed_spellings(table: str, column: Column, profile: ColumnProfile, choices: tuple[str, ...]) -> Finding:
-    """The finding of a column whose dates are written in several ways."""
-    spelled = ", ".join(f"{count} {shape}" for shape, count in sorted(profile.shapes.items(), key=lambda i: -i[1]))
-    most = max(profile.shapes.values())
-    return Finding(
-        "DATE-MIXED",
-        f"{table}.{column.name} writes its dates in several ways: {spelled}.",
-        table=table,
-        column=column.name,
-        rows=profile.texts - most,
-        choices=choices,
-    )
-
-
-def text_trouble(table: str, column: Column, profile: ColumnProfile, decide: Decide, *, bytea: bool) -> Typed:
-    findings: list[Finding] = []
-    quarantine: list[tuple[str, str, str]] = []
-    how: list[str] = []
-    troubles: Mapping[str, tuple[int, str, tuple[str, ...], str]] = {
-        "VALUE-NUL": (profile.nul_texts, "NUL characters", ("replace", "bytea", "quarantine"), "nul"),
-        "VALUE-UTF8": (
-            profile.invalid_utf8,
-            "bytes that are not UTF-8",
-            ("latin1", "replace", "bytea", "quarantine"),
-            "invalid-utf8",
-        ),
-    }
-    for id, (rows, what, choices, predicate) in troubles.items():
-        if not rows:
-            continue
-        finding = Finding(
-            id,
-            f"{table}.{column.name}: {what} in {rows:,} of {profile.texts:,} texts.",
-            table=table,
-            column=column.name,
-            rows=rows,
-            choices=choices if bytea else tuple(c for c in choices if c != "bytea"),
-        )
-        findings.append(finding)
-        choice = decide(finding)
-        if choice == "quarantine":
-            quarantine.append((id, predicate, ""))
-        else:
-            how.append(
-                {
-                    "VALUE-NUL": {"replace": "nul-replaced"},
-                    "VALUE-UTF8": {"replace": "utf8-replaced", "latin1": "latin1"},
-                }[id].get(choice, choice)
-            )
-    if "bytea" in how:
-        return Typed("bytea", "blob-of-text", tuple(findings), tuple(quarantine))
-    return Typed("text", f"text:{'+'.join(sorted(how))}" if how else "text", tuple(findings), tuple(quarantine))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from migrator_tui.convert import placeholders
+from migrator_tui.convert.types import main_classes
 from migrator_tui.migration.quarantine import rows_of_rule
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.findings import Finding
@@ -18,13 +20,13 @@ SHOWN = 5
 
 def with_examples(plan: Plan, source: Source) -> Plan:
     """The plan with keys and sample values in the findings that are about rows."""
-    return replace(plan, findings=tuple(_with_examples(finding, source) for finding in plan.findings))
+    return replace(plan, findings=tuple(_with_examples(finding, plan, source) for finding in plan.findings))
 
 
-def _with_examples(finding: Finding, source: Source) -> Finding:
+def _with_examples(finding: Finding, plan: Plan, source: Source) -> Finding:
     if finding.keys or not finding.rows or finding.table is None:
         return finding
-    rule = _rule(finding, source)
+    rule = _planned_rule(finding, plan) or _rule(finding, source)
     if rule is None:
         return finding
     known = source.examples.get((finding.table, rule))
@@ -32,6 +34,14 @@ def _with_examples(finding: Finding, source: Source) -> Finding:
         known = _examples(finding.table, rule, source)
         source.examples[(finding.table, rule)] = known
     return replace(finding, keys=known[0], samples=known[1])
+
+
+def _planned_rule(finding: Finding, plan: Plan) -> RowRule | None:
+    """What the plan does with the rows that a finding about values is about, if it does something."""
+    if finding.id not in ("TYPE-MIXED", "DATE-MIXED"):
+        return None
+    rules = (rule for table in plan.moved if table.source == finding.table for rule in table.row_rules)
+    return next((r for r in rules if r.finding == finding.id and r.columns == (finding.column,)), None)
 
 
 def _rule(finding: Finding, source: Source) -> RowRule | None:
@@ -42,10 +52,12 @@ def _rule(finding: Finding, source: Source) -> RowRule | None:
             return RowRule(finding.id, "null-key", table.primary_key.columns)
         return None
     profile = source.profile.tables[finding.table or ""].column(finding.column)
+    source_column = source.table(finding.table or "").column(finding.column)
     known = {
         "VALUE-NUL": ("nul", ""),
         "VALUE-UTF8": ("invalid-utf8", ""),
-        "TYPE-MIXED": ("class-not", next(iter(profile.classes), "")),
+        "TYPE-MIXED": ("class-not", "+".join(main_classes(source_column, profile))),
+        "VALUE-EMPTY": (placeholders.PREDICATE, ""),
         "DATE-MIXED": ("shape-other", _main_shape(profile)),
         "KEY-CASE": ("case-duplicate", ""),
     }

@@ -7,6 +7,7 @@ from dataclasses import replace
 from migrator_tui.convert import codecs, expressions, given_types, parsed_texts, types
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
+from migrator_tui.convert.typed import Typed
 from migrator_tui.convert.user_ids import namespace_of
 from migrator_tui.migration import plan_clauses, plan_collations, plan_standing
 from migrator_tui.migration.plan_draft import Drafting
@@ -58,7 +59,9 @@ def new_table(
                 target=named[column.name],
                 type=wanted_type or typed.type,
                 codec=_codec(column, found, wanted_type, wanted_codec, typed),
-                not_null=column.not_null and not _broken_not_null(draft, table, column, found, rules),
+                not_null=column.not_null
+                and not typed.nulled
+                and not _broken_not_null(draft, table, column, found, rules),
                 comment=_comment(column.comment),
             )
         )
@@ -87,14 +90,15 @@ def new_table(
 
 def _typed(
     draft: Drafting, table: str, column: Column, found: ColumnProfile, fixed: tuple[str | None, str | None, str | None]
-) -> types.Typed:
+) -> Typed:
     """What a column becomes: the UUID of a user where it holds ids of users, unless a person wrote another type."""
     user_id = draft.user_ids.get((table, column.name))
     if user_id is not None and fixed[1] in (None, "uuid"):
-        return types.Typed("uuid", user_id)
+        return Typed("uuid", user_id)
     standing = plan_standing.standing(draft, table, column, found)
     parsed = parsed_texts.propose(table, column, found, standing, draft.chooser.choice) if standing else None
-    return parsed or types.propose(table, column, found, draft.chooser.choice)
+    nullable = plan_standing.may_be_null(draft, table, column.name)
+    return parsed or types.propose(table, column, found, draft.chooser.choice, nullable=nullable)
 
 
 def _comment(declared: str | None) -> str | None:
@@ -131,12 +135,13 @@ def _column_names(draft: Drafting, table: Table, target: TableName, override: Ta
     return {name: draft.names.column(target, fixed[name] or name, fixed=fixed[name] is not None) for name in order}
 
 
-def row_rules(column: Column, typed: types.Typed) -> list[RowRule]:
-    """The quarantines that a column's decisions ask for."""
+def row_rules(column: Column, typed: Typed) -> list[RowRule]:
+    """The quarantines that a column's decisions ask for, and the values that become NULL by them."""
     reasons = {finding.id: finding.message for finding in typed.findings}
     return [
-        RowRule(finding, predicate, (column.name,), argument, reasons.get(finding, finding))
-        for finding, predicate, argument in typed.quarantine
+        RowRule(finding, predicate, (column.name,), argument, reasons.get(finding, finding), nulls=nulls)
+        for rules, nulls in ((typed.quarantine, False), (typed.nulled, True))
+        for finding, predicate, argument in rules
     ]
 
 
@@ -152,9 +157,7 @@ def _profile(profile: TableProfile, column: Column) -> ColumnProfile:
         return ColumnProfile(column.name)
 
 
-def _codec(
-    column: Column, found: ColumnProfile, wanted_type: str | None, wanted: str | None, typed: types.Typed
-) -> str:
+def _codec(column: Column, found: ColumnProfile, wanted_type: str | None, wanted: str | None, typed: Typed) -> str:
     if wanted and codecs.exists(wanted) and not (namespace_of(wanted) and namespace_of(typed.codec)):
         return wanted
     if wanted_type and wanted_type != typed.type:
@@ -214,6 +217,9 @@ def _computed(
     # A column that is computed from bytes, or that a plan gave a codec, is moved as it was computed.
     if planned.codec not in ("text", "integer", "real", "real-numeric"):
         return None, "its type was changed"
+    nulled = {column for rule in plan.row_rules if rule.nulls for column in rule.columns}
+    if any(plan_standing.reads(generated.expression, column) for column in nulled):
+        return None, "values that it is computed from become NULL"
     known = known_columns(table, plan)
     # Postgres lets a generated column read no other one, so the other's expression takes its place.
     others = {f"_mt_generated_{n}": c for n, c in enumerate(plan.columns) if table.column(c.source).generated}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from migrator_tui.convert import codecs, given_types
 from migrator_tui.convert.fills import as_sql, is_constant
-from migrator_tui.convert.types import Typed
+from migrator_tui.convert.typed import Typed
 from migrator_tui.migration.plan_columns import row_rules
 from migrator_tui.migration.plan_draft import Drafting
 from migrator_tui.migration.plan_matching import Alike
@@ -135,7 +135,8 @@ def _columns(draft: Drafting, table: Table, profile: TableProfile, live: Table, 
             continue
         fixed = override.columns.get(column.name) or (None, None, None)
         found = next((c for c in profile.columns if c.name == column.name), ColumnProfile(column.name))
-        typed = _typed(draft, name, column, found, other)
+        nullable = not other.not_null and not any(other.name in key for key in live.keys)
+        typed = _typed(draft, name, column, found, other, nullable)
         if typed.misfit:
             made.unplaced[column.name] = typed.misfit
             continue
@@ -148,11 +149,11 @@ def _columns(draft: Drafting, table: Table, profile: TableProfile, live: Table, 
     return made
 
 
-def _typed(draft: Drafting, table: str, column: Column, found: ColumnProfile, live: Column) -> Typed:
+def _typed(draft: Drafting, table: str, column: Column, found: ColumnProfile, live: Column, nullable: bool) -> Typed:
     """How a column goes into the live one; ids of users only into a UUID."""
     user_id = draft.user_ids.get((table, column.name))
     if user_id is None:
-        return given_types.onto(table, column, found, live, draft.chooser.choice)
+        return given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable)
     if live.type == "uuid":
         return Typed("uuid", user_id)
     return Typed(

@@ -54,8 +54,20 @@ def _is_keyed(table: Table, column: str) -> bool:
     expressions += [c.generated.expression for c in table.columns if c.generated]
     for index in table.indexes:
         expressions += [part.expression or "" for part in index.parts] + [index.where or ""]
-    word = re.compile(rf"(?<!\w){re.escape(column)}(?!\w)", re.IGNORECASE)
-    return any(word.search(text) and not _asks_only_for_json(text) for text in expressions)
+    return any(reads(text, column) and not _asks_only_for_json(text) for text in expressions)
+
+
+def reads(expression: str, column: str) -> bool:
+    """Whether an expression may read a column: its name is a word of it."""
+    return re.search(rf"(?<!\w){re.escape(column)}(?!\w)", expression, re.IGNORECASE) is not None
+
+
+def may_be_null(draft: Drafting, table: str, column: str) -> bool:
+    """Whether values of a column can become NULL: it is no part of a primary key, and nothing refers to it."""
+    described = draft.source.table(TableName("", table))
+    if described is None or (described.primary_key and column in described.primary_key.columns):
+        return False
+    return all(parent != described.name or column not in columns for parent, columns in draft.referred_to)
 
 
 def _asks_only_for_json(expression: str) -> bool:

@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from migrator_tui.convert import placeholders
 from migrator_tui.model.plan import Plan, RowRule, TablePlan
 from migrator_tui.model.profile import Chunk
 from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres.load import QuarantinedRow
 from migrator_tui.sqlite import references
 from migrator_tui.sqlite.read import row_key, typed_cells
+
+READ_AS_NULL = ("class-not", placeholders.PREDICATE, "shape-other")
+"""Predicates that look at one value alone. Where such values become NULL they are read as that, and no row is named:
+there may be as many as the table has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,7 @@ class RowSets:
 
     Attributes:
         quarantined: Source table → locator → (finding id, reason).
-        nulled: Source table → column → locators whose value becomes NULL.
+        nulled: Source table → column → locators whose value becomes NULL, but for :data:`READ_AS_NULL`.
     """
 
     quarantined: Mapping[str, Mapping[int, tuple[str, str]]] = field(default_factory=dict)
@@ -43,6 +48,8 @@ def find(snapshot: Path, database: Database, plan: Plan) -> RowSets:
     for table in plan.moved:
         source = _source(database, table)
         for rule in table.row_rules:
+            if rule.nulls and rule.predicate in READ_AS_NULL:
+                continue
             rows = rows_of_rule(snapshot, database, source, rule)
             if rule.nulls:
                 columns = nulled.setdefault(table.source, {})

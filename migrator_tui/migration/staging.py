@@ -12,8 +12,9 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrator_tui.convert import placeholders
 from migrator_tui.convert.codecs import Codec, CodecError, codec, encode, with_matched
-from migrator_tui.convert.identifiers import quote, quote_sqlite
+from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.user_ids import Matched
 from migrator_tui.migration import quarantine
 from migrator_tui.migration.board import Board
@@ -40,6 +41,7 @@ from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import Loader
 from migrator_tui.postgres.merge import sql
 from migrator_tui.sqlite.read import SnapshotReader
+from migrator_tui.sqlite.references import of_shapes, predicate
 
 BATCH_BYTES = 1 << 20
 """About the bytes of one Arrow batch: small enough that a pause or cancel is noticed well within a second."""
@@ -95,7 +97,17 @@ class Encoder:
         self.codecs: tuple[Codec, ...] = tuple(_codec(column, users) for column in self.columns)
         self._left_out = pa.array(sorted(sets.quarantined.get(table.source, {})), pa.int64())
         # A column can be read as one class only; the rows that hold another stay behind.
-        self._class = {rule.columns[0]: rule.argument for rule in table.row_rules if rule.predicate == "class-not"}
+        # So are those that are no more than a placeholder, where these become NULL.
+        self._no_value = [
+            (rule.columns[0], predicate(rule.predicate, rule.columns, rule.argument))
+            for rule in table.row_rules
+            if rule.predicate == "class-not" or (rule.nulls and rule.predicate == placeholders.PREDICATE)
+        ]
+        self._shapes = {
+            rule.columns[0]: rule.argument.split(",")
+            for rule in table.row_rules
+            if rule.nulls and rule.predicate == "shape-other"
+        }
         nulled = sets.nulled.get(table.source, {})
         self._nulled = {name: pa.array(sorted(rows), pa.int64()) for name, rows in nulled.items()}
         self.schema = pa.schema(
@@ -132,8 +144,10 @@ class Encoder:
 
     def _expression(self, column: ColumnPlan, c: Codec) -> str:
         expression = c.source_expression(column.source)
-        only = self._class.get(column.source)
-        return f"CASE typeof({quote_sqlite(column.source)}) WHEN '{only}' THEN {expression} END" if only else expression
+        for name, condition in self._no_value:
+            if name == column.source:
+                expression = f"CASE WHEN NOT {condition} THEN {expression} END"
+        return expression
 
     def _encode(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         locators = batch.column(0)
@@ -143,6 +157,8 @@ class Encoder:
             if column.source in self._nulled:
                 hit = pc.is_in(locators, self._nulled[column.source])
                 values = pc.if_else(hit, pa.scalar(None, values.type), values)
+            if (known := self._shapes.get(column.source)) is not None:
+                values = pc.if_else(of_shapes(values, known), values, pa.scalar(None, values.type))
             try:
                 arrays.append(encode(c, values))
             except CodecError as error:

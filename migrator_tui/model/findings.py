@@ -163,6 +163,24 @@ _KINDS = (
         ),
     ),
     Kind(
+        "VALUE-EMPTY",
+        Severity.INFO,
+        "Texts that stand for no value",
+        "A column of numbers, truth values or dates holds empty texts, or dates such as 0000-00-00, which are no "
+        "values of PostgreSQL's types. Whether they mean that there is none is not written anywhere, so that every "
+        "value stays as it is unless somebody who knows says so.",
+        "bills.paid_on is '0000-00-00' in row 7, and bills.amount the empty text",
+        (
+            Choice("keep", "Every value stays as it is; what else is asked of the column decides.", lossy=False),
+            Choice(
+                "null",
+                "They become NULL; the rows are moved, the column takes the type of its other values and loses a NOT "
+                "NULL.",
+                lossy=True,
+            ),
+        ),
+    ),
+    Kind(
         "VALUE-RANGE",
         Severity.ERROR,
         "Values do not fit the target's column",
@@ -186,6 +204,12 @@ _KINDS = (
             ),
             Choice(
                 "text", "The column becomes text; numbers are written as SQLite writes them, blobs as hex.", lossy=True
+            ),
+            Choice(
+                "null",
+                "Each value of another class than most becomes NULL; the rows are moved, the column takes the type of "
+                "the others and loses a NOT NULL.",
+                lossy=True,
             ),
             _quarantine("Each row whose value is not of the column's most frequent class"),
         ),
@@ -268,7 +292,13 @@ _KINDS = (
                 "that none fits are quarantined.",
                 lossy=True,
             ),
-            _quarantine("Each row whose date is not written in the most frequent way that the target's column takes"),
+            Choice(
+                "null",
+                "Each value in no spelling that is known becomes NULL; the rows are moved, the column takes the type "
+                "of the others and loses a NOT NULL.",
+                lossy=True,
+            ),
+            _quarantine("Each row whose date is not written in the most frequent way that the column takes"),
         ),
     ),
     Kind(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import several_classes
+from migrator_tui.convert import placeholders, several_classes
 from migrator_tui.convert import shapes as text_shapes
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
@@ -35,7 +35,8 @@ def predicate(kind: str, columns: str | Sequence[str], argument: str = "") -> st
 
     * ``nul``: a text with the character U+0000;
     * ``null-key``: NULL in one of the columns;
-    * ``class-not``: a value, not NULL, of another storage class than ``argument``;
+    * ``class-not``: a value, not NULL, of another storage class than those of ``argument`` (joined by ``+``);
+    * ``placeholder``: a text that stands for no value (:mod:`migrator_tui.convert.placeholders`);
     * ``case-duplicate``: a text that equals an earlier row's but for the case of ASCII letters;
     * ``outside``: ``argument`` is a condition that follows the value (``NOT BETWEEN 1 AND 9``), or ``longer N`` for
       texts of more than N characters.
@@ -51,8 +52,11 @@ def predicate(kind: str, columns: str | Sequence[str], argument: str = "") -> st
     if kind == "nul":
         # A cast to a blob would find the zero bytes of UTF-16 as well.
         return f"(typeof({name}) = 'text' AND instr({name}, char(0)) > 0)"
-    if kind == "class-not" and argument in CLASSES:
-        return f"(typeof({name}) NOT IN ('null', '{argument}'))"
+    if kind == "class-not" and set(classes := argument.split("+")) <= set(CLASSES):
+        listed = ", ".join(f"'{each}'" for each in ("null", *classes))
+        return f"(typeof({name}) NOT IN ({listed}))"
+    if kind == placeholders.PREDICATE:
+        return placeholders.condition(name)
     if kind == "case-duplicate":
         first = f"SELECT min({LOCATOR}) FROM {ROWS} WHERE typeof({name}) = 'text' GROUP BY lower({name})"
         return f"(typeof({name}) = 'text' AND {LOCATOR} NOT IN ({first}))"
@@ -98,12 +102,16 @@ def invalid_utf8_rows(snapshot: Path, table: Table, column: str) -> list[int]:
 
 def rows_not_of_shapes(snapshot: Path, table: Table, column: str, shapes: Collection[str]) -> list[int]:
     """The locators of the rows whose text in that column has none of the given shapes, in order."""
-    known = pa.array(sorted(shapes), pa.string())
     return [
         locator
         for locators, values in _texts(snapshot, table, column)
-        for locator in locators.filter(pc.invert(pc.is_in(text_shapes.classify(_readable(values)), known))).to_pylist()
+        for locator in locators.filter(pc.invert(of_shapes(values, shapes))).to_pylist()
     ]
+
+
+def of_shapes(values: pa.Array, shapes: Collection[str]) -> pa.Array:
+    """Which texts have one of the given shapes; false for NULL."""
+    return pc.is_in(text_shapes.classify(_readable(values)), pa.array(sorted(shapes), pa.string()))
 
 
 def violated(connection: sqlite3.Connection, table: Table) -> list[int]:

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrator_tui.convert import constants, json_values, shapes
+from migrator_tui.convert.declared import affinity_of
 from migrator_tui.convert.identifiers import quote_sqlite
-from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.profile import Chunk, ColumnProfile
 from migrator_tui.model.schema import Column, Table

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 from adbc_driver_manager.dbapi import Error as AdbcError
 
 from migrator_tui.convert.codecs import differences
+from migrator_tui.convert.declared import affinity_of
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.to_sqlite_values import Cells, numbers_by_affinity
-from migrator_tui.convert.types import affinity_of
 from migrator_tui.model.errors import VerificationFailed
 from migrator_tui.model.schema import Table
 

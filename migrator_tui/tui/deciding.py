@@ -96,4 +96,8 @@ def touched(plan: Plan, counts: Mapping[str, int]) -> list[tuple[str, str]]:
     if quarantine:
         lines += [("", "plain"), ("Rows set aside in migrator.quarantine", "strong")]
         lines += [(f"  ⚠ {table.source}: {rule.reason}", "plain") for table, rule in quarantine]
+    nulls = [(table, rule) for table in plan.moved for rule in table.row_rules if rule.nulls]
+    if nulls:
+        lines += [("", "plain"), ("Values that become NULL", "strong")]
+        lines += [(f"  ⚠ {table.source}.{', '.join(rule.columns)}: {rule.reason}", "plain") for table, rule in nulls]
     return lines

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from migrator_tui.convert.declared import affinity
 from migrator_tui.convert.expressions import (
     check,
     default,
@@ -25,7 +26,6 @@ from migrator_tui.convert.expressions import (
 )
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.operands import Known
-from migrator_tui.convert.types import affinity
 from migrator_tui.model.plan import ColumnPlan
 from migrator_tui.model.schema import Column
 

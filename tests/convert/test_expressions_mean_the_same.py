@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from migrator_tui.convert.codecs import classes_told_apart
+from migrator_tui.convert.declared import affinity
 from migrator_tui.convert.expressions import check, default, view
 from migrator_tui.convert.operands import BOOLEAN_SPELLINGS, Known
 from migrator_tui.convert.several_classes import by_class, marked, spelling
-from migrator_tui.convert.types import affinity
 from migrator_tui.postgres.connect import connect
 from migrator_tui.postgres.server import EmbeddedServer
 

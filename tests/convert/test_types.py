@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from migrator_tui.convert import codecs
+from migrator_tui.convert.declared import affinity
 from migrator_tui.convert.given_types import codec_for, onto
-from migrator_tui.convert.types import Typed, affinity, propose
+from migrator_tui.convert.typed import Typed
+from migrator_tui.convert.types import propose
 from migrator_tui.model.findings import CATALOGUE, Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column, TableName
@@ -94,12 +96,13 @@ def test_integers_in_a_date_column_stay_numbers_until_somebody_says_what_they_co
     assert (finding.id, finding.choices) == ("TYPE-EPOCH", ("bigint", "epoch-ms", "epoch-us", "webkit"))
 
 
-def test_several_classes_are_a_finding_with_three_ways_out() -> None:
+def test_several_classes_are_a_finding_with_four_ways_out() -> None:
     profile: dict[str, Any] = {"integers": 12, "texts": 1, "integer_min": 1, "integer_max": 5}
 
     exact = proposed("TEXT", **profile)
     as_text = proposed("TEXT", choosing("text"), **profile)
     apart = proposed("TEXT", choosing("quarantine"), **profile)
+    nulled = proposed("TEXT", choosing("null"), **profile)
 
     assert (exact.type, exact.codec, exact.quarantine) == ("text", "text:exact-integer+text", ())
     assert (as_text.type, as_text.codec, as_text.quarantine) == ("text", "text:any", ())
@@ -108,8 +111,42 @@ def test_several_classes_are_a_finding_with_three_ways_out() -> None:
         "integer",
         (("TYPE-MIXED", "class-not", "integer"),),
     )
+    assert (nulled.codec, nulled.quarantine, nulled.nulled) == ("integer", (), apart.quarantine)
     (finding,) = as_text.findings
-    assert (finding.id, finding.rows, finding.choices) == ("TYPE-MIXED", 1, ("exact", "text", "quarantine"))
+    assert (finding.id, finding.rows, finding.choices) == ("TYPE-MIXED", 1, ("exact", "text", "null", "quarantine"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "profile", "expected"),
+    [
+        ("INTEGER", INTEGERS | {"texts": 5, "empty_texts": 5}, ("bigint", "integer")),
+        ("DECIMAL(10,2)", {"integers": 1, "reals": 2, "texts": 9, "empty_texts": 9, "decimals": 2, "integer_max": 3,
+                           "real_max": 9.25}, ("numeric(10,2)", "decimal(10,2)")),
+        ("INTEGER", {"texts": 2, "empty_texts": 2}, ("bigint", "integer")),
+        ("DATE", {"texts": 5, "empty_texts": 1, "shapes": {"iso-date": 3, "zero-date": 1, "empty": 1}},
+         ("date", "date:iso-date")),
+        ("BOOLEAN", {"texts": 3, "empty_texts": 1, "shapes": {"bool-yesno": 2, "empty": 1}},
+         ("boolean", "boolean:yesno")),
+        ("INTEGER", INTEGERS | {"texts": 2, "empty_texts": 1}, None),  # a text says something: other choices are there
+        ("TEXT", {"texts": 2, "empty_texts": 1}, None),
+        ("STRING", {"texts": 2, "empty_texts": 2}, None),
+        ("DATE", {"texts": 2, "empty_texts": 1, "shapes": {"other": 1, "empty": 1}}, None),
+    ],
+)  # fmt: skip
+def test_texts_that_stand_for_no_value_become_null_only_if_somebody_says_so(
+    declared: str, profile: dict[str, Any], expected: tuple[str, str] | None
+) -> None:
+    kept = proposed(declared, **profile)
+    nulled = proposed(declared, lambda f: "null" if f.id == "VALUE-EMPTY" else f.choices[0], **profile)
+
+    assert kept.codec.startswith("text")
+    assert kept.nulled == ()
+    if expected is None:
+        assert "VALUE-EMPTY" not in {finding.id for finding in kept.findings}
+    else:
+        assert (nulled.type, nulled.codec, nulled.quarantine) == (*expected, ())
+        assert nulled.nulled == (("VALUE-EMPTY", "placeholder", ""),)
+        assert [finding.id for finding in nulled.findings] == ["VALUE-EMPTY"]
 
 
 def test_integers_beyond_a_double_beside_reals_become_text() -> None:
@@ -191,7 +228,6 @@ def test_a_live_column_takes_what_it_can_hold_exactly(kind: str, profile: dict[s
         ("double precision", {"integers": 1, "integer_max": 2**53 + 1}),
         ("text[]", {"texts": 1}),
         ("uuid", {"blobs": 1}),
-        ("uuid", {"texts": 2, "integers": 1}),
         ("uuid", {"texts": 2, "nul_texts": 1}),
     ],
 )
@@ -200,6 +236,18 @@ def test_a_live_column_that_cannot_says_why(kind: str, profile: dict[str, Any]) 
 
     assert typed.misfit is not None
     assert typed.misfit.startswith("t.c holds ")
+
+
+def test_a_live_column_that_takes_one_class_asks_what_becomes_of_the_others() -> None:
+    profile = ColumnProfile("c", integers=3, integer_max=9, texts=4, empty_texts=4)
+
+    apart = onto("t", Column("c", "INT"), profile, live("bigint"), recommended)
+    nulled = onto("t", Column("c", "INT"), profile, live("bigint"), choosing("null"))
+    strict = onto("t", Column("c", "INT"), profile, live("bigint"), recommended, nullable=False)
+
+    assert (apart.codec, apart.quarantine) == ("integer", (("TYPE-MIXED", "class-not", "integer"),))
+    assert (nulled.codec, nulled.quarantine, nulled.nulled) == ("integer", (), apart.quarantine)
+    assert [f.choices for f in (*apart.findings, *strict.findings)] == [("quarantine", "null"), ("quarantine",)]
 
 
 def test_a_live_enum_takes_texts_only() -> None:
