@@ -24,6 +24,7 @@ from migrator_tui.postgres import undo as undoing
 from migrator_tui.postgres.connect import Target, connect, explain, retrying
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.supabase.api import Api
+from migrator_tui.supabase.sensitive import sensitive
 
 T = TypeVar("T")
 
@@ -101,7 +102,12 @@ class Rollback:
                 ledger.set_state(connection, fence, "rolled_back")
             undone = undoing.Undone(0, 0, 0, (), None)
         else:
-            undone = undoing.undo(connection, fence, beside=lambda c: self._undo_beside(c, fence))
+            undone = undoing.undo(
+                connection,
+                fence,
+                beside=lambda c: self._undo_beside(c, fence),
+                secret=lambda column: sensitive(column) is not None,
+            )
         for companion in self._companions():
             undone = replace(undone, kept=(*undone.kept, *companion.undo(self._undoing(fence))))
         publish.drop_staging(connection, run)

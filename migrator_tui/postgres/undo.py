@@ -14,13 +14,13 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
+from migrator_tui.convert.identifiers import quote
 from migrator_tui.model.errors import TargetError
-from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import undone_schema
 from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
-from migrator_tui.postgres.merge import row_hash, sql
+from migrator_tui.postgres.merge import sql
 from migrator_tui.postgres.publish import LOCK_TIMEOUT_MS, STEP, drop_schema
+from migrator_tui.postgres.replay import Secret, replay
 
 UNDO_STEP = "undone"
 
@@ -47,11 +47,18 @@ Beside = Callable[[psycopg.Connection[Any]], Sequence[str]]
 """Takes back, within the transaction, what was made beside the tables; returns lines of what was kept."""
 
 
-def undo(connection: psycopg.Connection[Any], fence: Fence, *, beside: Beside = lambda connection: ()) -> Undone:
+def undo(
+    connection: psycopg.Connection[Any],
+    fence: Fence,
+    *,
+    beside: Beside = lambda connection: (),
+    secret: Secret = lambda column: False,
+) -> Undone:
     """Roll a published run back, in one transaction, then drop what nobody edited.
 
     Args:
         beside: Called within it once the tables have left and live rows are as they were.
+        secret: Columns whose values are not told of rows that are kept.
 
     Raises:
         TargetError: The run was not published here.
@@ -59,7 +66,7 @@ def undo(connection: psycopg.Connection[Any], fence: Fence, *, beside: Beside = 
     """
     done = read_step(connection, fence.run, UNDO_STEP)
     if done is None:
-        done = _undo(connection, fence, beside)
+        done = _undo(connection, fence, beside, secret)
     kept = list(done["kept"])
     schema: str | None = undone_schema(fence.run)
     if done["edited"]:
@@ -71,7 +78,7 @@ def undo(connection: psycopg.Connection[Any], fence: Fence, *, beside: Beside = 
     return Undone(len(done["tables"]), done["deleted"], done["restored"], tuple(kept), schema)
 
 
-def _undo(connection: psycopg.Connection[Any], fence: Fence, beside: Beside) -> dict[str, Any]:
+def _undo(connection: psycopg.Connection[Any], fence: Fence, beside: Beside, secret: Secret) -> dict[str, Any]:
     published = read_step(connection, fence.run, STEP)
     if published is None:
         raise TargetError("UNDO-NOT-PUBLISHED", f"The run {fence.run} was not published on this target.", "")
@@ -95,15 +102,15 @@ def _undo(connection: psycopg.Connection[Any], fence: Fence, beside: Beside) -> 
             connection.execute(sql(f"LOCK TABLE {quote(schema)}.{quote(name)} IN EXCLUSIVE MODE"))
         edits = _edits(connection, here, writers, int(published["xid"]), [int(x) for x in published["under_way"]])
         _detach(connection, here)
-        deleted, restored, kept_rows = _replay(connection, fence, merged_into)
+        replayed = replay(connection, fence, merged_into, secret)
         _move(connection, fence.run, published, here)
         kept += beside(connection)
         detail = {
             "tables": [[schema, name] for schema, name, _ in here],
             "edited": bool(edits),
-            "kept": kept + edits + kept_rows,
-            "deleted": deleted,
-            "restored": restored,
+            "kept": kept + edits + list(replayed.kept),
+            "deleted": replayed.deleted,
+            "restored": replayed.restored,
         }
         write_step(connection, fence.run, UNDO_STEP, detail)
     return detail
@@ -222,116 +229,3 @@ def dependents(connection: psycopg.Connection[Any], schema: str) -> list[str]:
         {"schema": quote(schema)},
     ).fetchall()
     return [what for (what,) in rows]
-
-
-def _replay(
-    connection: psycopg.Connection[Any], fence: Fence, merged_into: Sequence[Sequence[str]]
-) -> tuple[int, int, list[str]]:
-    """Undo the journalled writes, children before parents; what is no longer as written is kept and named."""
-    tables = [TableName(schema, name) for schema, name in reversed(merged_into)]
-    # Before the updated rows, which may want a unique value back, and after them, which may have referred to one.
-    deleted = _delete_all_inserted(connection, fence, tables)
-    restored = sum(_restore_updated(connection, fence, table) for table in tables)
-    deleted += _delete_all_inserted(connection, fence, tables)
-    kept: list[str] = []
-    for table in tables:
-        kept += [
-            f"{table} {key}: {'was added' if op == 'insert' else 'was updated'} by the run and changed or referred to "
-            "since; kept."
-            for key, op in _left(connection, fence, table)
-        ]
-    return deleted, restored, kept
-
-
-def _pair(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> str:
-    """SQL that pairs live row ``t`` with journal row ``u`` by the key that this run's journal recorded."""
-    row = connection.execute(
-        "SELECT array_agg(k) FROM (SELECT jsonb_object_keys(key) AS k FROM (SELECT key FROM migrator.undo "
-        "WHERE run = %s AND tbl = %s LIMIT 1) one) keys",
-        (fence.run, str(table)),
-    ).fetchone()
-    names: list[str] = row[0] if row and row[0] else []
-    record = f"(jsonb_populate_record(NULL::{quote_name(table)}, u.key))"
-    kinds = _types_where_no_record_can_be(connection, table)
-    values = (
-        f"(u.key ->> {quote_literal(name)})::{kinds[name]}" if kinds else f"{record}.{quote(name)}" for name in names
-    )
-    return " AND ".join(f"t.{quote(name)} = {value}" for name, value in zip(names, values, strict=True)) or "false"
-
-
-def _types_where_no_record_can_be(connection: psycopg.Connection[Any], table: TableName) -> dict[str, str]:
-    """Types by column, of a table with a domain that takes no NULL: its rows cannot be made of a key alone."""
-    rows = connection.execute(
-        "SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), t.typtype = 'd' AND t.typnotnull "
-        "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = %s::regclass AND a.attnum > 0 "
-        "AND NOT a.attisdropped",
-        (quote_name(table),),
-    ).fetchall()
-    return {name: kind for name, kind, _ in rows} if any(strict for _, _, strict in rows) else {}
-
-
-def _delete_all_inserted(connection: psycopg.Connection[Any], fence: Fence, tables: Sequence[TableName]) -> int:
-    """A row goes after the rows that refer to it, which may be of its own table: so again, until none is left to go."""
-    deleted = 0
-    while gone := sum(_delete_inserted(connection, fence, table) for table in tables):
-        deleted += gone
-    return deleted
-
-
-def _delete_inserted(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> int:
-    run, tbl = (
-        quote_literal(fence.run),
-        quote_literal(str(table)),
-    )  # beside parameters, % in a name would be read as one
-    written = f"{_pair(connection, fence, table)} AND {row_hash('t')} = u.after_hash"
-    free = "".join(f" AND NOT EXISTS ({child})" for child in _references(connection, table))
-    return connection.execute(
-        sql(
-            f"WITH gone AS (DELETE FROM {quote_name(table)} t USING migrator.undo u WHERE u.run = {run} "
-            f"AND u.tbl = {tbl} AND u.op = 'insert' AND {written}{free} "
-            f"RETURNING u.seq) DELETE FROM migrator.undo u USING gone WHERE u.run = {run} AND u.seq = gone.seq"
-        )
-    ).rowcount
-
-
-def _restore_updated(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> int:
-    columns = connection.execute(
-        "SELECT attname::text, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass "
-        "AND attnum > 0 AND NOT attisdropped AND attgenerated = '' AND attidentity <> 'a' ORDER BY attnum",
-        (quote_name(table),),
-    ).fetchall()
-    run, tbl = quote_literal(fence.run), quote_literal(str(table))
-    assignments = ", ".join(f"{quote(name)} = (u.before ->> {quote_literal(name)})::{kind}" for name, kind in columns)
-    return connection.execute(
-        sql(
-            f"WITH back AS (UPDATE {quote_name(table)} t SET {assignments} FROM migrator.undo u WHERE u.run = {run} "
-            f"AND u.tbl = {tbl} AND u.op = 'update' AND {_pair(connection, fence, table)} "
-            f"AND {row_hash('t')} = u.after_hash RETURNING u.seq) "
-            f"DELETE FROM migrator.undo u USING back WHERE u.run = {run} AND u.seq = back.seq"
-        )
-    ).rowcount
-
-
-def _left(connection: psycopg.Connection[Any], fence: Fence, table: TableName) -> list[tuple[str, str]]:
-    return connection.execute(
-        "SELECT key::text, op FROM migrator.undo WHERE run = %s AND tbl = %s ORDER BY seq", (fence.run, str(table))
-    ).fetchall()
-
-
-def _references(connection: psycopg.Connection[Any], table: TableName) -> list[str]:
-    """A subquery per foreign key onto the table: rows that refer to ``t``, itself apart."""
-    rows = connection.execute(
-        "SELECT conrelid::regclass::text, "
-        "(SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(conkey) WITH ORDINALITY k(num, n) "
-        "JOIN pg_attribute a ON a.attrelid = conrelid AND a.attnum = k.num), "
-        "(SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(confkey) WITH ORDINALITY k(num, n) "
-        "JOIN pg_attribute a ON a.attrelid = confrelid AND a.attnum = k.num), conrelid = confrelid "
-        "FROM pg_constraint WHERE contype = 'f' AND confrelid = %s::regclass",
-        (quote_name(table),),
-    ).fetchall()
-    return [
-        f"SELECT 1 FROM {child} c WHERE "
-        + " AND ".join(f"c.{quote(a)} = t.{quote(b)}" for a, b in zip(columns, parents, strict=True))
-        + (" AND c.ctid <> t.ctid" if itself else "")
-        for child, columns, parents, itself in rows
-    ]

@@ -103,6 +103,92 @@ def test_a_value_that_an_added_row_took_goes_back_to_the_row_that_had_it(db: Con
     assert db.execute("SELECT * FROM u").fetchall() == [(1, "a", None)]
 
 
+def test_rows_that_were_edited_or_whose_value_is_taken_since_are_kept_and_all_others_are_as_before(
+    db: Connection, fence: Fence
+) -> None:
+    db.execute("CREATE TABLE u (id int PRIMARY KEY, mail text UNIQUE, token text)")
+    db.execute("INSERT INTO u SELECT n, 'old' || n, 's' FROM generate_series(1, 400) n")
+    states = "SELECT id, md5((u.*)::text) FROM u"
+    before = dict(db.execute(states).fetchall())
+    db.execute("CREATE TABLE was AS SELECT * FROM u; UPDATE u SET mail = 'new' || id, token = 't'")
+    image = f"(SELECT {texts_of('o', ['id', 'mail', 'token'])} FROM was o WHERE o.id = x.id)"
+    journal(db, "u", "true", "update", image)
+    published(db, fence, "u")
+    db.execute("UPDATE u SET mail = 'edited' || id WHERE id % 8 = 0")
+    db.execute("INSERT INTO u VALUES (900, 'old7', 's'), (901, 'old333', 's')")
+
+    undone = undo(db, fence, secret=lambda column: column == "token")
+
+    edited = set(range(8, 401, 8))
+    after = dict(db.execute(states).fetchall())
+    assert {key for key in before if after[key] != before[key]} == edited | {7, 333}
+    assert (undone.restored, len(undone.kept), len(edited)) == (348, 52, 50)
+    told = {line.split(": was")[0]: line for line in undone.kept}
+    assert set(told) == {f'public.u {{"id": {key}}}' for key in edited | {7, 333}}
+    assert told['public.u {"id": 8}'].endswith(
+        "was updated by the run and changed since; kept as it is: mail 'edited8' (before the run 'old8'), "
+        "token *** (before the run ***)."
+    )
+    assert "another row has what it would get back under the unique key u_mail_key" in told['public.u {"id": 7}']
+
+
+def test_added_rows_that_only_refer_to_one_another_go_together(db: Connection, fence: Fence) -> None:
+    db.execute(
+        "CREATE TABLE a (id int PRIMARY KEY, b int); CREATE TABLE b (id int PRIMARY KEY, a int REFERENCES a);"
+        "ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b DEFERRABLE;"
+        "CREATE TABLE ring (id int PRIMARY KEY, next int REFERENCES ring);"
+        "INSERT INTO ring VALUES (1, 2), (2, 1), (3, 4), (4, 3), (5, 3)"
+    )
+    with db.transaction():
+        db.execute(
+            "SET CONSTRAINTS ALL DEFERRED; INSERT INTO a VALUES (1, 1), (2, 2); INSERT INTO b VALUES (1, 1), (2, 2)"
+        )
+    journal(db, "ring", "id < 5", "insert")
+    journal(db, "a", "true", "insert")
+    journal(db, "b", "true", "insert")
+    published(db, fence, "ring", "a", "b")
+    db.execute("INSERT INTO b VALUES (9, 2)")
+
+    undone = undo(db, fence)
+
+    assert undone.deleted == 4
+    assert db.execute("SELECT id FROM ring ORDER BY 1").fetchall() == [(3,), (4,), (5,)]
+    assert db.execute("SELECT 'a', id FROM a UNION ALL SELECT 'b', id FROM b ORDER BY 1, 2").fetchall() == [
+        ("a", 2),
+        ("b", 2),
+        ("b", 9),
+    ]
+    assert len([line for line in undone.kept if "is referred to since" in line]) == 4
+
+
+def test_a_row_that_the_run_deleted_comes_back_with_its_children_once_its_value_is_free(
+    db: Connection, fence: Fence
+) -> None:
+    db.execute(
+        "CREATE TABLE u (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mail text UNIQUE);"
+        "CREATE TABLE c (id int PRIMARY KEY, u int REFERENCES u);"
+        "INSERT INTO u (mail) VALUES ('a'), ('b'), ('c'); INSERT INTO c VALUES (1, 2), (2, 3)"
+    )
+    of_u, of_c = (f"{texts_of('x', names)}" for names in (["id", "mail"], ["id", "u"]))
+    journal(db, "u", "id > 1", "delete", of_u)
+    db.execute("CREATE TABLE was AS SELECT * FROM c; UPDATE c SET u = 1; DELETE FROM u WHERE id > 1")
+    db.execute("UPDATE u SET mail = 'b'")
+    journal(db, "c", "true", "update", f"(SELECT {of_c.replace('x.', 'o.')} FROM was o WHERE o.id = x.id)")
+    journal(db, "u", "id = 1", "update", '\'{"id": "1", "mail": "a"}\'')
+    published(db, fence, "u", "c")
+    db.execute("INSERT INTO u (mail) VALUES ('c')")
+
+    undone = undo(db, fence)
+
+    assert db.execute("SELECT * FROM u ORDER BY id").fetchall() == [(1, "a"), (2, "b"), (4, "c")]
+    assert db.execute("SELECT * FROM c ORDER BY id").fetchall() == [(1, 2), (2, 1)]
+    assert [line.split("; ")[0] for line in undone.kept] == [
+        'public.c {"id": 2}: was updated by the run and the foreign key c_u_fkey would not hold for it',
+        'public.u {"id": 3}: was deleted by the run and another row has what it would get back under the unique key '
+        "u_mail_key",
+    ]
+
+
 def test_undoing_again_says_the_same(db: Connection, fence: Fence) -> None:
     db.execute("CREATE TABLE u (id int PRIMARY KEY); INSERT INTO u VALUES (1), (2)")
     journal(db, "u", "id = 1", "insert")
