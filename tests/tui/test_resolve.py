@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 from rich.console import Console
 
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, Preference
+from migrator_tui.model.errors import TargetError
 from migrator_tui.tui.conflict_choices import Chosen, alike, ruled, rules_for
 from migrator_tui.tui.dialogs.by_rule import ByRule
 from migrator_tui.tui.dialogs.question import Question
+from migrator_tui.tui.dialogs.trouble import Trouble
 from migrator_tui.tui.screens.resolve import ResolveScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.conflict_list import PAGE, ConflictList
@@ -29,6 +33,26 @@ def resolving(*rows: ConflictRow) -> ScriptedGuide:
     guide = scripted(Step.RESOLVE)
     guide.rows = rows
     return guide
+
+
+@dataclass
+class SlowGuide(ScriptedGuide):
+    """Conflicts that are read when the test says so."""
+
+    counting: threading.Event = field(default_factory=threading.Event)
+    reading: threading.Event = field(default_factory=threading.Event)
+
+    def conflict_groups(self, run: str, decisions: Decisions) -> Sequence[ConflictGroup]:
+        self.counting.wait(60)
+        return super().conflict_groups(run, decisions)
+
+    def conflicts(self, run: str, group: tuple[str, str], offset: int, limit: int) -> Sequence[ConflictRow]:
+        self.reading.wait(60)
+        return super().conflicts(run, group, offset, limit)
+
+
+def slow(count: int) -> SlowGuide:
+    return SlowGuide(resolving().run, rows=[conflict(n) for n in range(count)])
 
 
 def row(source: dict[str, str | None], target: dict[str, str | None], kind: str = "same-key") -> ConflictRow:
@@ -174,3 +198,48 @@ def test_the_list_reads_only_the_pages_in_sight_of_however_many_conflicts() -> N
     for index in range(30_000, 30_000 + 2 * PAGE):
         list(listed.parts(index, 0, 80))
     assert len(asked) == 3
+
+
+async def test_keys_typed_before_the_rows_are_read_decide_the_rows_they_were_typed_for() -> None:
+    guide = slow(6)
+    async with showing(Step.RESOLVE, guide) as (app, pilot):
+        await pilot.press("s", "down", "t", "x")  # before it is known how many there are
+        assert "4 keys typed ahead" in text(app, "#said")
+        guide.counting.set()
+        await until(pilot, lambda: "0 of 6" in text(app, "#headline"))
+        await pilot.press("k", "k", "u", "s", "enter")  # before any row is there
+        assert app.session.decisions == Decisions()
+        guide.reading.set()
+        await until(pilot, lambda: "5 of 6 decided" in text(app, "#headline"))
+        decided = {d.key["id"]: d.choice.value for d in app.session.decisions.conflicts}
+        assert decided == {0: "keep-source", 2: "keep-target", 3: "quarantine", 4: "skip", 5: "keep-source"}
+        assert app.screen.query_one(ConflictList).current == conflict(1)  # Enter, after all of them
+        await pilot.press("t", "enter")
+        await until(pilot, lambda: guide.told == [f"resume {guide.run.now.run}"])
+
+
+async def test_keys_that_a_question_would_have_taken_are_refused_in_words() -> None:
+    guide = slow(2)
+    guide.counting.set()
+    async with showing(Step.RESOLVE, guide) as (app, pilot):
+        await until(pilot, lambda: "0 of 2" in text(app, "#headline"))
+        await pilot.press("space", "t", "x")
+        guide.reading.set()
+        await until(pilot, lambda: on(app, Question))
+        await until(pilot, lambda: bool(app._notifications))
+        assert "1 key typed ahead not taken" in next(iter(app._notifications)).message
+        assert app.session.decisions == Decisions()
+
+
+async def test_rows_that_cannot_be_read_leave_nothing_decided_and_say_so() -> None:
+    guide = slow(2)
+    guide.conflicts = lambda *page: (_ for _ in ()).throw(TargetError("TARGET-LOST", "It is gone."))  # type: ignore[method-assign]
+    guide.counting.set()
+    async with showing(Step.RESOLVE, guide) as (app, pilot):
+        await until(pilot, lambda: on(app, Trouble))
+        await pilot.press("escape")
+        await until(pilot, lambda: on(app, ResolveScreen))
+        del guide.conflicts
+        guide.reading.set()
+        await pilot.press("s")  # asks for the page again
+        await until(pilot, lambda: "1 of 2 decided" in text(app, "#headline"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +18,7 @@ from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, Preview
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.progress import RunStatus
+from migrator_tui.tui.conflict_actions import actions
 from migrator_tui.tui.conflict_choices import (
     WORDS,
     Chosen,
@@ -32,10 +33,10 @@ from migrator_tui.tui.dialogs.by_rule import FIRST, ByRule
 from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.keeping import Keeper
-from migrator_tui.tui.screens.step_screen import StepScreen
+from migrator_tui.tui.screens.conflict_reader import ConflictReader
 from migrator_tui.tui.steps import Step
-from migrator_tui.tui.widgets.action_bar import ActionBar, Offered
-from migrator_tui.tui.widgets.conflict_list import PAGE, ConflictList
+from migrator_tui.tui.widgets.action_bar import ActionBar
+from migrator_tui.tui.widgets.conflict_list import ConflictList
 from migrator_tui.tui.widgets.conflict_sides import Marks, side_by_side
 from migrator_tui.tui.widgets.line_list import LineList
 from migrator_tui.tui.widgets.progress_table import bar
@@ -44,16 +45,9 @@ from migrator_tui.tui.wording import at_home, counted, visible
 NARROW = 100
 """Cells below which both values of a field are shown one below the other."""
 BAR = 20
-KEYS: Mapping[str, ConflictChoice] = {
-    "s": ConflictChoice.KEEP_SOURCE,
-    "t": ConflictChoice.KEEP_TARGET,
-    "f": ConflictChoice.PER_FIELD,
-    "x": ConflictChoice.QUARANTINE,
-    "k": ConflictChoice.SKIP,
-}
 
 
-class ResolveScreen(StepScreen):
+class ResolveScreen(ConflictReader):
     """Conflicts a page at a time; every decision is saved as it is made, and undone by ``u``."""
 
     STEP = Step.RESOLVE
@@ -99,7 +93,6 @@ class ResolveScreen(StepScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._groups: Sequence[ConflictGroup] = ()
         self._chosen = Chosen(Decisions())
         self._before: list[tuple[Sequence[ConflictGroup], int | None]] = []
         self._said = ""
@@ -109,7 +102,7 @@ class ResolveScreen(StepScreen):
         """The conflicts, and the one at the cursor."""
         yield Static("", id="headline", markup=False)
         with Container(id="both"):
-            yield ConflictList(self._said_of, id="rows")
+            yield ConflictList(self._said_of, ahead=self._ahead, id="rows")
             with VerticalScroll(id="sides", can_focus=False):
                 yield Static("", id="fields", markup=False)
         yield ActionBar("", id="actions")
@@ -125,64 +118,19 @@ class ResolveScreen(StepScreen):
             self.query_one("#headline", Static).update("✓ Nothing to resolve. Enter or g goes on.")
             self.query_one("#go-on").focus()
             return
-        self.query_one("#headline", Static).update("Reading the conflicts …")
-        self._count_again()
-
-    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _count_again(self) -> None:
-        """What the decisions leave open is for the engine to say."""
-        outcome, decisions = self.session.outcome, self.session.decisions
-        if outcome is not None:
-            run = outcome.run
-            self.run_worker(lambda: self._load(run, decisions), thread=True, exit_on_error=False)
-
-    def _load(self, run: str, decisions: Decisions) -> None:
-        """In a thread: the groups, as the decisions of this moment leave them."""
-        try:
-            groups = self.guide.conflict_groups(run, decisions)
-        except MigratorError as error:
-            self.app.call_from_thread(self.show_trouble, error)
-            return
-        self.app.call_from_thread(self._loaded, groups, decisions)
-
-    def _loaded(self, groups: Sequence[ConflictGroup], decisions: Decisions) -> None:
-        if decisions is not self.session.decisions:
-            self._count_again()  # decided on meanwhile
-            return
-        first = not self._groups
-        self._groups = groups
-        if first:
-            self._listed.focus()
-        self._redraw()
-
-    def on_conflict_list_wanted(self, message: ConflictList.Wanted) -> None:
-        """A page came in sight: read it in a thread."""
-        message.stop()
-        outcome = self.session.outcome
-        if outcome is not None:
-            run = outcome.run
-            self.run_worker(lambda: self._read(run, message.group, message.offset), thread=True, exit_on_error=False)
-
-    def _read(self, run: str, group: ConflictGroup, offset: int) -> None:
-        try:
-            rows = self.guide.conflicts(run, (group.table, group.kind), offset, PAGE)
-        except MigratorError as error:
-            self.app.call_from_thread(self.show_trouble, error)
-            return
-        self.app.call_from_thread(self._listed.fill, group, offset, rows)
+        self._begin()
 
     # ── showing ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def _listed(self) -> ConflictList:
-        return self.query_one("#rows", ConflictList)
 
     def _said_of(self, row: ConflictRow) -> str | None:
         choice, _, origin = self._chosen.of(row)
         return f"{WORDS.get(choice, choice.value)}{' (rule)' if origin == 'rule' else ''}" if choice else None
 
     def _headline(self) -> None:
+        if self._reading:
+            self.query_one("#headline", Static).update("Reading the conflicts …")
+            self.query_one("#said", Static).update(self._waiting_keys())
+            return
         total = sum(group.found for group in self._groups)
         decided = total - sum(group.undecided for group in self._groups)
         line = Text(f"{decided:,} of {total:,} decided", style="bold")
@@ -193,6 +141,7 @@ class ResolveScreen(StepScreen):
         self.query_one("#headline", Static).update(line)
         ready = self._all_decided()
         said = "Enter or g goes on with the run." if ready else "n goes to the next to decide."
+        said = self._waiting_keys() or said
         self.query_one("#said", Static).update(f"{said}  {self._said}")
         self.query_one("#go-on", Button).disabled = not ready
 
@@ -221,28 +170,7 @@ class ResolveScreen(StepScreen):
         stacked = self.app.size.width < NARROW
         shown = side_by_side(row, choice, taken=taken, by_rule=origin == "rule", stacked=stacked, marks=marks)
         self.query_one("#fields", Static).update(shown)
-        self._offer(row)
-
-    def _offer(self, row: ConflictRow) -> None:
-        """The actions for the rows that a key would decide."""
-        rows = self._listed.selected or [row]
-        offered = []
-        for key, choice in KEYS.items():
-            reasons = [why_not(one, choice) for one in rows]
-            why = reasons[0] if all(reasons) else None
-            if choice is ConflictChoice.PER_FIELD:
-                why = "Fields are chosen for one row at a time." if len(rows) > 1 else why
-                offered.append(Offered(key, "fields", "choose_fields", why))
-            else:
-                word = WORDS[choice].removeprefix("keep ")
-                offered.append(Offered(key, word, f"choose('{choice.value}')", why))
-        offered += [
-            Offered(key.upper(), f"all {WORDS[KEYS[key]].removeprefix('keep ')}", f"choose_all('{KEYS[key].value}')")
-            for key in ("s", "t")
-            if why_not(row, KEYS[key]) is None
-        ]
-        offered.append(Offered("r", "rule", "by_rule", None if row.kind == "same-key" else "Rules compare two rows."))
-        self.query_one(ActionBar).offer(offered)
+        self.query_one(ActionBar).offer(actions(row, self._listed.selected))
 
     def _redraw(self) -> None:
         self._listed.show(self._groups)
@@ -253,36 +181,45 @@ class ResolveScreen(StepScreen):
 
     def action_enter(self) -> None:
         """Go on where all is decided, or to the next that is not."""
-        if self._all_decided():
-            self.action_go_on()
-        else:
-            self.action_next_undecided()
+        self._in_turn(lambda: self._go_on() if self._all_decided() or not self._groups else self._next_undecided())
 
     def action_next_undecided(self) -> None:
         """The next row to decide, from the cursor on and around."""
+        self._in_turn(self._next_undecided)
+
+    def _next_undecided(self) -> None:
         index = self._listed.next_undecided()
         if index is not None:
             self._listed.move_to(index)
 
     def action_clear_selection(self) -> None:
         """Select nothing."""
+        self._in_turn(self._clear_selection)
+
+    def _clear_selection(self) -> None:
         self._listed.clear_selection()
         self._redraw()
 
     def action_choose(self, choice: str) -> None:
         """Decide the row at the cursor, and go to the next one; or all that are selected, after naming them."""
         wanted = ConflictChoice(choice)
+        self._with_row(lambda row: self._choose(row, wanted), step=not self._listed.selecting)
+
+    def _choose(self, row: ConflictRow, choice: ConflictChoice) -> bool:
         if selected := self._listed.selected:
-            self._choose_selected(selected, wanted)
-            return
-        row = self._listed.current
-        if row is None:
-            return
-        if why := why_not(row, wanted):
-            self.notify(why, severity="warning")
-            return
-        self._decide([row], [_decision(row, wanted)])
-        self._listed.action_step(1)
+            self._choose_selected(selected, choice)
+            return False
+        if self._refused(row, choice):
+            return False
+        self._decide([row], [_decision(row, choice)])
+        return True
+
+    def _refused(self, row: ConflictRow, choice: ConflictChoice) -> bool:
+        """Whether a row cannot be decided so; then it is said why."""
+        why = why_not(row, choice)
+        if why:
+            self.notify(f"{visible(keys_in_words([row.key], 1))}: {why}", severity="warning")
+        return why is not None
 
     def _choose_selected(self, selected: Sequence[ConflictRow], choice: ConflictChoice) -> None:
         rows = [row for row in selected if why_not(row, choice) is None]
@@ -298,17 +235,16 @@ class ResolveScreen(StepScreen):
         def answered(yes: bool | None) -> None:
             if yes:
                 self._decide(rows, [_decision(row, choice) for row in rows])
-                self.action_clear_selection()
+                self._clear_selection()
 
         self.app.push_screen(Question("The selected rows", text, word), answered)
 
     def action_choose_fields(self) -> None:
         """Choose field by field, where both sides have the row."""
-        row = self._listed.current
-        if row is None:
-            return
-        if why := why_not(row, ConflictChoice.PER_FIELD):
-            self.notify(why, severity="warning")
+        self._with_row(self._choose_fields)
+
+    def _choose_fields(self, row: ConflictRow) -> None:
+        if self._refused(row, ConflictChoice.PER_FIELD):
             return
         choice, taken, _ = self._chosen.of(row)
         taken = tuple(row.differing) if choice is ConflictChoice.KEEP_SOURCE else taken
@@ -330,19 +266,18 @@ class ResolveScreen(StepScreen):
 
     def action_choose_all(self, choice: str) -> None:
         """Decide all that are alike, after saying how many and which."""
-        row, wanted = self._listed.current, ConflictChoice(choice)
-        if row is None:
-            return
-        if why := why_not(row, wanted):
-            self.notify(why, severity="warning")
-            return
-        self._pick_rule(f"{WORDS[wanted].capitalize()} for all alike", alike(row, wanted))
+        wanted = ConflictChoice(choice)
+        self._with_row(lambda row: self._choose_all(row, wanted))
+
+    def _choose_all(self, row: ConflictRow, choice: ConflictChoice) -> None:
+        if not self._refused(row, choice):
+            self._pick_rule(f"{WORDS[choice].capitalize()} for all alike", alike(row, choice))
 
     def action_by_rule(self) -> None:
         """Decide by the rows' own values, after saying how many and which."""
-        row = self._listed.current
-        if row is None:
-            return
+        self._with_row(self._by_rule)
+
+    def _by_rule(self, row: ConflictRow) -> None:
         if row.kind != "same-key":
             self.notify("Rules compare two rows of the same key.", severity="warning")
             return
@@ -367,8 +302,13 @@ class ResolveScreen(StepScreen):
         self.app.push_screen(ByRule(title, rules, ask), answered)
 
     def action_undo(self) -> None:
-        """Take the last decision back."""
-        if self._before and self._chosen.can_undo:
+        """Take the last decision back, or the last key that waits."""
+        if self._typed:
+            line = self._typed.take_back()
+            if line is not None:
+                self._listed.move_to(line)
+            self._headline()
+        elif self._before and self._chosen.can_undo:
             self._chosen.undo()
             self._groups, at = self._before.pop()
             self._changed()
@@ -409,6 +349,9 @@ class ResolveScreen(StepScreen):
 
     def action_go_on(self) -> None:
         """Resume the run with the decisions; without conflicts, show the result."""
+        self._in_turn(self._go_on)
+
+    def _go_on(self) -> None:
         outcome = self.session.outcome
         if outcome is None or outcome.status is not RunStatus.NEEDS_DECISIONS:
             self.migrator.go(Step.RESULT if outcome is not None else Step.RUN)

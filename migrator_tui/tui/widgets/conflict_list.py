@@ -37,16 +37,26 @@ class ConflictList(LineList):
             self.group, self.offset = group, offset
             super().__init__()
 
-    def __init__(self, said: Callable[[ConflictRow], str | None], *, id: str | None = None) -> None:
-        """``said`` is what was decided about a row, None for nothing yet."""
+    def __init__(
+        self,
+        said: Callable[[ConflictRow], str | None],
+        *,
+        ahead: Callable[[Callable[[], None]], bool] = lambda act: False,
+        id: str | None = None,
+    ) -> None:
+        """
+        Args:
+            said: What was decided about a row, None for nothing yet.
+            ahead: Takes what is to be done once there are rows, where there are none yet; says whether it took it.
+        """
         super().__init__(id=id)
-        self._said = said
+        self._said, self._ahead = said, ahead
         self._groups: Sequence[ConflictGroup] = ()
         self._starts: list[int] = []
         self._count = 0
         self._pages: dict[tuple[str, str, int], Sequence[ConflictRow]] = {}
         self._asked: set[tuple[str, str, int]] = set()
-        self._selected: dict[int, ConflictRow] = {}
+        self._selected: dict[int, ConflictRow | None] = {}
 
     def show(self, groups: Sequence[ConflictGroup]) -> None:
         """Show these groups; what has been read of them stays."""
@@ -69,8 +79,20 @@ class ConflictList(LineList):
             oldest = next(iter(self._pages))
             del self._pages[oldest]
             self._asked.discard(oldest)
+        for index in [index for index, row in self._selected.items() if row is None]:
+            self._selected[index] = self.row(index)
         self.refresh()
         self.post_message(self.Moved(self, self.cursor))
+
+    def unasked(self, group: ConflictGroup, offset: int) -> None:
+        """A page could not be read: it is asked for again when it is next in sight."""
+        self._asked.discard((group.table, group.kind, offset // PAGE))
+
+    def want(self, index: int) -> None:
+        """Have a line read, wherever it is."""
+        place = self._place(index)
+        if place is not None and self.row(index) is None:
+            self._ask(*place)
 
     def row(self, index: int | None) -> ConflictRow | None:
         """The conflict of a line; None for a heading, or one that has not been read."""
@@ -114,7 +136,17 @@ class ConflictList(LineList):
     @property
     def selected(self) -> Sequence[ConflictRow]:
         """The rows that are selected, in order of the list."""
-        return [self._selected[index] for index in sorted(self._selected)]
+        return [row for _, row in sorted(self._selected.items()) if row is not None]
+
+    @property
+    def selecting(self) -> bool:
+        """Whether anything is selected."""
+        return bool(self._selected)
+
+    @property
+    def unread(self) -> int | None:
+        """A line that is selected and has not been read yet."""
+        return next((index for index, row in self._selected.items() if row is None), None)
 
     def clear_selection(self) -> None:
         """Select nothing."""
@@ -123,24 +155,51 @@ class ConflictList(LineList):
 
     def action_select(self) -> None:
         """Select the row at the cursor, or no longer, and go to the next."""
-        row = self.current
-        if self.cursor is not None and row is not None:
-            if self._selected.pop(self.cursor, None) is None:
-                self._selected[self.cursor] = row
-            self.refresh()
-            self.action_step(1)
-            self.post_message(self.Moved(self, self.cursor))
+        if self.cursor is None:
+            self._ahead(self.action_select)
+            return
+        if self.cursor in self._selected:
+            del self._selected[self.cursor]
+        else:
+            self._take_in()
+        self.refresh()
+        self.action_step(1)
+        self.post_message(self.Moved(self, self.cursor))
 
     def action_extend(self, way: int) -> None:
         """Select the row at the cursor and the next one that way."""
-        for _ in range(2):
-            row = self.current
-            if self.cursor is not None and row is not None:
-                self._selected[self.cursor] = row
-            if _ == 0:
-                self.action_step(way)
+        if self.cursor is None:
+            self._ahead(lambda: self.action_extend(way))
+            return
+        self._take_in()
+        self.action_step(way)
+        self._take_in()
         self.refresh()
         self.post_message(self.Moved(self, self.cursor))
+
+    def _take_in(self) -> None:
+        if self.cursor is not None:
+            self._selected[self.cursor] = self.current
+            self.want(self.cursor)
+
+    # ── moving ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def action_step(self, way: int) -> None:
+        """One row up or down."""
+        if self.cursor is not None or not self._ahead(lambda: self.action_step(way)):
+            super().action_step(way)
+
+    def action_page(self, way: int) -> None:
+        """A page up or down."""
+        if self.cursor is not None or not self._ahead(lambda: self.action_page(way)):
+            super().action_page(way)
+
+    def action_edge(self, way: int) -> None:
+        """The first or the last row."""
+        if self.cursor is not None or not self._ahead(lambda: self.action_edge(way)):
+            super().action_edge(way)
+
+    # ── lines ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def count(self) -> int:
         """Conflicts and headings."""
