@@ -87,6 +87,12 @@ def _table_and_column(value: str) -> str:
     return value
 
 
+def _bucket(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_!.*'() &$@=;:+,?-]{1,100}", value):
+        raise ValueError("expected a bucket's name: at most 100 letters A to Z, digits and _!.*'() &$@=;:+,?-.")
+    return value
+
+
 Text = Annotated[str, Field(min_length=1)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
 
@@ -168,7 +174,7 @@ class FilesKeys(_Keys):
     """
 
     column: Annotated[Text, AfterValidator(_table_and_column)]
-    bucket: Annotated[Text, Field(max_length=100, pattern=r"^[A-Za-z0-9_!.*'() &$@=;:+,?-]+$")]
+    bucket: Annotated[Text, AfterValidator(_bucket)]
     public: bool = False
     value: FileValue = "key"
     owner: Text | None = None

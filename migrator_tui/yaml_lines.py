@@ -246,7 +246,8 @@ def check(document: Document, model: type[Model], *, context: Mapping[str, Any] 
     complaints = [text for _, text in sorted(numbered)]
     left = len(complaints) - MOST_COMPLAINTS
     shown = complaints[:MOST_COMPLAINTS] + ([f"… and {left} more."] if left > 0 else [])
-    raise UsageError(f"{document.prefix}-INVALID", "\n".join(shown)) from None
+    hint = "Correct what is named here, and run the command again."
+    raise UsageError(f"{document.prefix}-INVALID", "\n".join(shown), hint) from None
 
 
 def _expected(error: ErrorDetails, model: type[BaseModel], path: KeyPath) -> str:

@@ -22,7 +22,7 @@ from migrator_tui import locations
 from migrator_tui.migration.companions import RunContext, Silent, Undoing
 from migrator_tui.migration.matching_files import count
 from migrator_tui.migration.source_users import read_users
-from migrator_tui.model.errors import MigratorError, TargetError, UsageError, VerificationFailed
+from migrator_tui.model.errors import MigratorError, TargetError, UsageError
 from migrator_tui.model.outcome import Beside
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.progress import TableState
@@ -133,11 +133,7 @@ class MovingUsers(Silent):
         if missing:
             wrong.append(f"{len(missing)} users were not made: user {', '.join(missing[:5])}")
         if wrong:
-            raise VerificationFailed(
-                "USERS-VERIFY",
-                f"Users would not be able to sign in: {'; '.join(wrong)}.",
-                f"`migrator-tui rollback {context.run}` takes the run back.",
-            )
+            raise auth_conditions.not_met(wrong, context.run)
         left = [*users.left, *_refused(users, rows)]
         reset = [user for user in made if not user.hash.importable]
         lines = [f"{len(made):,} users were made; each passes the conditions for signing in."]

@@ -152,7 +152,7 @@ def with_users(plan: Plan, looked: Looked | None, scope: Scope, chooser: Chooser
         rows = [one for one in looked.users.left if one.kind == kind]
         if rows:
             plan = _decide_left(plan, looked.plan.scope.table, id, what, rows, chooser, findings)
-    findings += [chooser.settle(finding) for finding in _told(looked)]
+    findings += [chooser.settle(finding) for finding in told_of(looked)]
     return replace(plan, findings=(*plan.findings, *findings))
 
 
@@ -180,7 +180,8 @@ def _decide_left(
     return replace(plan, tables=tables)
 
 
-def _told(looked: Looked) -> list[Finding]:
+def told_of(looked: Looked) -> list[Finding]:
+    """What is to be known of the users before the run."""
     table = looked.plan.scope.table
     findings = []
     if reset := looked.users.need_reset:

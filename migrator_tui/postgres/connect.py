@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ import psycopg
 import tenacity
 
 from migrator_tui.model.errors import ConnectionLost, Interrupted, TargetError
+from migrator_tui.postgres.denials import hint_of
 from migrator_tui.postgres.target import SUPABASE_HOST, Target
 from migrator_tui.postgres.tls import ENCRYPT_HINT, tls_error
 
@@ -158,6 +160,10 @@ NO_ROUTE_HINT = (
     "The direct host has an IPv6 address alone unless the IPv4 add-on is bought: use the session pooler, port 5432, "
     "user postgres.{ref}, whose host the dashboard shows under Connect."
 )
+FULL_HINT = (
+    "Others hold all connections: end what need not be open, or let the pooler have more (Database settings of a "
+    "project, Connection pooling). `migrator-tui resume RUN` goes on where a run stopped."
+)
 RESUME_HINT = "`migrator-tui resume RUN` goes on where it stopped."
 REFUSED_HINT = "The server's administrator, or its log, says more."
 SQL_HINT = "Nothing of that statement was kept. The server's log says more."
@@ -166,7 +172,7 @@ _POOLER = {
     r"\(ENOTFOUND\)|[Tt]enant or user not found": (
         "TARGET-ROLE", "Check the project's ref in the user name (postgres.<ref>) and the host (its region, and aws-0 "
         "or aws-1), which the dashboard shows under Connect; a paused project is restored there."),
-    r"\(EMAXCONN\w*\)|MaxClientsIn|max clients reached": ("TARGET-CONNECTIONS", RESUME_HINT),
+    r"\(EMAXCONN\w*\)|MaxClientsIn|max clients reached": ("TARGET-CONNECTIONS", FULL_HINT),
     r"\(EADDRNOTALLOWED\)": (
         "TARGET-REFUSED", "Allow this machine's address under the database's network restrictions in the dashboard."),
     r"\(ESSLREQUIRED\)": ("TARGET-TLS", ENCRYPT_HINT),
@@ -194,7 +200,7 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
         "28000": ("TARGET-ROLE", f"{place} does not let {target.user} in: {text}.", "Check the role and pg_hba.conf."),
         "3D000": ("TARGET-DATABASE", f"The server has no database {target.database!r}.", "Check the end of the URL."),
         "42501": ("TARGET-PRIVILEGE", f"{target.user} may not do this on {place}: {text}.",
-                  "`migrator-tui check` names what is missing with the GRANT that gives it."),
+                  hint_of(text, target.user)),
         "25006": ("TARGET-READ-ONLY", f"{place} is read-only: {text}.",
                   "Make it writable (Supabase: an overfull project turns read-only) and resume."),
         "53100": ("TARGET-DISK-FULL", f"The disk of {place} is full.", "Make room there and resume."),
@@ -215,7 +221,7 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
         id = {"53300": "TARGET-CONNECTIONS", "55P03": "TARGET-BUSY"}.get(state, "TARGET-LOST")
         ended = state.startswith("08") or state in ("57P01", "57P02")
         message = f"The connection to {place} was lost: {text}." if ended else f"{place}: {text}."
-        return ConnectionLost(id, message, RESUME_HINT, sqlstate=state)
+        return ConnectionLost(id, message, FULL_HINT if state == "53300" else RESUME_HINT, sqlstate=state)
     if state is None:
         return _without_state(str(error), text, target, established)
     detail = getattr(getattr(error, "diag", None), "message_detail", None) or _detail(str(error))
@@ -225,6 +231,8 @@ def explain(error: BaseException, target: Target, *, established: bool = False) 
 
 
 def _of_a_pooler(said: str, text: str, target: Target) -> TargetError | None:
+    # It tells the end of a block in seconds since 1970.
+    text = re.sub(r"(?<=blocked until: )\d{10}\b", lambda found: f"{datetime.fromtimestamp(int(found[0]), UTC)}", text)
     for sign, (id, hint) in _POOLER.items():
         if re.search(sign, said):
             kind = ConnectionLost if id == "TARGET-CONNECTIONS" else TargetError

@@ -31,6 +31,12 @@ def tls_error(said: str, text: str, target: Target) -> TargetError | None:
     return TargetError("TARGET-TLS", f"{target.label}: {text}.", _hint(said, target))
 
 
+def _known_to(target: Target) -> str:
+    if target.authority == "system":
+        return "whom this machine trusts"
+    return f"in {target.authority}" if target.authority else "who is trusted"
+
+
 def _hint(said: str, target: Target) -> str:
     hosted = bool(SUPABASE_HOST.search(target.host))
     if "does not match host name" in said:
@@ -46,7 +52,7 @@ def _hint(said: str, target: Target) -> str:
         )
     if "certificate verify failed" in said:
         # The driver does not say which of the two it is.
-        why = f"The certificate is signed by nobody in {target.authority or 'the file'}, or its time is over. "
+        why = f"The certificate is signed by nobody {_known_to(target)}, or its time is over. "
         return why + (SUPABASE_CA_HINT if hosted else f"{NAME_HINT}; where a public one did, say sslrootcert=system.")
     if hosted:
         return SUPABASE_CA_HINT

@@ -32,6 +32,9 @@ PATIENCE = 60.0
 """Seconds that a request is tried again."""
 PAGE = 50
 RESUME = "`migrator-tui resume RUN` goes on where it stopped."
+REFUSED_HINT = (
+    "The row stays in its table without a user. Correct the row in the source and migrate again to make them one."
+)
 _TRY_AGAIN = (408, 425, 429, 502, 503, 504, 520, 521, 522, 523, 524, 530)
 
 
@@ -187,14 +190,15 @@ class AuthAdmin:
                 f"{who}: somebody signed up with this {what} since the plan was made.",
                 "Start a new run: it will find that user and move the rows to them.",
             )
-        if failure.status == 500:
+        if failure.status == 500 and not failure.text.startswith("Error creating user"):
             return TargetError(
                 "AUTH-DATABASE",
                 f"{who} could not be made; Auth says: {failure.text}.",
                 "That is the project's database: mostly a trigger on auth.users, whose function fails.",
             )
-        if failure.status in (400, 422):
-            return UserRefused("AUTH-REFUSED", f"{who} is refused by Auth: {failure.text}.")
+        # Auth says so, and with 500, of a password hash that it cannot read.
+        if failure.status in (400, 422, 500):
+            return UserRefused("AUTH-REFUSED", f"{who} is refused by Auth: {failure.text}.", REFUSED_HINT)
         return self._error(failure)
 
     def _error(self, failure: _Failure) -> MigratorError:

@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 
 from migrator_tui.convert.identifiers import quote, quote_name
+from migrator_tui.model.errors import VerificationFailed
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.merge import sql
 from migrator_tui.supabase.auth_sql import AUDIENCE, NO_INSTANCE, TOKENS
@@ -67,6 +68,15 @@ class Violation:
     def __str__(self) -> str:
         shown = ", ".join(self.keys) + (" …" if self.users > len(self.keys) else "")
         return f"{self.users} users: user {shown} {self.what}"
+
+
+def not_met(wrong: Sequence[object], run: str) -> VerificationFailed:
+    """The error of a run whose users would be shut out: ``USERS-VERIFY``."""
+    return VerificationFailed(
+        "USERS-VERIFY",
+        f"Users would not be able to sign in: {'; '.join(map(str, wrong))}.",
+        f"`migrator-tui rollback {run}` takes the run back.",
+    )
 
 
 def violations(connection: psycopg.Connection[Any], users: Sequence[AuthUser]) -> list[Violation]:

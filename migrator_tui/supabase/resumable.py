@@ -20,12 +20,20 @@ CHUNK = 6 * 1024 * 1024
 """Bytes of every chunk but the last; Storage asks for exactly this."""
 FRUITLESS = 5
 """How often in a row the connection may end without a byte having arrived."""
+GONE_HINT = "An upload that was begun can be gone on with for 24 hours; the file is begun anew when the run is resumed."
 
 _HEADERS = {"Tus-Resumable": "1.0.0"}
 
 
 class UploadGone(NotThere):
     """The server no longer knows the upload: it expired, was ended, or is complete."""
+
+    def __init__(self, error: NotThere) -> None:
+        """
+        Args:
+            error: What the server said.
+        """
+        super().__init__("STORAGE-UPLOAD-GONE", error.message, GONE_HINT, status=error.status)
 
 
 def begin(
@@ -83,7 +91,7 @@ def offset(storage: Storage, address: str, name: str) -> int:
     try:
         response = storage.request("HEAD", address, what, headers=_HEADERS)
     except NotThere as error:
-        raise UploadGone("STORAGE-UPLOAD-GONE", error.message, error.hint, status=error.status) from error
+        raise UploadGone(error) from error
     return int(response.headers.get("Upload-Offset", "0"))
 
 
@@ -151,7 +159,7 @@ def _send(
     try:
         response = storage.request("PATCH", address, what, headers=headers, content=blocks, attempts=1, accept=(409,))
     except NotThere as error:
-        raise UploadGone("STORAGE-UPLOAD-GONE", error.message, error.hint, status=error.status) from error
+        raise UploadGone(error) from error
     if response.status_code != 409:
         return int(response.headers.get("Upload-Offset", at + length))
     # Two things are a conflict: bytes that the server has already, and an object that came to be meanwhile.

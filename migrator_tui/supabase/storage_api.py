@@ -23,7 +23,7 @@ import tenacity
 from migrator_tui.convert.object_keys import in_url
 from migrator_tui.model.errors import ConnectionLost, Interrupted
 from migrator_tui.supabase.api import Api
-from migrator_tui.supabase.storage_errors import NotThere, refusal, unreachable
+from migrator_tui.supabase.storage_errors import NotThere, no_answer_of_storage, refusal, unreachable
 
 T = TypeVar("T")
 
@@ -287,7 +287,7 @@ class Storage:
         try:
             return response.json()
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise refusal(response, f"{what}: the answer is no JSON") from error
+            raise no_answer_of_storage(response, what) from error
 
     def _request(
         self,

@@ -77,6 +77,9 @@ def refusal(response: httpx.Response, what: str) -> TargetError:
     said = f" Storage says: {answer.text}" if answer.text else ""
     said += f" (status {answer.status}{', ' + answer.error if answer.error and answer.error != answer.text else ''})."
     words = f"{answer.error} {answer.text}".lower()
+    if "read-only" in words or "readonly" in words:
+        hint = "An overfull project turns read-only. Make room, or enlarge its disk (Database settings); then resume."
+        return ConnectionLost("STORAGE-READ-ONLY", f"{what}.{said}", hint)
     if is_passing(answer.status):
         id = "STORAGE-RATE" if answer.status == 429 else "STORAGE-BUSY"
         hint = "It is tried again by itself; if it stays so, look at the project's status page and resume the run."
@@ -99,8 +102,15 @@ def refusal(response: httpx.Response, what: str) -> TargetError:
     elif "bucket" in words and "not found" in words:
         kind, id, why = NotThere, "STORAGE-NO-BUCKET", "There is no such bucket"
         hint = "Was it removed or renamed? The run makes it again when it is resumed."
+    elif "bucket name invalid" in words or "invalidbucketname" in words:
+        id, why = "STORAGE-BUCKET-NAME", "Storage takes no bucket of this name"
+        hint = (
+            "Name another in `files` of the configuration: at most 100 characters out of letters, digits and "
+            "_!.*'() &$@=;:+,?-."
+        )
     elif answer.status in (404, 410):
-        kind, id, why, hint = NotThere, "STORAGE-NOT-THERE", "It is not there", "Was it removed in the meantime?"
+        kind, id, why = NotThere, "STORAGE-NOT-THERE", "It is not there"
+        hint = "Removed meanwhile? Put the file back there, or correct the row."
     elif "invalidkey" in words or "invalid key" in words:
         id, why = "STORAGE-KEY", "Storage does not take this key"
         hint = "Rename the file and the value that names it, or leave it out."
@@ -113,6 +123,17 @@ def refusal(response: httpx.Response, what: str) -> TargetError:
     else:
         id, why, hint = "STORAGE-REFUSED", "Storage refused", "Look at the project's Storage log for this moment."
     return kind(id, f"{what}. {why}.{said}", hint, status=answer.status)
+
+
+def no_answer_of_storage(response: httpx.Response, what: str) -> StorageRefused:
+    """The error of a success that Storage did not write, such as the sign-in page of a network."""
+    answer = Answer.of(response)
+    return StorageRefused(
+        "STORAGE-ANSWER",
+        f"{what}: {response.url.host} answers with something that is not Storage's: {answer.text or 'nothing'}.",
+        "Is it the web address of a Supabase project, without a path? A proxy or a sign-in page may stand in between.",
+        status=response.status_code,
+    )
 
 
 def unreachable(error: httpx.TransportError, url: str, what: str, *, sending: bool) -> ConnectionLost:
