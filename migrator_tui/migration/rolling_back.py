@@ -18,6 +18,7 @@ from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
+from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres import ledger, publish
 from migrator_tui.postgres import undo as undoing
@@ -65,7 +66,7 @@ class Rollback:
                 on_wait=runner.board.set_retry,
             )
             gone = tuple(replace(table, published_rows=0, verified=False) for table in outcome.tables)
-            outcome = replace(outcome, tables=gone, kept_edits=undone.kept, notes=(_said(undone),))
+            outcome = replace(outcome, tables=gone, kept_edits=undone.kept, notes=(_said(undone, plan),))
             self._folder.set_status(RunStatus.ROLLED_BACK)
             self._audit.record("rolled-back", tables=undone.moved, deleted=undone.deleted, restored=undone.restored)
         except MigratorError as error:
@@ -137,9 +138,15 @@ class Rollback:
         )
 
 
-def _said(undone: undoing.Undone) -> str:
+def _said(undone: undoing.Undone, plan: Plan | None) -> str:
     rows = undone.deleted + undone.restored
-    parts = [f"{undone.moved} tables were taken back" if undone.moved else "no table had been published"]
+    tables = "1 table was" if undone.moved == 1 else f"{undone.moved:,} tables were"
+    parts = [f"{tables} taken back" if undone.moved else "no table had been published"]
     if rows:
         parts.append(f"{undone.deleted} added rows deleted and {undone.restored} changed rows restored in live tables")
+    project = plan.project if plan else None
+    beside = ["the users that the run made"] if project and project.users else []
+    beside += ["the files that it uploaded"] if project and project.files else []
+    if beside:
+        parts.append(f"{' and '.join(beside)} were deleted{', save what is listed as kept' if undone.kept else ''}")
     return "; ".join(parts) + "."

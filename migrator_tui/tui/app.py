@@ -16,6 +16,7 @@ from migrator_tui.migration.guide import Ends, Guide
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui import garbage
+from migrator_tui.tui.breadth import BREADTHS
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
 from migrator_tui.tui.palette import Palette
 from migrator_tui.tui.screens.step_screen import StepScreen
@@ -30,7 +31,7 @@ class MigratorApp(App[int]):
     TITLE = "migrator-tui"
     SUB_TITLE = __version__
     CSS_PATH = "migrator.tcss"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (140, "-very-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [*BREADTHS]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "Quit", tooltip="Quit; asks first when something runs.", id="quit", priority=True),
         Binding("question_mark", "toggle_help", "Help", tooltip="Show or hide every key of this screen.", id="help"),

@@ -13,6 +13,7 @@ from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.tui import deciding
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.dialogs.trouble import Trouble
+from migrator_tui.tui.screens.review import ReviewScreen
 from migrator_tui.tui.screens.run import RunScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.ddl_view import DdlView
@@ -141,6 +142,11 @@ async def test_deciding_all_starts_the_run_by_the_button() -> None:
         await until(pilot, lambda: guide.told == ["start"])
         await until(pilot, lambda: on(app, RunScreen))
         assert app.session.handle is guide.run
+        await pilot.press("escape")
+        await until(pilot, lambda: on(app, ReviewScreen) and "Enter shows it" in text(app, "#obstacle"))
+        await pilot.press("enter")
+        await until(pilot, lambda: on(app, RunScreen))
+        assert guide.told == ["start"]
 
 
 def test_a_choice_goes_before_wider_decisions_and_replaces_its_own() -> None:

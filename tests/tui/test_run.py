@@ -97,16 +97,22 @@ async def test_publishing_to_a_live_target_wants_its_name_typed() -> None:
         await until(pilot, lambda: run.told == ["confirm"])
 
 
-async def test_not_yet_leaves_it_staged_and_b_asks_again() -> None:
+@pytest.mark.parametrize("key", ["b", "enter"])
+async def test_not_yet_leaves_it_staged_and_a_key_asks_again(key: str) -> None:
     run = ScriptedRun(progress(table("users", TableState.CHECKED, 1000), waiting_for="confirmation"), plan("users"))
     async with showing(Step.RUN, ScriptedGuide(run), ends=EMBEDDED) as (app, pilot):
         await until(pilot, lambda: on(app, Publish))
         await pilot.press("escape")
         await until(pilot, lambda: on(app, RunScreen))
         assert run.told == []
-        await pilot.press("b")
+        await pilot.press(key)
         await until(pilot, lambda: on(app, Publish))
-        await pilot.press("enter")
+        await pilot.press("right", "left", "escape", key)
+        await until(pilot, lambda: on(app, Publish))
+        await pilot.press("left", "left")
+        assert app.focused is not None
+        assert app.focused.id == "not-yet"
+        await pilot.press("right", "enter")
         assert run.told == ["confirm"]
 
 

@@ -7,9 +7,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
+
+from migrator_tui.tui.widgets.button_row import ButtonRow
 
 
 class Ask(ModalScreen[str | None]):
@@ -45,7 +47,7 @@ class Ask(ModalScreen[str | None]):
             yield Static(self._text, markup=False)
             yield Input(self._value, placeholder=self._placeholder, id="answer")
             yield Static("", id="objection", classes="warn", markup=False)
-            with Horizontal(classes="buttons"):
+            with ButtonRow(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(self._action, id="do", variant="primary")
 

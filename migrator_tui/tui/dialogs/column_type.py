@@ -8,7 +8,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 from textual.worker import Worker, WorkerState
@@ -16,6 +16,7 @@ from textual.worker import Worker, WorkerState
 from migrator_tui.convert import codecs
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.plan import ColumnPlan, Plan, Scope
+from migrator_tui.tui.widgets.button_row import ButtonRow
 
 Try = Callable[[str], tuple[Scope, Plan]]
 """The scope with a type, and the plan drafted for it; raises MigratorError. An empty text asks for the proposed one."""
@@ -49,7 +50,7 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
             )
             yield Input(self._now.type, placeholder="empty: the proposed type", id="type")
             yield Static("Enter tries it on the target; nothing is created.", id="effect", markup=False)
-            with Horizontal(classes="buttons"):
+            with ButtonRow(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button("Keep this type", id="keep", variant="primary", disabled=True)
 

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.secret import Secret
+from migrator_tui.tui.widgets.button_row import ButtonRow
 
 
 class Password(ModalScreen[Secret]):
@@ -37,7 +38,7 @@ class Password(ModalScreen[Secret]):
             yield Static(self.why.message, markup=False)
             yield Input(password=True, placeholder="password", id="password")
             yield Static("It is used for this run only and kept nowhere.", classes="muted")
-            with Horizontal(classes="buttons"):
+            with ButtonRow(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button("Go on", id="go-on", variant="primary")
 

@@ -8,12 +8,13 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.wording import visible
 
@@ -49,7 +50,7 @@ class PerField(ModalScreen[tuple[str, ...] | None]):
             box.border_title = f"{visible(self._row.table)} {visible(key)}"
             yield Static("Space takes the other side's value; Enter keeps the choice.", id="help")
             yield OptionLines(*(Option(self._label(name)) for name in self._taken), id="list")
-            with Horizontal(classes="buttons"):
+            with ButtonRow(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button("Keep these", id="keep", variant="primary", compact=True)
 

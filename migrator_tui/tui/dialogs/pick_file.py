@@ -8,11 +8,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Static
 
 from migrator_tui.migration.ends import is_sqlite
+from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import at_home
 
 
@@ -42,7 +43,7 @@ class PickFile(ModalScreen[Path]):
             yield FileTree(self._folder, folders=self._folders)
             what = "Folders" if self._folders else "Folders and SQLite files"
             yield Static(f"{what} are listed; Backspace goes to the folder above.", classes="muted")
-            with Horizontal(classes="buttons"):
+            with ButtonRow(classes="buttons"):
                 yield Button("Folder above", id="up")
                 if self._folders:
                     yield Button("Choose this folder", id="choose", variant="primary")

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.tui import project_text
+from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import counted
 
 SHOWN_TABLES = 6
@@ -47,7 +48,7 @@ class Publish(ModalScreen[bool]):
             yield Static(promise(self.plan), classes="muted", markup=False)
             if self.typed:
                 yield Input(placeholder=f"type {self.target} to publish", id="name")
-            with Horizontal(classes="buttons"):
+            with ButtonRow(classes="buttons"):
                 yield Button("Not yet", id="not-yet")
                 yield Button("Publish", id="publish", variant="primary", disabled=self.typed)
 

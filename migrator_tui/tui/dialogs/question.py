@@ -6,9 +6,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
+
+from migrator_tui.tui.widgets.button_row import ButtonRow
 
 
 class Question(ModalScreen[bool]):
@@ -35,7 +37,7 @@ class Question(ModalScreen[bool]):
             yield Static(self.text, markup=False)
             if self.typed is not None:
                 yield Input(placeholder=f"type {self.typed}", id="name")
-            with Horizontal(classes="buttons"):
+            with ButtonRow(classes="buttons"):
                 yield Button("Cancel", id="cancel")
                 yield Button(
                     self.action_text,

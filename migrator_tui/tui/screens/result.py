@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widgets import Button, Static
 
 from migrator_tui.migration.runner import RunHandle
@@ -21,6 +21,7 @@ from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.access_grid import Access, accesses
+from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import at_home, counted, homely
 
 SHOWN_TABLES = 500
@@ -63,8 +64,8 @@ class ResultScreen(StepScreen):
         with VerticalScroll(id="told", can_focus=False):
             if outcome.tables and outcome.status is not RunStatus.ROLLED_BACK:
                 yield Static(verification(outcome))
-            yield Static(remarks(outcome), markup=False)
-        with Horizontal(classes="buttons"):
+            yield Static(remarks(outcome))
+        with ButtonRow(classes="buttons"):
             if accesses_of(outcome):
                 yield Button("Access", id="access", compact=True)
             if outcome.status is RunStatus.SUCCEEDED:
@@ -101,7 +102,7 @@ class ResultScreen(StepScreen):
 
         text = (
             f"What this run published leaves {label}: its new tables, and the rows that it added to live ones; rows "
-            "that it changed there are restored. What was changed since is kept and listed."
+            f"that it changed there are restored. {beside_gone(outcome)}What was changed since is kept and listed."
         )
         question = Question("Undo this run?", text, "Undo the run", typed=None if local else label, grave=True)
         self.app.push_screen(question, answered)
@@ -219,15 +220,27 @@ def told(item: Beside) -> Iterator[str]:
     yield from map(homely, item.lines)
 
 
-def remarks(outcome: RunOutcome) -> Text:
+def beside_gone(outcome: RunOutcome) -> str:
+    """What undoing takes back beside the tables, in a sentence; nothing where there is nothing."""
+    made = {item.name for item in outcome.beside if item.moved}
+    parts = ["the users that it made, if nobody signed in to them since"] if "users" in made else []
+    parts += ["the files that it uploaded"] if "files" in made else []
+    said = " and ".join(parts)
+    return f"{said[0].upper()}{said[1:]} are deleted. " if said else ""
+
+
+def remarks(outcome: RunOutcome) -> Table:
     """What was not carried, notes, kept edits, where the report is, what to do next."""
-    text = Text()
+    grid = Table.grid(padding=(0, 1, 0, 0))
 
     def section(title: str, lines: list[str]) -> None:
         if lines:
-            text.append(f"\n{title}\n", style="bold")
+            grid.add_row()
+            grid.add_row(Text(title, "bold"))
             for line in lines:
-                text.append(f"  • {line}\n")
+                bullet = Table.grid(padding=(0, 1, 0, 0))
+                bullet.add_row("  •", Text(line, overflow="fold"))
+                grid.add_row(bullet)
 
     if outcome.status is not RunStatus.ROLLED_BACK:
         section("Users, files and access", [line for item in outcome.beside for line in told(item)])
@@ -242,4 +255,4 @@ def remarks(outcome: RunOutcome) -> Text:
             "Next",
             [f"migrator-tui verify {run}   compares it once more", f"migrator-tui rollback {run}   takes it back"],
         )
-    return text
+    return grid

@@ -34,6 +34,7 @@ from migrator_tui.tui.wording import counted, sized, visible
 
 PLAN_FILE = "./plan.yaml"
 READY = "Ready. Nothing is published before you confirm it."
+AT_WORK = "A run is at work: Enter shows it."
 
 
 class ReviewScreen(PlanScreen):
@@ -124,7 +125,9 @@ class ReviewScreen(PlanScreen):
         self.query_one("#headline", Static).update(line)
         obstacle = self._obstacle()
         self.query_one("#obstacle", Static).update(obstacle or READY)
-        self.query_one("#start", Button).disabled = obstacle is not None
+        start = self.query_one("#start", Button)
+        start.disabled = obstacle not in (None, AT_WORK)
+        start.label = "Show the run" if obstacle == AT_WORK else "Start migration"
 
     def _obstacle(self) -> str | None:
         if self._starting:
@@ -132,7 +135,7 @@ class ReviewScreen(PlanScreen):
         if self.plan is None:
             return "◌ Planning…"
         if self.migrator.running:
-            return "A run is at work; Run shows it."
+            return AT_WORK
         found = deciding.obstacle(self._findings, len(self.plan.moved))
         return found or ("◌ Planning with what was decided…" if self.planning else None)
 
@@ -288,7 +291,11 @@ class ReviewScreen(PlanScreen):
         self.notify(f"Saved to {path}.")
 
     def _start(self) -> None:
-        if self._obstacle() is not None:
+        obstacle = self._obstacle()
+        if obstacle == AT_WORK:
+            self.migrator.go(Step.RUN)
+            return
+        if obstacle is not None:
             self._say_what_is_left()
             return
         self._starting = True
@@ -335,7 +342,8 @@ def described(finding: Finding) -> Text:
             text.append(" …" if finding.rows > len(finding.keys) else "")
         text.append("\n")
     if finding.samples:
-        text.append("  ".join(visible(sample) for sample in finding.samples) + "\n", style="italic")
+        apart = "\n" if any("\n" in sample for sample in finding.samples) else "  "
+        text.append(apart.join(visible(sample) for sample in finding.samples) + "\n", style="italic")
     return text
 
 

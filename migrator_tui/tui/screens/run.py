@@ -35,7 +35,7 @@ class RunScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("p", "pause", "Pause", tooltip="Pause after the rows in flight, or go on.", id="run.pause"),
         Binding("c", "cancel_run", "Cancel", tooltip="Stop the run; what is staged is kept.", id="run.cancel"),
-        Binding("b", "publish", "Publish…", tooltip="Publish what is staged and checked.", id="run.publish"),
+        Binding("b,enter", "publish", "Publish…", tooltip="Publish what is staged and checked.", id="run.publish"),
         Binding("r", "resume", "Resume", tooltip="Go on with an interrupted run.", id="run.resume"),
         Binding("o", "order", "Order", show=False, tooltip="Unfinished and failed tables first.", id="run.order"),
         Binding("f", "freeze", "Freeze", tooltip="Freeze the display; the run goes on.", id="run.freeze"),
@@ -251,5 +251,5 @@ def _said(progress: Progress) -> str:
     if progress.status is RunStatus.PAUSED:
         return "‖ Paused. Nothing is held open on the target. p goes on."
     if progress.waiting_for == "confirmation":
-        return "Staged and checked. Nothing is visible on the target until you publish (b)."
+        return "Staged and checked. Nothing is visible on the target until you publish (Enter)."
     return progress.message

@@ -11,6 +11,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 
 from migrator_tui.model.errors import MigratorError
+from migrator_tui.tui.breadth import breadth
 from migrator_tui.tui.dialogs.trouble import Trouble
 from migrator_tui.tui.session import Session
 from migrator_tui.tui.steps import ORDER, Step
@@ -48,6 +49,7 @@ class StepScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Header, stepper, body, footer."""
+        self.add_class(breadth(self.app.size.width))
         yield Masthead(self.session.ends, self.session.bench.facts if self.session.bench else None)
         if self.STEP is not Step.HOME:
             yield Stepper(self.STEP, self.session.reached)

@@ -164,10 +164,11 @@ class ColumnList(LineList):
         rest = width - name - 4
         if column.target is None:
             return [("✗ ", "warn"), (fit(column.source, name), "muted"), (fit("  left behind", rest), "warn")]
-        kind = column.type if column.target == column.source else f"{column.target} {column.type}"
+        named = column.type.replace('"', "")
+        kind = named if column.target == column.source else f"{column.target} {named}"
         # What follows the colon may be a key of the run's own; what is long says nothing to a person.
-        named = column.codec if len(column.codec) <= CODEC_CELLS else column.codec.partition(":")[0]
-        codec = f" · {named}" if named and named != "text" else ""
+        codec = column.codec if len(column.codec) <= CODEC_CELLS else column.codec.partition(":")[0]
+        codec = f" · {codec}" if codec and codec != "text" else ""
         return [
             ("  ", "plain"),
             (fit(column.source, name), "plain"),
