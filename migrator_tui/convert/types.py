@@ -253,7 +253,7 @@ def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide
         return times.counted(table, column, profile, typed, decide)
     if is_boolean(column.type):
         return typed.with_finding(kept(table, column, "bigint", f"its values reach from {low} to {high}"))
-    if affinity_of(column) == "BLOB":
+    if affinity_of(column) == "BLOB" or (affinity_of(column) == "NUMERIC" and not is_decimal(column.type)):
         return typed.with_finding(_untyped(table, column, "bigint", "integers"))
     return typed
 

@@ -270,7 +270,8 @@ def _keys(draft: Drafting, table: Table, plan: TablePlan) -> TablePlan:
         if nulls:
             finding = Finding(
                 "KEY-NULL",
-                f"{plan.source}: {nulls} rows have a NULL in the primary key ({', '.join(table.primary_key.columns)}).",
+                f"{plan.source}: {nulls:,} row{'s have' if nulls > 1 else ' has'} a NULL in the primary key "
+                f"({', '.join(table.primary_key.columns)}).",
                 table=plan.source,
                 rows=nulls,
                 choices=("unique", "quarantine"),

@@ -10,16 +10,17 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from migrator_tui import locations
+from migrator_tui.migration.object_texts import index_text, listed, reference_text
 from migrator_tui.model.findings import CATALOGUE, Choice, Finding
 from migrator_tui.model.outcome import NotCarried, RunOutcome, TableOutcome
-from migrator_tui.model.plan import Action, Plan
+from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.progress import RunStatus
 
 if TYPE_CHECKING:
@@ -200,6 +201,28 @@ def left_out(outcome: RunOutcome) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(item, samples.get(item.why, ())) for item in outcome.not_carried)
 
 
+def declared(column: ColumnPlan) -> str:
+    """A column's type on the target, and what fills it there."""
+    text = f"{column.type}{' not null' if column.not_null else ''}"
+    if column.generated:
+        text += f", computed as {column.generated.expression}"
+    if column.identity_next is not None:
+        text += f", identity, next {column.identity_next}"
+    return text if column.default is None else f"{text}, default {column.default}"
+
+
+def belongings(table: TablePlan) -> Iterator[str]:
+    """The keys, checks and indexes of a table that is made anew, a line each."""
+    if table.action is not Action.CREATE:
+        return
+    if table.primary_key:
+        yield f"primary key {listed(table.primary_key.columns)}"
+    yield from (f"unique {listed(key.columns)}" for key in table.uniques)
+    yield from (f"foreign key {listed(key.columns)} {reference_text(key)}" for key in table.foreign_keys)
+    yield from (f"check {check.name}: {check.expression}" for check in table.checks)
+    yield from (f"index {index.name}: {index_text(index)}" for index in table.indexes)
+
+
 def changed_names(plan: Plan) -> tuple[ChangedName, ...]:
     """Tables and columns that are called otherwise on the target."""
     names: list[ChangedName] = []
@@ -307,6 +330,8 @@ def _environment(format: Literal["html", "md"]) -> Environment:
         seconds=lambda value: f"{value:,.1f} s" if value >= 1 else f"{value * 1000:,.0f} ms",
         block=(lambda text: html(text, keep="\n\t")) if format == "html" else fenced,
         code=code,
+        declared=declared,
+        belongings=belongings,
         bare=visible,
         count=_count,
     )

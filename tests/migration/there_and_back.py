@@ -11,13 +11,15 @@ from pathlib import Path
 
 from migrator_tui import locations
 from migrator_tui.migration.pulling import pull
+from migrator_tui.model.decisions import FindingDecision
 from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.pull import PullRequest
 from migrator_tui.postgres.connect import Target
 from tests.migration import auditing
 from tests.migration.comparing_files import rows_of
-from tests.migration.running import Engine, session, text
+from tests.migration.running import Engine, decided, session, text
 from tests.migration.trap_databases import Drawn
 
 
@@ -36,7 +38,10 @@ class Journey:
         """
         self._forget()
         source = drawn.build(self.folder / "source.db")
-        outcome = Engine().migrate(source, self.target, accept_lossy=True)
+        chosen = decided(*(FindingDecision(kind, choice) for kind, choice in drawn.choices))
+        outcome = Engine().migrate(
+            source, self.target, accept_lossy=True, decisions=chosen, scope=Scope(names=drawn.names)
+        )
         assert outcome.status is RunStatus.SUCCEEDED, outcome.error
         wrong = auditing.audit(source, self.target, outcome.as_json())
         assert not wrong, "; ".join(wrong[:3])
