@@ -11,7 +11,8 @@ import psycopg
 from migrator_tui.model.decisions import ConflictRule, Decisions, OnConflict
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres.choices import Choices
-from migrator_tui.postgres.publish import merges
+from migrator_tui.postgres.detecting import Hit
+from migrator_tui.postgres.merge_plan import merges
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,12 @@ class ConflictRow:
 
     Attributes:
         key: The match key's columns and values.
-        kind: ``same-key``: other values under the same key; ``unique``: another row holds a unique value of it;
-            ``rule``: a check, foreign key or unique index of the live table refuses it.
-        source, target: Column → value as text, None for NULL; ``target`` is empty where the key is not there.
+        kind: What it met (:class:`~migrator_tui.model.decisions.ConflictKind`).
+        source, target: Column → value as text, None for NULL; ``target`` is the row of the same key, else the first
+            other row that was met, and empty where there is none.
         choice: What was decided, or None.
         taken: The columns that are taken from the source where that was chosen per field.
+        hits: The rows of other keys that hold a unique or natural key's value of it.
     """
 
     table: str
@@ -34,6 +36,7 @@ class ConflictRow:
     target: Mapping[str, str | None]
     choice: str | None
     taken: tuple[str, ...] = ()
+    hits: tuple[Hit, ...] = ()
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -92,8 +95,8 @@ def conflict_rows(
     table, kind = group
     merge = merges(connection, plan, run)[table]
     return [
-        ConflictRow(table, key, kind, source, target or {}, choice, tuple(taken or ()))
-        for key, kind, source, target, choice, taken in merge.page(connection, offset, limit, kind)
+        ConflictRow(table, met.key, kind, met.source, met.target or {}, met.choice, met.taken or (), met.hits)
+        for met in merge.page(connection, offset, limit, kind)
     ]
 
 

@@ -24,7 +24,7 @@ from migrator_tui.migration.board import Board
 from migrator_tui.migration.companions import Companion, RunContext, companions_of
 from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.request import Request
-from migrator_tui.migration.resolving import refuse_natural_keys, resolve
+from migrator_tui.migration.resolving import resolve
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord
 from migrator_tui.migration.run_target import require_run_target
@@ -34,7 +34,7 @@ from migrator_tui.migration.summing_up import hint_of, status_of, table_outcomes
 from migrator_tui.migration.target_plan import draft_plan, finished, require_privileges, undecided
 from migrator_tui.migration.unbuilt import Unbuilt, without
 from migrator_tui.migration.verifying import missing_objects
-from migrator_tui.model.decisions import unmatched
+from migrator_tui.model.decisions import Decisions, NaturalKey, unmatched
 from migrator_tui.model.errors import (
     ConnectionLost,
     FenceLost,
@@ -49,6 +49,7 @@ from migrator_tui.postgres.connect import HangUp, Target, connect, explain, retr
 from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import QuarantinedRow
+from migrator_tui.postgres.merge_plan import unused_natural_keys
 from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.sqlite import snapshot as snapshots
 from migrator_tui.sqlite.inspect import inspect as inspect_source
@@ -117,7 +118,6 @@ class Migration:
 
     def _run(self) -> None:
         control = self._runner.control
-        refuse_natural_keys((*self._request.scope.natural_keys, *self._request.decisions.natural_keys))
         self._with_target(lambda connection: require_run_target(connection, self._folder), established=False)
         with self._board.stage(Stage.SNAPSHOT):
             self._freeze()
@@ -192,6 +192,8 @@ class Migration:
             self._notes.append(
                 f"The decision {decision.id} {where}: {decision.choice} matched nothing.".replace("  ", " ")
             )
+        for key in unused_natural_keys(plan, self._natural_keys):
+            self._notes.append(f"No rows were compared by the natural key {key.label} of {key.table}.")
         if plan.undecided:
             raise undecided(plan)
         if not kept.exists():
@@ -289,12 +291,17 @@ class Migration:
         request, fence = self._request, self._fence
         # A row that changed after it was decided upon is a conflict once more, whatever was said of its key before.
         decisions = replace(request.decisions, conflicts=()) if again else request.decisions
+        decisions = replace(decisions, natural_keys=self._natural_keys)
         found = self._with_target(lambda c: resolve(c, plan, fence, decisions, request.on_conflict))
         self._conflicts = (found.found, found.resolved)
         if found.undecided:
             raise found.error
         if found.found:
             self._audit.record("resolved", conflicts=found.found)
+
+    @property
+    def _natural_keys(self) -> tuple[NaturalKey, ...]:
+        return self._request.decisions.then(Decisions(natural_keys=self._request.scope.natural_keys)).natural_keys
 
     def _publish(self, plan: Plan) -> Published:
         assert self._fence is not None

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from migrator_tui.model.decisions import Decisions, NaturalKey, OnConflict
-from migrator_tui.model.errors import DecisionsNeeded, MigratorError, UsageError
+from migrator_tui.model.decisions import Decisions, OnConflict
+from migrator_tui.model.errors import DecisionsNeeded, MigratorError
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.choices import Choices
 from migrator_tui.postgres.ledger import Fence
-from migrator_tui.postgres.publish import merges
+from migrator_tui.postgres.merge_plan import keep_natural_keys, merges
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +49,13 @@ class Resolved:
         )
 
 
-def refuse_natural_keys(named: Sequence[NaturalKey]) -> None:
-    """Natural keys can be written down, but rows are not compared by them yet: not to be passed over in silence.
-
-    Raises:
-        UsageError: ``NATURAL-KEYS``: there are some.
-    """
-    if named:
-        listed = ", ".join(f"{key.table}: {key.label}" for key in named)
-        raise UsageError(
-            "NATURAL-KEYS",
-            f"Rows are not compared by natural keys yet, but some are named: {listed}.",
-            "Take natural_keys out of the configuration or the decisions; unique keys of the target are compared.",
-        )
-
-
 def resolve(
     connection: psycopg.Connection[Any], plan: Plan, fence: Fence, decisions: Decisions, policy: OnConflict
 ) -> Resolved:
     """Compare staged with live rows and apply decisions, rules and the policy. Writes only to the staging schema."""
+    with connection.transaction():
+        ledger.hold(connection, fence)
+        keep_natural_keys(connection, fence.run, decisions.natural_keys)
     found = undecided = 0
     samples: list[str] = []
     for merge in merges(connection, plan, fence.run).values():

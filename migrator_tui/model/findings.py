@@ -639,6 +639,14 @@ _KINDS = (
         (_quarantine("The row"),),
     ),
     Kind(
+        "SOURCE-DUPLICATE",
+        Severity.ERROR,
+        "A row that is one with an earlier row of the source",
+        "A natural key that a person named holds the same value in both, compared as was said.",
+        "users 12 has the e-mail of users 7 in other letters",
+        (_quarantine("The row"),),
+    ),
+    Kind(
         "FILES-COLUMN",
         Severity.INFO,
         "A column whose values name files",

@@ -23,9 +23,9 @@ from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import add_foreign_key, locator_name, staged_name, staging_schema
 from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
-from migrator_tui.postgres.live_rules import live_rules
 from migrator_tui.postgres.load import QuarantinedRow
-from migrator_tui.postgres.merge import Merge, Merged, live_uniques, sql, written_columns
+from migrator_tui.postgres.merge import Merge, Merged, sql
+from migrator_tui.postgres.merge_plan import merges
 from migrator_tui.postgres.origins import record
 
 LOCK_TIMEOUT_MS = 3_000
@@ -50,49 +50,6 @@ class Published:
     created: Mapping[str, int]
     unvalidated: tuple[tuple[TableName, str], ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-
-
-def merges(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[str, Merge]:
-    """The merge of each table that the plan adds to a live one, by source name."""
-    schema = staging_schema(run)
-    moved = {table.target for table in plan.moved}
-    return {
-        table.source: Merge(
-            table,
-            schema,
-            live_uniques(connection, table.target),
-            live_rules(connection, table.target, written_columns(table), moved),
-        )
-        for table in _parents_first(connection, [table for table in plan.moved if table.action is Action.MERGE])
-    }
-
-
-def _parents_first(connection: psycopg.Connection[Any], tables: Sequence[TablePlan]) -> list[TablePlan]:
-    """Merged tables in an order in which the target's own foreign keys hold; those of a cycle in the plan's order."""
-    names = [quote_name(table.target) for table in tables]
-    rows = connection.execute(
-        "SELECT c.n, p.n FROM pg_constraint k "
-        "JOIN unnest(%(names)s::text[]) WITH ORDINALITY AS c(name, n) ON c.name::regclass = k.conrelid "
-        "JOIN unnest(%(names)s::text[]) WITH ORDINALITY AS p(name, n) ON p.name::regclass = k.confrelid "
-        "WHERE k.contype = 'f' AND k.conrelid <> k.confrelid ORDER BY 1, 2",
-        {"names": names},
-    ).fetchall()
-    parents: dict[int, list[int]] = {}
-    for child, parent in rows:
-        parents.setdefault(child - 1, []).append(parent - 1)
-    order: list[TablePlan] = []
-    seen: set[int] = set()
-    for first in range(len(tables)):
-        stack = [(first, False)]
-        while stack:
-            number, done = stack.pop()
-            if done:
-                order.append(tables[number])
-            elif number not in seen:
-                seen.add(number)
-                stack.append((number, True))
-                stack += [(parent, False) for parent in reversed(parents.get(number, []))]
-    return order
 
 
 def publish(

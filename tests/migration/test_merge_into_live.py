@@ -14,6 +14,7 @@ from migrator_tui.model.decisions import (
     ConflictRule,
     Decisions,
     FindingDecision,
+    Match,
     NaturalKey,
     OnConflict,
 )
@@ -187,7 +188,7 @@ def test_an_update_that_another_row_s_unique_value_forbids_is_a_clash(
 
     assert stopped.status is RunStatus.NEEDS_DECISIONS
     assert stopped.error is not None
-    assert stopped.error.message.count("(unique)") == 2
+    assert '{"id": 2} (several); users {"id": 12} (unique)' in stopped.error.message
     done = succeeded(engine.resume(stopped.run, target, on_conflict=OnConflict.KEEP_TARGET))
     assert counts(done) == {"inserted": 1, "kept_target": 2}
     assert value(live, "SELECT name FROM users WHERE email = 'twice@x'") == "a"
@@ -676,14 +677,46 @@ def test_thousands_of_decisions_are_each_applied_to_their_row(
     assert counts(done, "t") == {"updated": 2000, "kept_target": 2000}
 
 
-def test_natural_keys_are_refused_rather_than_passed_over(
+def test_rows_are_compared_by_the_natural_keys_that_were_named(
+    users: Path, target: Target, engine: Engine, live: Connection
+) -> None:
+    live.execute("UPDATE users SET email = 'CID@X ' WHERE id = 9; UPDATE users SET name = 'Bob' WHERE id = 2")
+    named = (NaturalKey("users", ("email",), Match.FOLDED), NaturalKey("gone", ("x",)))
+
+    asked = engine.migrate(users, target, decisions=Decisions(natural_keys=named))
+
+    assert asked.status is RunStatus.NEEDS_DECISIONS
+    assert asked.error is not None
+    assert '{"id": 3} (unique)' in asked.error.message
+    assert "No rows were compared by the natural key x (exact) of gone." in asked.notes
+    done = succeeded(engine.resume(asked.run, target, on_conflict=OnConflict.KEEP_TARGET))
+    assert counts(done) == {"inserted": 1, "unchanged": 2, "kept_target": 1}
+    assert value(live, "SELECT count(*) FROM users WHERE lower(trim(email)) = 'cid@x'") == 1
+
+
+def test_two_rows_of_the_source_that_are_one_by_a_natural_key_wait_for_a_decision(
+    make_source: MakeSource, target: Target, engine: Engine, live: Connection
+) -> None:
+    source = make_source(
+        USERS + "INSERT INTO users VALUES (5, 'DAN@x', 'Daniel'); UPDATE users SET name = 'Robert' WHERE id = 2;"
+    )
+    named = (NaturalKey("users", ("email",), Match.NOCASE),)
+    rule = ConflictRule("users", ConflictChoice.QUARANTINE, "duplicate")
+
+    done = succeeded(engine.migrate(source, target, decisions=Decisions(rules=(rule,), natural_keys=named)))
+
+    assert counts(done) == {"inserted": 2, "unchanged": 2, "quarantined_rows": 1}
+    assert rows(live, "SELECT finding, row_key FROM migrator.quarantine") == [("SOURCE-DUPLICATE", "id=5")]
+
+
+def test_a_natural_key_of_no_column_stops_before_anything_is_staged(
     users: Path, target: Target, engine: Engine, live: Connection
 ) -> None:
     before = fingerprint(live)
 
-    outcome = engine.migrate(users, target, decisions=Decisions(natural_keys=(NaturalKey("users", ("email",)),)))
+    outcome = engine.migrate(users, target, decisions=Decisions(natural_keys=(NaturalKey("users", ("nick",)),)))
 
     assert outcome.status is RunStatus.FAILED
     assert outcome.error is not None
-    assert outcome.error.id == "NATURAL-KEYS"
+    assert outcome.error.id == "NATURAL-KEY-COLUMN"
     assert fingerprint(live) == before

@@ -7,13 +7,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, OnConflict
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, Match, OnConflict
 from migrator_tui.model.plan import Action, ColumnPlan, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres import ddl, ledger
 from migrator_tui.postgres.choices import Choices
+from migrator_tui.postgres.detecting import Hit, Met
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge import Merge, MergeCounts, live_uniques, texts_of
+from migrator_tui.postgres.merge_parts import MatchedBy
 
 Connection = psycopg.Connection[Any]
 TABLE = TablePlan(
@@ -68,6 +70,39 @@ def test_each_row_is_told_what_it_meets(db: Connection, merge: Merge) -> None:
         5: "clashing",
         6: "same",
     }
+
+
+def test_rows_are_compared_by_all_unique_keys_and_by_natural_ones(db: Connection, fence: Fence) -> None:
+    execute(db, ddl.create_staging_table(TABLE, "stage", ()))
+    execute(db, "UPDATE live SET \"100%\" = ' Ärger@X ' WHERE k = 'a'; ALTER TABLE live ADD UNIQUE (\"100%\")")
+    execute(
+        db,
+        f"INSERT INTO stage.{ddl.staged_name(TABLE)} VALUES "
+        "(1, 'b', 'uz', 'q'), "  # the live b by its key, the live z by u
+        "(2, 'n2', 'ub', 'ÄRGER@x'), "  # the live b by u, the live a by the natural key
+        "(3, 'n3', 'n3', 'ärger@x'), "  # the live a by the natural key alone
+        "(4, 'n4', 'n4', 'New@x'), (5, 'n5', 'n5', 'new@X '), "  # one another
+        "(6, 'a', 'ua', 'Ärger@X'), "  # its own live row in other letters
+        "(7, 'n7', 'n7', ' '), (8, 'n8', 'n8', NULL), (9, 'n9', 'n9', '')",
+    )
+    folded = MatchedBy("mail", ("100%",), Match.FOLDED, natural=True, folding=' COLLATE "pg_c_utf8"')
+    merge = Merge(TABLE, "stage", live_uniques(db, TABLE.target), (), (folded,))
+
+    counts = merge.detect(db)
+
+    assert {src: what for src, (what, _) in met(db, merge).items()} == {
+        1: "several", 2: "several", 3: "clashing", 4: "new", 5: "duplicate", 6: "different", 7: "new", 8: "new",
+        9: "new",
+    }  # fmt: skip
+    assert counts == MergeCounts(new=4, different=1, clashing=1, several=2, duplicate=1, undecided=5)
+    assert {(row.kind, hit.side, hit.by, str(hit.key["k"])) for row in merge.page(db, 0, 9) for hit in row.hits} == {
+        ("several", "target", "unique u", "z"), ("several", "target", "unique u", "b"),
+        ("several", "target", "mail", "a"), ("unique", "target", "mail", "a"), ("unique", "source", "mail", "n2"),
+        ("duplicate", "source", "mail", "n4"),
+    }  # fmt: skip
+    assert merge.changed_since(db) == 0
+    execute(db, "UPDATE live SET own = 99 WHERE k = 'a'")
+    assert merge.changed_since(db) == 3
 
 
 def test_keys_go_before_rules_and_rules_before_the_policy(db: Connection, merge: Merge) -> None:
@@ -136,12 +171,22 @@ def test_a_page_shows_both_rows_as_texts(db: Connection, merge: Merge) -> None:
 
     first, second, third = merge.page(db, 0, 9)
 
-    assert first == (
+    assert first == Met(
         {"k": "b"}, "same-key", {"k": "b", "u": "ub", "100%": "y"}, {"k": "b", "u": "ub", "100%": "x"}, None, None
-    )  # fmt: skip
-    assert second == ({"k": "c"}, "unique", {"k": "c", "u": "uz", "100%": "x"}, None, None, None)
-    assert third[0] == {"k": "e"}
-    assert [page[0] for page in merge.page(db, 1, 1)] == [{"k": "c"}]
+    )
+    z = {"k": "z", "u": "uz", "100%": None}
+    assert second == Met(
+        {"k": "c"},
+        "unique",
+        {"k": "c", "u": "uz", "100%": "x"},
+        z,
+        None,
+        None,
+        (Hit("target", "unique u", {"k": "z"}, z),),
+    )
+    d = {"k": "d", "u": "ud", "100%": None}
+    assert (third.key, third.hits) == ({"k": "e"}, (Hit("source", "unique u", {"k": "d"}, d),))
+    assert [page.key for page in merge.page(db, 1, 1)] == [{"k": "c"}]
     assert [conflict.key for conflict in merge.sample(db, 2)] == ['{"k": "b"}', '{"k": "c"}']
 
 
