@@ -47,9 +47,10 @@ def check(shared: Shared, each: bool, **options: Any) -> int:
         names=options["names"],
     )
     project = settings.scope.project
-    if project.uploads is None or project.api is None:
-        lacks = "uploads folder (`source.uploads`)" if project.uploads is None else "API (`target.api`)"
-        raise UsageError("FILES-ENDS", f"No {lacks} is named.", "Name the folder of the files and the project's API.")
+    if project.api is None:
+        raise UsageError(
+            "FILES-ENDS", "No API (`target.api`) is named.", "Name the project's API, and the folder of the files."
+        )
     request = request_of(settings, "files check", options, confirm=False)
     with (
         frozen(request.source) as (snapshot, source),
@@ -65,7 +66,7 @@ def check(shared: Shared, each: bool, **options: Any) -> int:
         document: dict[str, Any] = {
             "command": "files check",
             "status": "needs_decisions" if undecided else "succeeded",
-            "uploads": str(project.uploads),
+            "uploads": str(project.uploads) if project.uploads else None,
             "columns": [_as_json(column) for column in columns],
             "findings": [finding_as_json(finding) for finding in found],
         }
@@ -89,15 +90,17 @@ def check(shared: Shared, each: bool, **options: Any) -> int:
 def _line(column: FilesPlan) -> str:
     holds = {"key": "the object's key", "url": "its URL", "keep": "what it held"}[column.value]
     kind = f"{'new' if column.creates else 'existing'} {'public' if column.public else 'private'}"
+    what = "blobs" if column.of_blobs else "files"
+    missing = "" if column.of_blobs else f"{column.missing:,} values without a file; "
     return (
-        f"{column.table}.{column.column}: {column.files:,} files, {column.bytes:,} bytes, to the {kind} bucket "
-        f"{column.bucket}; {column.missing:,} values without a file; the column will hold {holds}"
+        f"{column.table}.{column.column}: {column.files:,} {what}, {column.bytes:,} bytes, to the {kind} bucket "
+        f"{column.bucket}; {missing}the column will hold {holds}"
     )
 
 
 def _as_json(column: FilesPlan) -> dict[str, Any]:
     names = ("table", "column", "bucket", "public", "creates", "prefix", "value", "owner", "files", "bytes", "missing")
-    return {name: getattr(column, name) for name in names}
+    return {name: getattr(column, name) for name in names} | {"blobs": column.of_blobs}
 
 
 def _objects(plan: Plan, snapshot: Path) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migrator_tui.cli.options import Shared, shared, target_of
+from migrator_tui.cli.options import Shared, api_of, shared, target_of
 from migrator_tui.cli.printing import print_json, printable, say
 from migrator_tui.cli.watching import LINE_EVERY_SECONDS, interrupts
 from migrator_tui.model.errors import ExitCode, UsageError
@@ -19,9 +19,9 @@ from migrator_tui.model.secret import Secret
 
 if TYPE_CHECKING:
     from migrator_tui.migration.pulling import PullProgress
-    from migrator_tui.model.project import ProjectScope
     from migrator_tui.model.pull import Pulled, PullRequest
     from migrator_tui.postgres.connect import Target
+    from migrator_tui.supabase.api import Api
 
 SEED_VARIABLE = "MIGRATOR_TUI_REDACT_SEED"
 LISTED = 20
@@ -82,9 +82,10 @@ def pull(
     stop = threading.Event()
     with target_of(settings.target, settings) as target, interrupts(stop.set), _display(plain=shared.plain) as show:
         folder = None if no_files else _folder_of_files(target, to, files, replace=replace)
-        pulled = pull_file(request, target, progress=show, stop=stop)
+        api = None if no_files else api_of(settings.scope.project)
+        pulled = pull_file(request, target, progress=show, stop=stop, api=api)
         if folder is not None:
-            pulled = _with_files(pulled, request, folder, target, settings.scope.project, stop, show)
+            pulled = _with_files(pulled, request, folder, target, api, stop, show)
     if shared.as_json:
         print_json(pulled.as_json())
     else:
@@ -99,7 +100,7 @@ def _folder_of_files(target: Target, to: Path, named: Path | None, *, replace: b
     from migrator_tui.postgres.connect import connect
 
     with connect(target) as connection:
-        if not origins(connection):
+        if all(origin.blobs for origin in origins(connection)):
             return None
     if named is None:
         return folder_beside(to.expanduser().absolute(), replace=replace)
@@ -113,17 +114,15 @@ def _with_files(
     request: PullRequest,
     folder: Path,
     target: Target,
-    project: ProjectScope,
+    api: Api | None,
     stop: threading.Event,
     show: Callable[[PullProgress], None],
 ) -> Pulled:
     from dataclasses import replace
 
-    from migrator_tui.cli.options import api_of
     from migrator_tui.migration.pulling import PullProgress
     from migrator_tui.migration.pulling_files import pull_files
 
-    api = api_of(project)
     if api is None:
         note = (
             "Files stay in their buckets: no address of the project's API is named (--api), or no key is known for it."

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import json_values, object_values, several_classes, shapes, user_ids, uuids
+from migrator_tui.convert import blob_objects, json_values, object_values, several_classes, shapes, user_ids, uuids
 from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.spellings import BOOLEANS
 
@@ -399,6 +399,20 @@ def _object(name: str, argument: str) -> Codec | None:
     )
 
 
+def _object_of_blob(name: str, argument: str) -> Codec | None:
+    found = blob_objects.of_codec(name)
+    if found is None:
+        return None
+    return Codec(
+        name,
+        TEXT,
+        to_target=lambda values: object_values.rewritten(_utf8(values), "", found.base),
+        to_source=lambda sent: object_values.original(sent, "", found.base),
+        select=found.path,
+        read_back=_as_text,
+    )
+
+
 def _user_id(name: str, namespace: str) -> Codec | None:
     if not user_ids.is_namespace(namespace):
         return None
@@ -481,6 +495,7 @@ _BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
     "date": _moment,
     "object-key": _object,
     "object-url": _object,
+    blob_objects.CODEC: _object_of_blob,
     user_ids.OF_INTEGER: _user_id,
     user_ids.OF_TEXT: _user_id,
 }

@@ -9,12 +9,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from migrator_tui.convert.blob_objects import BlobObjects
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.object_keys import is_too_long, key_of, rewritten
+from migrator_tui.migration.blob_cells import cells
 from migrator_tui.model.project import FilesPlan
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.supabase.storage_api import public_base
-from migrator_tui.supabase.upload_folder import LocalFile, UploadFolder, Why, mime_of
+from migrator_tui.supabase.upload_folder import LocalFile, UploadFolder, Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class NamedFile:
         key: Of the object.
         on_target: The column's value there.
         left: Why the file stays behind, by decision; empty for a file that is uploaded.
+        row: Of a blob: its row's rowid.
     """
 
     value: str
@@ -32,6 +35,7 @@ class NamedFile:
     key: str
     on_target: str
     left: str = ""
+    row: int | None = None
 
 
 def values(snapshot: Path, table: str, column: str, *, limit: int | None = None) -> Iterator[str]:
@@ -96,8 +100,33 @@ def named(plan: FilesPlan, file: LocalFile, value: str, storage: str) -> NamedFi
     return NamedFile(value, file, key, on_target, _left(plan, file, key))
 
 
+def blob_objects(plan: FilesPlan, storage: str) -> BlobObjects:
+    """How the objects of a planned column of blobs are named."""
+    return named_by(
+        plan.table, plan.column, plan.keys, public_base(storage, plan.bucket) if plan.value == "url" else ""
+    )
+
+
+def named_by(table: str, column: str, keys: tuple[str, ...], base: str = "") -> BlobObjects:
+    """How the objects of a column of blobs are named."""
+    return BlobObjects(f"{table}/{column}/", keys, base)
+
+
+def blobs_of(plan: FilesPlan, snapshot: Path, storage: str) -> Iterator[NamedFile]:
+    """Every blob of a planned column."""
+    named_so = blob_objects(plan, storage)
+    for row, file in cells(snapshot, plan.table, plan.column, plan.locator, named_so):
+        key = key_of(file.path)
+        on_target = rewritten(file.path, "", named_so.base)
+        yield NamedFile(file.path, file, key, on_target, _left(plan, file, key), row)
+
+
 def files_of(plan: FilesPlan, snapshot: Path, storage: str) -> Iterator[NamedFile]:
-    """Every value of a planned column that names a file, as the files are now."""
+    """Every value of a planned column that names a file, as the files are now; or every blob."""
+    if plan.of_blobs:
+        yield from blobs_of(plan, snapshot, storage)
+        return
+    assert plan.uploads is not None
     folder = UploadFolder(plan.uploads)
     for value in values(snapshot, plan.table, plan.column):
         found = find(value, plan.prefixes, folder)
@@ -105,11 +134,10 @@ def files_of(plan: FilesPlan, snapshot: Path, storage: str) -> Iterator[NamedFil
             yield named(plan, found, value, storage)
 
 
-def takes_type(mime_types: Collection[str] | None, path: str) -> bool:
-    """Whether a bucket with that list takes a file of that name."""
+def takes_type(mime_types: Collection[str] | None, mime: str) -> bool:
+    """Whether a bucket with that list takes a file of that type."""
     if mime_types is None:
         return True
-    mime = mime_of(path)
     return any(pattern in ("*", "*/*", mime, f"{mime.partition('/')[0]}/*") for pattern in mime_types)
 
 
@@ -121,6 +149,6 @@ def count(number: int, noun: str) -> str:
 def _left(plan: FilesPlan, file: LocalFile, key: str) -> str:
     if plan.size_limit is not None and file.size > plan.size_limit:
         return "it is above the bucket's limit"
-    if not takes_type(plan.mime_types, file.path):
+    if not takes_type(plan.mime_types, file.type):
         return "the bucket does not take its type"
     return "its path is too long for a key" if is_too_long(key) else ""

@@ -57,7 +57,9 @@ class Files(Silent):
             self._intend(context, plan)
         _show(context, TableState.STAGING)
         context.failpoint("files-intended")
-        upload_all(context, api, {plan.bucket: plan for plan in _files(context.plan)})
+        # Where a bucket takes files and blobs, it is known by the plan that has the folder.
+        plans = sorted(_files(context.plan), key=lambda plan: not plan.of_blobs)
+        upload_all(context, api, {plan.bucket: plan for plan in plans})
         context.board.set_retry(None)
         for bucket in _by_bucket(context.plan):
             context.board.set_table(line_of(bucket), TableState.STAGED)
@@ -162,7 +164,9 @@ class Files(Silent):
             )
 
     def _intend(self, context: RunContext, plan: FilesPlan) -> None:
-        found = files_of(plan, context.source.snapshot, _storage(context))
+        sets = context.sets
+        stay = {*sets.quarantined.get(plan.table, ()), *sets.nulled.get(plan.table, {}).get(plan.column, ())}
+        found = (i for i in files_of(plan, context.source.snapshot, _storage(context)) if i.row not in stay)
         rows = (
             ObjectRow(
                 plan.bucket,
@@ -170,7 +174,9 @@ class Files(Silent):
                 item.file.path,
                 item.file.size,
                 state="left" if item.left else "intended",
-                detail={"value": item.on_target} | ({"why": item.left} if item.left else {}),
+                detail={"value": item.on_target}
+                | ({} if item.row is None else {"cell": [plan.table, plan.column, item.row]})
+                | ({"why": item.left} if item.left else {}),
             )
             for item in found
         )

@@ -95,6 +95,9 @@ def _typed(
     user_id = draft.user_ids.get((table, column.name))
     if user_id is not None and fixed[1] in (None, "uuid"):
         return Typed("uuid", user_id)
+    blob = draft.target.blobs.get((table, column.name))
+    if blob is not None and fixed[1] in (None, "text"):
+        return Typed("text", blob)
     standing = plan_standing.standing(draft, table, column, found)
     parsed = parsed_texts.propose(table, column, found, standing, draft.chooser.choice) if standing else None
     nullable = plan_standing.may_be_null(draft, table, column.name)

@@ -45,6 +45,7 @@ class Target:
         counts: Rows of tables that exist, exact.
         alike: Source table without a namesake → the table that looks like it.
         users: How the source's users become users of Supabase Auth there; None where they do not.
+        blobs: (source table, column) whose blobs become objects → the codec that makes their paths.
     """
 
     identity: str
@@ -52,6 +53,7 @@ class Target:
     counts: Mapping[TableName, int] = field(default_factory=dict)
     alike: Mapping[str, Match] = field(default_factory=dict)
     users: UsersPlan | None = None
+    blobs: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass

@@ -14,10 +14,13 @@ import psycopg
 from psycopg import errors
 
 from migrator_tui.convert import object_values
-from migrator_tui.convert.object_keys import is_too_long, rewritten
+from migrator_tui.convert.blob_objects import of_codec
+from migrator_tui.convert.object_keys import rewritten
 from migrator_tui.migration import matching_files, planning
 from migrator_tui.migration.guess_files import guess, is_text
-from migrator_tui.migration.matching_files import NamedFile, count
+from migrator_tui.migration.matching_files import count
+from migrator_tui.migration.plan_blobs import keys_of, require_files
+from migrator_tui.migration.plan_bucket import SHOWN, BucketCheck
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.findings import Finding
@@ -28,9 +31,6 @@ from migrator_tui.supabase.api import STORAGE_PATH
 from migrator_tui.supabase.storage_api import Bucket, public_base
 from migrator_tui.supabase.upload_folder import UploadFolder, Why
 
-FREE_PLAN_BYTES = 50_000_000
-"""A file's size limit on Supabase's free plan; ``10MB`` means 10,000,000 bytes there."""
-SHOWN = 5
 OWNER_NAMES = ("owner_id", "user_id", "author_id", "uploader_id", "uploaded_by", "created_by", "owner")
 
 
@@ -47,15 +47,56 @@ class StorageThere:
 
 
 def with_files(
-    plan: Plan, source: Source, connection: psycopg.Connection[Any], project: ProjectScope, chooser: Chooser
+    plan: Plan,
+    source: Source,
+    connection: psycopg.Connection[Any],
+    project: ProjectScope,
+    chooser: Chooser,
+    blobs: Sequence[FilesScope] = (),
 ) -> Plan:
-    """The plan with its files: findings, the columns rewritten by a codec, and what is uploaded where."""
+    """The plan with its files: findings, the columns rewritten by a codec, and what is uploaded where.
+
+    Args:
+        blobs: Columns of blobs that the plan has as columns of paths already.
+    """
+    moved = {(t.source, c.source) for t in plan.moved for c in t.moved_columns if of_codec(c.codec)}
+    of_blobs = [scope for scope in blobs if (scope.table, scope.column) in moved]
+    kept = tuple(
+        Finding(
+            "FILES-BLOB-KEPT",
+            f"{scope.table}.{scope.column} keeps its blobs: its column on the target is no text.",
+            table=scope.table,
+            column=scope.column,
+        )
+        for scope in blobs
+        if scope not in of_blobs
+    )
+    plan = replace(plan, findings=(*plan.findings, *kept))
+    named = {(scope.table, scope.column) for scope in blobs}
+    project = replace(project, files=tuple(f for f in project.files if (f.table, f.column) not in named))
+    plan, files = _of_paths(plan, source, connection, project, chooser)
+    if of_blobs:
+        there = read_storage(connection, {scope.bucket for scope in of_blobs})
+        for scope in of_blobs if there else ():
+            drafted, findings = _of_blobs(plan, source, scope, there or StorageThere({}), chooser, project)
+            plan = replace(plan, findings=(*plan.findings, *findings))
+            files = (*files, drafted)
+    base = plan.project or ProjectPlan()
+    made = replace(base, api=project.api, files=files) if files else plan.project
+    plan = replace(plan, project=made)
+    require_files(plan)
+    return planning.finished(plan)
+
+
+def _of_paths(
+    plan: Plan, source: Source, connection: psycopg.Connection[Any], project: ProjectScope, chooser: Chooser
+) -> tuple[Plan, tuple[FilesPlan, ...]]:
     if project.api is None or project.uploads is None:
         lacks = "address of the project's API" if project.uploads else "uploads folder"
-        return _not_moved(plan, project.files, f"no {lacks} is named")
+        return _not_moved(plan, project.files, f"no {lacks} is named"), ()
     folder = UploadFolder(project.uploads)
     if not folder.exists():
-        return _not_moved(plan, project.files, f"{project.uploads} is no folder")
+        return _not_moved(plan, project.files, f"{project.uploads} is no folder"), ()
     paths = set(folder.walk())
     scopes = project.files
     findings: list[Finding] = []
@@ -63,7 +104,7 @@ def with_files(
         scopes, findings = _guessed(plan, source, paths, chooser)
     there = read_storage(connection, {scope.bucket for scope in scopes}) if scopes else StorageThere({})
     if there is None:
-        return _not_moved(plan, scopes, "the target has no Supabase Storage that this role may read")
+        return _not_moved(plan, scopes, "the target has no Supabase Storage that this role may read"), ()
     files: list[FilesPlan] = []
     referenced: set[str] = set()
     for scope in scopes:
@@ -74,7 +115,7 @@ def with_files(
             continue
         drafted = _Draft(plan, source, table, column, scope, folder, paths, there, chooser, project)
         files.append(drafted.files)
-        findings += drafted.findings
+        findings += drafted.found
         referenced |= drafted.referenced
         plan = _with_column(plan, table, drafted.column)
     if files and (unreferenced := sorted(paths - referenced)):
@@ -82,9 +123,7 @@ def with_files(
             f"{count(len(unreferenced), 'file')} below {project.uploads} that no row names; they stay where they are."
         )
         findings.append(Finding("FILES-UNREFERENCED", message, samples=tuple(unreferenced[:SHOWN])))
-    base = plan.project or ProjectPlan()
-    moved = replace(base, api=project.api, files=tuple(files)) if files else plan.project
-    return planning.finished(replace(plan, project=moved, findings=(*plan.findings, *findings)))
+    return replace(plan, findings=(*plan.findings, *findings)), tuple(files)
 
 
 def read_storage(connection: psycopg.Connection[Any], asked: set[str]) -> StorageThere | None:
@@ -169,9 +208,9 @@ class _Draft:
         project: ProjectScope,
     ) -> None:
         self._plan, self._source, self._table, self._scope = plan, source, table, scope
-        self._folder, self._chooser = folder, chooser
+        self._folder = folder
+        self._find = _Find(scope, chooser)
         self._storage = f"{project.api}{STORAGE_PATH}"
-        self.findings: list[Finding] = []
         self.referenced: set[str] = set()
         bucket = there.buckets.get(scope.bucket)
         prefixes, _ = matching_files.prefixes_of(self._values(), paths)
@@ -197,23 +236,16 @@ class _Draft:
         self._match(bucket, there.objects.get(scope.bucket, {}))
 
     @property
+    def found(self) -> list[Finding]:
+        """What was found of the column."""
+        return self._find.findings
+
+    @property
     def _name(self) -> str:
         return f"{self._scope.table}.{self._scope.column}"
 
     def _values(self) -> Iterator[str]:
         return matching_files.values(self._source.snapshot, self._scope.table, self._scope.column)
-
-    def _find(self, id: str, message: str, samples: Sequence[str] = (), choices: tuple[str, ...] = ()) -> str:
-        finding = Finding(
-            id,
-            message,
-            table=self._scope.table,
-            column=self._scope.column,
-            samples=tuple(sample[:200] for sample in samples[:SHOWN]),
-            choices=choices,
-        )
-        self.findings.append(self._chooser.settle(finding))
-        return self._chooser.choice(finding)
 
     def _rewritten(self, column: ColumnPlan) -> ColumnPlan:
         """The column with the codec that rewrites its values, and a type that takes them."""
@@ -237,86 +269,71 @@ class _Draft:
 
     def _match(self, bucket: Bucket | None, objects: dict[str, int]) -> None:
         """Look every value up, and say what was found."""
-        files = size = missing = 0
         gone: list[str] = []
         refused: list[str] = []
-        large: list[NamedFile] = []
-        too_large: list[NamedFile] = []
-        types: list[NamedFile] = []
-        long: list[NamedFile] = []
-        taken: list[NamedFile] = []
+        check = BucketCheck(bucket, self._scope.public, objects)
         for value in self._values():
             found = matching_files.find(value, self.files.prefixes, self._folder)
             if isinstance(found, Why):
-                missing += 1
                 (gone if found is Why.MISSING else refused).append(value)
                 continue
             self.referenced.add(found.path)
-            item = matching_files.named(self.files, found, value, self._storage)
-            if bucket and bucket.size_limit is not None and found.size > bucket.size_limit:
-                too_large.append(item)
-            elif bucket and not matching_files.takes_type(bucket.mime_types, found.path):
-                types.append(item)
-            elif is_too_long(item.key):
-                long.append(item)
-            else:
-                files += 1
-                size += found.size
-                if found.size > FREE_PLAN_BYTES and (bucket is None or bucket.size_limit is None):
-                    large.append(item)
-                if objects.get(item.key, found.size) != found.size:
-                    taken.append(item)
-        self.files = replace(self.files, files=files, bytes=size, missing=missing)
+            check.add(matching_files.named(self.files, found, value, self._storage))
+        self.files = replace(self.files, missing=len(gone) + len(refused))
         if gone:
             self._find("FILES-MISSING", f"{self._name}: {count(len(gone), 'value')} without a file.", gone)
         if refused:
             where = "out of the uploads folder, or to no regular file"
             message = f"{self._name}: {count(len(refused), 'value')} not followed, {where}."
             self._find("FILES-REFUSED", message, refused)
-        self._limits(bucket, too_large, types, long, large)
-        self._taken(bucket, taken)
-
-    def _limits(
-        self,
-        bucket: Bucket | None,
-        too_large: list[NamedFile],
-        types: list[NamedFile],
-        long: list[NamedFile],
-        large: list[NamedFile],
-    ) -> None:
-        name = self._scope.bucket
-        if bucket and bucket.public != self._scope.public:
-            is_, asked = ("public", "private") if bucket.public else ("private", "public")
-            self._find("FILES-BUCKET", f"The bucket {name} is {is_}, and was asked to be {asked}.", choices=("use",))
-        if too_large and bucket and bucket.size_limit is not None:
-            message = f"{count(len(too_large), 'file')} above the limit of the bucket {name}, {_mb(bucket.size_limit)}."
-            self._find("FILES-TOO-LARGE", message, _paths(too_large, sizes=True), ("leave",))
-            self.files = replace(self.files, size_limit=bucket.size_limit)
-        if types and bucket:
-            message = f"{count(len(types), 'file')} of a type that the bucket {name} does not take."
-            self._find("FILES-TYPE", message, _paths(types), ("leave",))
-            self.files = replace(self.files, mime_types=bucket.mime_types)
-        if long:
-            message = f"{count(len(long), 'file')} with a path that is too long for a key."
-            self._find("FILES-KEY", message, _paths(long), ("leave",))
-        if large:
-            message = f"{count(len(large), 'file')} above 50 MB, which the free plan does not take."
-            self._find("FILES-LARGE", message, _paths(large, sizes=True))
-
-    def _taken(self, bucket: Bucket | None, taken: list[NamedFile]) -> None:
-        if bucket is None or not taken:
-            return
-        message = f"{count(len(taken), 'key')} in the bucket {bucket.name} taken by an object of another size."
-        self._find("FILES-CONFLICT", message, [item.key for item in taken], ("keep",))
-        self.files = replace(self.files, keeps_others=True)
+        self.files = check.finished(self.files, self._find)
 
 
-def _paths(files: Sequence[NamedFile], *, sizes: bool = False) -> list[str]:
-    return [f"{item.file.path} ({_mb(item.file.size)})" if sizes else item.file.path for item in files[:SHOWN]]
+def _of_blobs(
+    plan: Plan, source: Source, scope: FilesScope, there: StorageThere, chooser: Chooser, project: ProjectScope
+) -> tuple[FilesPlan, list[Finding]]:
+    """What becomes of the blobs of a column, which the plan has as one of paths already."""
+    table = source.table(scope.table)
+    bucket = there.buckets.get(scope.bucket)
+    files = FilesPlan(
+        scope.table,
+        scope.column,
+        scope.bucket,
+        None,
+        public=bucket.public if bucket else scope.public,
+        value=scope.value,
+        owner=_owner(plan, plan.table(scope.table), source, scope, project),
+        creates=bucket is None,
+        by_download=scope.by_download,
+        keys=keys_of(source, table),
+        locator=table.locator or "",
+    )
+    find = _Find(scope, chooser)
+    check = BucketCheck(bucket, scope.public, there.objects.get(scope.bucket, {}))
+    for item in matching_files.blobs_of(files, source.snapshot, f"{project.api}{STORAGE_PATH}"):
+        check.add(item)
+    return check.finished(files, find), find.findings
 
 
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+class _Find:
+    """Records what is found of one column."""
+
+    def __init__(self, scope: FilesScope, chooser: Chooser) -> None:
+        self._scope, self._chooser = scope, chooser
+        self.findings: list[Finding] = []
+
+    def __call__(self, id: str, message: str, samples: Sequence[str] = (), choices: tuple[str, ...] = ()) -> str:
+        """Record a finding; the choice to plan by."""
+        finding = Finding(
+            id,
+            message,
+            table=self._scope.table,
+            column=self._scope.column,
+            samples=tuple(sample[:200] for sample in samples[:SHOWN]),
+            choices=choices,
+        )
+        self.findings.append(self._chooser.settle(finding))
+        return self._chooser.choice(finding)
 
 
 def _depends(source: Source, table: TablePlan, column: ColumnPlan) -> str:
@@ -341,17 +358,20 @@ def _depends(source: Source, table: TablePlan, column: ColumnPlan) -> str:
 
 
 def _owner(plan: Plan, table: TablePlan, source: Source, scope: FilesScope, project: ProjectScope) -> str | None:
-    """The target column that names the user whose file it is."""
+    """The target column that names the user whose file it is; in the table of users itself, the user's own id."""
     targets = {column.source: column.target for column in table.columns}
     if scope.owner is not None:
         return targets.get(scope.owner)
-    if project.users is None:
+    users = plan.users.scope if plan.users else project.users
+    if users is None:
         return None
+    if table.source == users.table:
+        return targets.get(users.id)
     described = source.table(table.source)
-    users = [
+    found = [
         key.columns[0]
         for key in described.foreign_keys
-        if key.parent.name == project.users.table and len(key.columns) == 1 and key.columns[0] in targets
+        if key.parent.name == users.table and len(key.columns) == 1 and key.columns[0] in targets
     ]
-    candidates = [name for name in OWNER_NAMES if name in users] or (users if len(users) == 1 else [])
+    candidates = [name for name in OWNER_NAMES if name in found] or (found if len(found) == 1 else [])
     return targets[candidates[0]] if candidates else None

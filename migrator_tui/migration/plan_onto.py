@@ -152,6 +152,9 @@ def _columns(draft: Drafting, table: Table, profile: TableProfile, live: Table, 
 def _typed(draft: Drafting, table: str, column: Column, found: ColumnProfile, live: Column, nullable: bool) -> Typed:
     """How a column goes into the live one; ids of users only into a UUID."""
     user_id = draft.user_ids.get((table, column.name))
+    blob = draft.target.blobs.get((table, column.name))
+    if blob is not None and live.type == "text":
+        return Typed("text", blob)
     if user_id is None:
         return given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable)
     if live.type == "uuid":

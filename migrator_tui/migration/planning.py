@@ -42,7 +42,7 @@ def make_plan(
     for schema in {scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)}:
         draft.names.reserve(schema, taken(target.database, schema))
     plan_user_ids.begin(draft)
-    chosen = [table for table in source.tables if _included(table, scope)]
+    chosen = [table for table in source.tables if included(table, scope)]
     # First the names that a person gave, then those that stay as they are, then those that are made.
     order = sorted(chosen, key=lambda t: (not _named(scope, t), draft.names.wanted(t.name.name) != t.name.name))
     by_source = {table.name.name: _table(draft, table) for table in order}
@@ -185,7 +185,8 @@ def load_order(tables: list[TablePlan]) -> tuple[str, ...]:
     return tuple(order)
 
 
-def _included(table: Table, scope: Scope) -> bool:
+def included(table: Table, scope: Scope) -> bool:
+    """Whether a person's choice of tables has this one."""
     name = table.name.name
     override = scope.tables.get(name)
     if override and override.action is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.to_sqlite_operands import Known
 from migrator_tui.convert.to_sqlite_schema import FileColumn, FileNames, TableStatement
 from migrator_tui.convert.to_sqlite_types import LiveType, Way, exactness, is_exact, way, way_by_codec
+from migrator_tui.migration.pull_blobs import Blobs
 from migrator_tui.migration.pull_user_ids import UserIds
 from migrator_tui.model.origin import ColumnOrigin, Origin, TableOrigin
 from migrator_tui.model.pull import NotCarried, Represented
@@ -17,6 +19,7 @@ from migrator_tui.model.schema import Database, Table, TableName, View
 from migrator_tui.postgres.extract import Catalogue, Extract, from_clause
 from migrator_tui.postgres.origins import shapes
 from migrator_tui.sqlite.write import prove
+from migrator_tui.supabase.api import Api
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Planner:
     Args:
         tables: Those that are pulled, partitions left out.
         origins: What runs published, newest first.
+        api: The project's APIs, from which blobs come back that are objects there.
+        stop: Ends their coming.
     """
 
     def __init__(
@@ -76,6 +81,8 @@ class Planner:
         tables: Sequence[Table],
         catalogue: Catalogue,
         origins: Sequence[Origin],
+        api: Api | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self._extract = extract
         self._database = database
@@ -84,6 +91,7 @@ class Planner:
         self._origins = origins
         self._names = FileNames()
         self._plan = PullPlan()
+        self._api, self._stop = api, stop
 
     def plan(self) -> PullPlan:
         """Work it out; asks the target whether decimals are exact, and changes nothing."""
@@ -94,6 +102,9 @@ class Planner:
         ordered = sorted(self._tables, key=lambda table: origins[table.name] is None)
         self._user_ids = UserIds(self._extract.connection, self._origins, origins)
         self._plan.notes += self._user_ids.notes
+        connection, stop = self._extract.connection, self._stop or threading.Event()
+        self.blobs = Blobs(connection, origins.values(), self._api, stop)
+        self._plan.notes += self.blobs.notes
         names = {
             table.name: self._names.give(origin.source if (origin := origins[table.name]) else table.name.name)
             for table in ordered
@@ -147,7 +158,8 @@ class Planner:
                 column,
                 types[column.name],
                 given[column.name],
-                self._way(types[column.name], column.name, known.get(column.name), exact.get(column.name, False)),
+                (origin and (column.name in known) and self.blobs.way(table.name, origin, known[column.name]))
+                or self._way(types[column.name], column.name, known.get(column.name), exact.get(column.name, False)),
             )
             for column in table.columns
         )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.to_sqlite_schema import FileColumn
+from migrator_tui.migration.pull_blobs import Blobs
 from migrator_tui.migration.pull_plan import Planner, PullPlan, PullTable, drop, select_of
 from migrator_tui.migration.pull_redaction import Redaction
 from migrator_tui.migration.pull_rows import Filler
@@ -31,6 +32,7 @@ from migrator_tui.postgres.inspect import inspect
 from migrator_tui.postgres.subset import Subset
 from migrator_tui.sqlite.inspect import inspect as inspect_file
 from migrator_tui.sqlite.write import NewFile, complain, orphans
+from migrator_tui.supabase.api import Api
 
 # Rows that a constraint would refuse today, as the original file may have had them; everything else is damage.
 _ABOUT_VALUES = re.compile(r"(NULL|TEXT|NUMERIC|non-\w+) value (missing )?(in|from) |CHECK constraint failed in ")
@@ -55,12 +57,14 @@ def pull(
     *,
     progress: Callable[[PullProgress], None] = _silent,
     stop: threading.Event | None = None,
+    api: Api | None = None,
 ) -> Pulled:
     """Pull.
 
     Args:
         progress: Is told where it is, a few times a second at most.
         stop: Ends it between two batches; nothing is left then.
+        api: The project's APIs, from which blobs come back that became objects; without it the file has their paths.
 
     Returns:
         What is in the file, what is not, and what looks otherwise.
@@ -75,7 +79,7 @@ def pull(
     began = time.monotonic()
     try:
         with NewFile(request.to, replace=request.replace) as file, Extract(target) as extract:
-            pulling = _Pulling(request, extract, file, progress, stop or threading.Event())
+            pulling = _Pulling(request, extract, file, progress, stop or threading.Event(), api)
             return pulling.run(target.display, began)
     except ConnectionLost as error:
         raise ConnectionLost(
@@ -91,7 +95,9 @@ class _Pulling:
         file: NewFile,
         progress: Callable[[PullProgress], None],
         stop: threading.Event,
+        api: Api | None,
     ) -> None:
+        self._api = api
         self._request = request
         self._extract = extract
         self._file = file
@@ -110,7 +116,8 @@ class _Pulling:
         tables = subset.tables
         self._extract.lock([table.name for table in tables])
         subset.work_out()
-        plan = Planner(self._extract, database, tables, catalogue, known or ()).plan()
+        planner = Planner(self._extract, database, tables, catalogue, known or (), self._api, self._stop)
+        plan = planner.plan()
         if known is None:
             plan.notes.append(
                 "The role may not read the schema migrator, so nothing is known of the files that tables came from."
@@ -118,7 +125,10 @@ class _Pulling:
         request = self._request
         redaction = Redaction(request.redact, request.seed, plan.tables, self._named)
         self._create(plan)
-        pulled = self._fill(plan, catalogue, subset, redaction)
+        try:
+            pulled = self._fill(plan, catalogue, subset, redaction, planner.blobs)
+        finally:
+            planner.blobs.close()
         self._say("indexes and views")
         views = self._complete(plan)
         self._not_carried(plan, database, catalogue, tables)
@@ -184,7 +194,9 @@ class _Pulling:
                 if name != "encoding":
                     connection.execute(f"PRAGMA {name} = {int(value)}")
 
-    def _fill(self, plan: PullPlan, catalogue: Catalogue, subset: Subset, redaction: Redaction) -> list[PulledTable]:
+    def _fill(
+        self, plan: PullPlan, catalogue: Catalogue, subset: Subset, redaction: Redaction, blobs: Blobs
+    ) -> list[PulledTable]:
         described = {table.name.name: table for table in inspect_file(self._file.path).tables}
         queries_of = {table.live.name: list(subset.queries(table.live.name)) for table in plan.tables}
         self._rows_total = sum(self._count(t, catalogue, queries_of[t.live.name]) for t in plan.tables)
@@ -202,7 +214,8 @@ class _Pulling:
                 for where in queries:
                     for batch in self._extract.stream(select_of(table, columns, catalogue, where)):
                         self._check()
-                        filler.write(batch)
+                        for part in blobs.parts(table.live.name, columns, batch):
+                            filler.write(part)
                         self._rows += batch.num_rows
                         self._say(table.name)
                 plan.represented += filler.finish()

@@ -40,6 +40,7 @@ class FilesOrigin:
 
     Attributes:
         base: What URLs in the column begin with; empty where it holds keys or what it held before.
+        blobs: The source's column held the contents themselves.
     """
 
     run: str
@@ -49,6 +50,7 @@ class FilesOrigin:
     prefix: str
     value: str
     base: str
+    blobs: bool = False
 
     def key(self, value: str) -> str:
         """The key of the object that a value names, as the SQLite file has the value; empty where it names none."""
@@ -74,6 +76,7 @@ def record(connection: psycopg.Connection[Any], run: str, plans: tuple[FilesPlan
             plan.prefix,
             plan.value,
             public_base(storage, plan.bucket) if plan.value == "url" else "",
+            plan.of_blobs,
         )
         for plan in plans
     ]
@@ -149,7 +152,7 @@ def pull_files(
         Interrupted: ``stop`` was set; calling again goes on.
     """
     with connect(target) as connection:
-        known = origins(connection)
+        known = tuple(origin for origin in origins(connection) if not origin.blobs)
         recorded = {origin.bucket: _recorded(connection, origin) for origin in known}
     there = {table.name.name: {column.name for column in table.columns} for table in inspect(file).tables}
     wanted = (

@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.identifiers import Names
-from migrator_tui.migration import guess_users, plan_users, planning
+from migrator_tui.migration import guess_users, plan_blobs, plan_users, planning
 from migrator_tui.migration.examples import with_examples
 from migrator_tui.migration.plan_draft import Chooser, Target
 from migrator_tui.migration.plan_exposure import script as exposure_script
 from migrator_tui.migration.plan_exposure import with_exposure, without
-from migrator_tui.migration.plan_files import with_files
+from migrator_tui.migration.plan_files import read_storage, with_files
 from migrator_tui.migration.plan_fits import with_unfit
 from migrator_tui.migration.plan_matching import Candidates
 from migrator_tui.migration.published_before import as_published
@@ -56,9 +56,13 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     scope, left_before = as_published(scope, source.database, database, targets, earlier, chooser)
     looked = plan_users.look(connection, source, scope, request.source)
     users = looked.plan if looked else None
-    target = Target(server_identity(connection), database, exact_counts(connection, counted), alike, users)
+    chosen = {table.name.name for table in source.database.tables if planning.included(table, scope)}
+    has_storage = scope.project.api is not None and read_storage(connection, set()) is not None
+    blobs = plan_blobs.proposed(source, scope, chosen, chooser, earlier, has_storage=has_storage)
+    counts = exact_counts(connection, counted)
+    target = Target(server_identity(connection), database, counts, alike, users, blobs.codecs)
     plan = planning.make_plan(str(request.source), sha256, source.database, source.profile, target, scope, chooser)
-    plan = with_files(plan, source, connection, request.scope.project, chooser)
+    plan = with_files(plan, source, connection, request.scope.project, chooser, blobs.scopes)
     prove_fills(connection, plan)
     plan = with_unfit(plan, source, database, connection, chooser)
     created = [table for table in plan.moved if table.action is Action.CREATE]
@@ -73,7 +77,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
         )
     plan = planning.without_refused(plan, refused, source.database) if refused else plan
     plan = with_examples(plan_users.with_users(plan, looked, scope, chooser), source)
-    plan = replace(plan, findings=(*plan.findings, *told, *left_before))
+    plan = replace(plan, findings=(*plan.findings, *told, *left_before, *blobs.findings))
     plan = _with_exposure(connection, plan, source, sha256, request, chooser, database)
     return with_migration_file(connection, plan, scope.project, request.source.stem)
 

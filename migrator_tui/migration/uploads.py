@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
+from migrator_tui.migration.blob_cells import BlobCell
 from migrator_tui.migration.companions import RunContext
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import MigratorError, SourceError
@@ -20,8 +21,8 @@ from migrator_tui.postgres.objects import ObjectRow
 from migrator_tui.supabase.api import Api
 from migrator_tui.supabase.storage_api import Storage
 from migrator_tui.supabase.storage_errors import StorageRefused
-from migrator_tui.supabase.upload_folder import LocalFile, UploadFolder
-from migrator_tui.supabase.uploading import Other, put
+from migrator_tui.supabase.upload_folder import LocalFile, UploadFolder, Why
+from migrator_tui.supabase.uploading import Contents, Other, put
 
 WORKERS = 8
 """Uploads at once. They are requests to the Storage API, not connections to the database."""
@@ -112,11 +113,11 @@ def upload_all(context: RunContext, api: Api, plans: dict[str, FilesPlan]) -> No
         Interrupted: Cancelled; a large upload goes on where it stopped.
         StorageRefused: Storage does not let this program in.
     """
-    folders = {bucket: UploadFolder(plan.uploads) for bucket, plan in plans.items()}
+    folders = {bucket: UploadFolder(plan.uploads) for bucket, plan in plans.items() if plan.uploads is not None}
     recorder = Recorder(context.target, context.fence)
 
     def work(held: UploadContext, task: UploadTask) -> None:
-        _upload(held.storage, task, folders[task.row.bucket], plans[task.row.bucket], context, recorder)
+        _upload(held.storage, task, folders.get(task.row.bucket), plans[task.row.bucket], context, recorder)
 
     try:
         while rows := context.with_target(lambda c: objects.pending(c, context.run)):
@@ -144,7 +145,7 @@ def _close(held: list[UploadContext]) -> None:
 def _upload(
     storage: Storage,
     task: UploadTask,
-    folder: UploadFolder,
+    folder: UploadFolder | None,
     plan: FilesPlan,
     context: RunContext,
     recorder: Recorder,
@@ -165,14 +166,21 @@ def _upload(
         recorder.add(task.row, at_once=True)
         context.failpoint("file-begun")
 
-    found = folder.find(row.path)
+    contents: Contents
+    found: LocalFile | Why
+    if cell := row.detail.get("cell"):
+        contents = BlobCell(context.source.snapshot, *cell)
+        found = contents.file(row.path)
+    else:
+        assert folder is not None
+        contents, found = folder, folder.find(row.path)
     if not isinstance(found, LocalFile):
         _leave(row, f"it cannot be had from the uploads folder any more, {found}", context, recorder, stops=False)
         return
     try:
         stored = put(
             storage,
-            folder,
+            contents,
             found,
             row.bucket,
             row.key,

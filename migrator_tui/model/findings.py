@@ -660,6 +660,26 @@ _KINDS = (
         ),
     ),
     Kind(
+        "FILES-BLOB",
+        Severity.INFO,
+        "A column whose blobs could be objects",
+        "Each blob can be uploaded to a bucket of Supabase Storage instead, in the same run; the column then holds the "
+        "object's path as text, and a pull brings the blobs back into it. `files:` of the configuration fixes it, with "
+        "another bucket and another form of the value.",
+        "documents.content holds the scanned pages themselves",
+        (
+            Choice("bytea", "The blobs stay in the column.", lossy=False),
+            Choice("key", "The blobs go to a private bucket; the column holds each object's path there.", lossy=False),
+        ),
+    ),
+    Kind(
+        "FILES-BLOB-KEPT",
+        Severity.WARNING,
+        "A column of blobs that cannot become objects",
+        "The blobs stay in the column: something depends on their bytes, or no key tells the rows apart for good.",
+        "an index over the column, or a table without rowid",
+    ),
+    Kind(
         "FILES-VALUE-KEPT",
         Severity.WARNING,
         "A column of paths that cannot be rewritten",

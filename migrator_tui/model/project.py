@@ -128,10 +128,10 @@ class UsersPlan:
 
 @dataclass(frozen=True, slots=True)
 class FilesPlan:
-    """One column's files.
+    """One column's files: those that its values name, or its blobs themselves.
 
     Attributes:
-        uploads: Absolute path of the folder that holds them.
+        uploads: Absolute path of the folder that holds them; None where they are blobs.
         prefix: What every value that names a file begins with before the path below that folder, such as
             ``/uploads/``; the object's key is made of what follows. Empty where they begin in several ways.
         prefixes: The ways in which they begin; the first that leads to a file counts.
@@ -143,12 +143,14 @@ class FilesPlan:
         size_limit: Bytes above which files are left behind, as was decided; None for no limit.
         mime_types: Types of the files that are not left behind; None for all.
         keeps_others: A file whose key is taken by another content is left behind, as was decided.
+        keys: Of a column of blobs: the source columns that tell a row, by which its object is named.
+        locator: Of a column of blobs: the name that its table has for the rowid.
     """
 
     table: str
     column: str
     bucket: str
-    uploads: Path
+    uploads: Path | None
     public: bool = False
     prefix: str = ""
     files: int = 0
@@ -162,6 +164,13 @@ class FilesPlan:
     mime_types: tuple[str, ...] | None = None
     keeps_others: bool = False
     by_download: bool = False
+    keys: tuple[str, ...] = ()
+    locator: str = ""
+
+    @property
+    def of_blobs(self) -> bool:
+        """The column holds the contents, and not their paths."""
+        return bool(self.keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ class ObjectRow:
     """One object as the ledger has it.
 
     Attributes:
-        path: Of the file, below the uploads folder.
+        path: Of the file, below the uploads folder; of a blob, the path that its key is made of.
         upload_url: Of a resumable upload that has begun.
-        detail: ``value``: the column's value on the target; ``why``: why the file stays behind; ``stops``: that this
-            keeps the run from publishing.
+        detail: ``value``: the column's value on the target; ``cell``: table, column and rowid of a blob; ``why``:
+            why the file stays behind; ``stops``: that this keeps the run from publishing.
     """
 
     bucket: str
@@ -170,6 +170,16 @@ def recorded_hashes(connection: psycopg.Connection[Any], bucket: str) -> dict[st
         (bucket,),
     )
     return {key: sha256 for key, sha256 in found if sha256}
+
+
+def sizes_and_hashes(connection: psycopg.Connection[Any], bucket: str) -> dict[str, tuple[int, str]]:
+    """Key → bytes, and the SHA-256 that the object's own metadata has or ``""``, of a bucket's objects."""
+    found = connection.execute(
+        "SELECT o.name, coalesce((o.metadata ->> 'size')::bigint, 0), "
+        "coalesce(to_jsonb(o) -> 'user_metadata' ->> 'sha256', '') FROM storage.objects o WHERE o.bucket_id = %s",
+        (bucket,),
+    )
+    return {key: (size, sha256) for key, size, sha256 in found}
 
 
 def own(connection: psycopg.Connection[Any], run: str) -> list[tuple[ObjectRow, str]]:

@@ -27,11 +27,21 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A regular file below the folder. ``path`` is relative to it, with slashes."""
+    """A regular file below the folder. ``path`` is relative to it, with slashes.
+
+    Attributes:
+        mime: Its type, where that is not told by its name.
+    """
 
     path: str
     size: int
     modified_ns: int
+    mime: str = ""
+
+    @property
+    def type(self) -> str:
+        """The type that Storage keeps."""
+        return self.mime or mime_of(self.path)
 
 
 class UploadFolder:
@@ -79,6 +89,11 @@ class UploadFolder:
             file.close()
             raise FileNotFoundError(f"{path} is not below the uploads folder any more")
         return file
+
+    def stamp(self, body: BinaryIO) -> object:
+        """What tells that an open file changed while it was read."""
+        found = os.fstat(body.fileno())
+        return found.st_size, found.st_mtime_ns
 
     def walk(self) -> Iterator[str]:
         """Paths of all regular files below the folder, with slashes, without following links to folders.

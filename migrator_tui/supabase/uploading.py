@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, Protocol
 
 from migrator_tui.model.errors import SourceError
 from migrator_tui.supabase import resumable
 from migrator_tui.supabase.resumable import UploadGone
 from migrator_tui.supabase.storage_api import BLOCK, Storage, StoredObject
 from migrator_tui.supabase.storage_errors import NotThere, ObjectThere
-from migrator_tui.supabase.upload_folder import LocalFile, UploadFolder, mime_of
+from migrator_tui.supabase.upload_folder import LocalFile
 
 IN_ONE = 6_000_000
 """Bytes up to which a file goes in one request; Supabase recommends resumable uploads above."""
@@ -23,6 +22,16 @@ NAME, SHA256, RUN = "name", "sha256", "migrator_run"
 """What an object's metadata says: the path as it was, the content, and the run that made it."""
 
 Step = Callable[[int], None]
+
+
+class Contents(Protocol):
+    """Where contents come from: the uploads folder, or blobs of the snapshot."""
+
+    def open(self, path: str) -> BinaryIO:
+        """Open one for reading, from its beginning; raises ``OSError`` where it is gone."""
+
+    def stamp(self, body: BinaryIO) -> object:
+        """What is another as soon as an open one was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Other:
 
 def put(
     storage: Storage,
-    folder: UploadFolder,
+    folder: Contents,
     file: LocalFile,
     bucket: str,
     key: str,
@@ -75,8 +84,8 @@ def put(
     """
     try:
         with folder.open(file.path) as body:
+            before = folder.stamp(body)
             sha256, size = _hash(body, within)
-            before = os.fstat(body.fileno())
             metadata = {NAME: file.path, SHA256: sha256, RUN: run}
 
             def tell(address: str | None) -> None:
@@ -93,8 +102,7 @@ def put(
                     sender.in_chunks(address)
             except ObjectThere:
                 return _compare(storage, bucket, key, size, sha256, run, within)
-            after = os.fstat(body.fileno())
-            if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or before.st_size != size:
+            if folder.stamp(body) != before:
                 storage.remove(bucket, [key])
                 raise _changed(file)
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
@@ -133,7 +141,7 @@ class _Sender:
             self._key,
             self._body,
             self._size,
-            mime=mime_of(self._file.path),
+            mime=self._file.type,
             metadata=self._metadata,
             name=self._file.path,
             between=lambda sent: self._within(),
@@ -153,7 +161,7 @@ class _Sender:
             self._bucket,
             self._key,
             self._size,
-            mime=mime_of(self._file.path),
+            mime=self._file.type,
             metadata=self._metadata,
             name=self._file.path,
         )
@@ -202,7 +210,7 @@ def _compare(
     return Stored("made" if there.metadata.get(RUN) == run else "matched", size, sha256)
 
 
-def hash_of(folder: UploadFolder, file: LocalFile, within: Callable[[], None] = lambda: None) -> str:
+def hash_of(folder: Contents, file: LocalFile, within: Callable[[], None] = lambda: None) -> str:
     """SHA-256 of a file's content, in hex."""
     with contextlib.closing(folder.open(file.path)) as body:
         return _hash(body, within)[0]
