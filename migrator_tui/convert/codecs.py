@@ -17,7 +17,16 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import blob_objects, json_values, object_values, several_classes, shapes, user_ids, uuids
+from migrator_tui.convert import (
+    blob_objects,
+    counted_time,
+    json_values,
+    object_values,
+    several_classes,
+    shapes,
+    user_ids,
+    uuids,
+)
 from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.spellings import BOOLEANS
 
@@ -234,12 +243,17 @@ def _boolean_text(name: str, spelling: str) -> Codec | None:
 
 def _moment(name: str, shape: str) -> Codec | None:
     if shape == "mixed":
-        return _mixed_moments(name)
-    if shape in EPOCHS:
-        return _epoch(name, *EPOCHS[shape]) if name.startswith("timestamptz:") else None
-    if not shapes.is_moment(shape):
+        return _mixed_moments(name) if not name.startswith("time:") else None
+    if shape in counted_time.EPOCHS:
+        epoch = counted_time.Integers(shape)
+        zoned = name.startswith("timestamptz:")
+        return Codec(name, INTEGER, epoch.to_moments, epoch.to_numbers) if zoned else None
+    if shape.startswith("real-"):
+        return _counted_reals(name, shape.removeprefix("real-"))
+    kind = name.partition(":")[0]
+    if not (shapes.is_time(shape) if kind == "time" else shapes.is_moment(shape)):
         return None
-    sent_as = _MOMENT_TYPES[name.partition(":")[0]]
+    sent_as = _MOMENT_TYPES[kind]
     parsed_as = shapes.parse(pa.array([], pa.string()), shape).type
     return Codec(
         name,
@@ -249,42 +263,31 @@ def _moment(name: str, shape: str) -> Codec | None:
     )
 
 
-EPOCHS: dict[str, tuple[int, int]] = {
-    "epoch-s": (1_000_000, 0),
-    "epoch-ms": (1_000, 0),
-    "epoch-us": (1, 0),
-    "cocoa": (1_000_000, 978_307_200_000_000),
-    "webkit": (1, -11_644_473_600_000_000),
-}
-"""Ways to count time in integers → microseconds of one, and where they begin in microseconds since 1970."""
+def _counted_reals(name: str, counted: str) -> Codec | None:
+    exact = not counted.endswith(ROUNDED)
+    way = counted_time.Reals(counted.removesuffix(ROUNDED))
+    if way.name not in counted_time.OF_REALS or name.startswith("timestamptz:") == (way.name == "julian"):
+        return None
+    if not name.startswith("timestamp"):
+        return None
+    return Codec(
+        name,
+        REAL,
+        way.to_moments,
+        way.to_numbers if exact else None,
+        # Whole numbers among them are integers in a column with NUMERIC affinity.
+        select=lambda column: f"CAST({column} AS REAL)",
+    )
 
 
-def _epoch(name: str, unit: int, begin: int) -> Codec:
-    def to_target(values: pa.Array) -> pa.Array:
-        moved = pc.add_checked(pc.multiply_checked(values, pa.scalar(unit, pa.int64())), pa.scalar(begin, pa.int64()))
-        if len(moved.filter(pc.fill_null(pc.or_(pc.less(moved, _YEAR_1), pc.greater(moved, _YEAR_9999)), False))):
-            raise pa.ArrowInvalid("the number is no moment of the years 1 to 9999")
-        return moved.cast(pa.timestamp("us", "UTC"))
-
-    def to_source(sent: pa.Array) -> pa.Array:
-        counted = pc.subtract(sent.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), pa.scalar(begin, pa.int64()))
-        return pc.divide(counted, pa.scalar(unit, pa.int64()))
-
-    return Codec(name, INTEGER, to_target, to_source)
-
-
-def epoch_holds(name: str, low: int, high: int) -> bool:
-    """Whether integers of that range, counted so, are moments of the years 1 to 9999."""
-    unit, begin = EPOCHS[name]
-    return low * unit + begin >= _YEAR_1 and high * unit + begin <= _YEAR_9999
-
-
-_YEAR_1, _YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
+ROUNDED = "-rounded"
+"""The end of the names of codecs by which finer moments become whole microseconds."""
 
 _MOMENT_TYPES = {
     "timestamp": pa.timestamp("us"),
     "timestamptz": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
+    "time": pa.time64("us"),
 }
 
 
@@ -493,6 +496,7 @@ _BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
     "timestamp": _moment,
     "timestamptz": _moment,
     "date": _moment,
+    "time": _moment,
     "object-key": _object,
     "object-url": _object,
     blob_objects.CODEC: _object_of_blob,

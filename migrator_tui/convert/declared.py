@@ -47,6 +47,17 @@ def is_moment(declared: str) -> bool:
     return bool(re.search(r"DATE|TIME", declared, re.IGNORECASE))
 
 
+def may_count_time(column: Column) -> bool:
+    """Whether numbers of a column may count time, by its declaration or its name (``created_at``, ``visitTime``)."""
+    return is_moment(column.type) or _OF_TIME.search(column.name) is not None
+
+
+_OF_TIME = re.compile(
+    r"(?:^|[_ ])(?i:at|on|ts|when|date|time|datetime|timestamp|created|updated|modified|expires)$"
+    r"|[a-z](?:At|On|Date|Time|Timestamp)$"
+)
+
+
 def declared_length(declared: str) -> int | None:
     """Characters of ``VARCHAR(20)``; None where none are said, or more than Postgres has."""
     match = re.search(r"CHAR\w*\s*\(\s*(\d+)\s*\)", declared, re.IGNORECASE)

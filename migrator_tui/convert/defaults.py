@@ -28,6 +28,7 @@ _TRUE = frozenset({"t", "true", "1", "y", "yes", "on"})
 _FALSE = frozenset({"f", "false", "0", "n", "no", "off"})
 _DATE = r"\d{4}-\d\d-\d\d"
 _MOMENT = _DATE + r"[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?"
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?"
 _ZONE = r"(Z|[+-]\d\d:\d\d)"
 
 
@@ -93,7 +94,7 @@ def assigned_to_several(value: Operand, affinity: str, classes: frozenset[str]) 
     if value.storage is Storage.NULL:
         return "NULL"
     if value.literal is None:
-        if value.storage is Storage.TEXT and {"date", "timestamp", "timestamptz"} & {
+        if value.storage is Storage.TEXT and {"date", "time", "timestamp", "timestamptz"} & {
             kind for kind, _ in value.assigned
         }:
             return as_text(value)  # a moment as it is written looks like no other class
@@ -146,7 +147,7 @@ def _typed(value: str, kind: str, target_type: str) -> str | None:
 
 
 def _is_written_as(value: str, kind: str) -> bool:
-    patterns = {"date": _DATE, "timestamp": f"{_DATE}|{_MOMENT}", "timestamptz": _MOMENT + _ZONE}
+    patterns = {"date": _DATE, "timestamp": f"{_DATE}|{_MOMENT}", "timestamptz": _MOMENT + _ZONE, "time": _CLOCK}
     if kind in patterns:
         return re.fullmatch(patterns[kind], value) is not None
     try:

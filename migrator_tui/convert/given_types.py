@@ -123,6 +123,10 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
             return f"{moment}:{'iso-date' if kind == 'date' else 'iso-datetime-space'}"
         fit = _spellings(profile, kind) if classes <= {"text"} else []
         return f"{moment}:{fit[0]}" if fit else None
+    if kind == "time without time zone":
+        clocks = [shape for shape in profile.shapes if shapes.is_time(shape)] if classes <= {"text"} else []
+        most = max(clocks, key=lambda shape: profile.shapes[shape], default="")
+        return f"time:{most}" if most else None if classes else "time:time"
     if kind == "uuid" and (written := uuid_codec(profile)):
         return written
     plain = {"bytea": ("blob", "blob"), "uuid": ("text", "uuid"), "json": ("text", "json"), "jsonb": ("text", "jsonb")}
@@ -162,7 +166,7 @@ def _moments_onto(table: str, column: Column, profile: ColumnProfile, typed: Typ
 _LONG_NAMES = {
     "int8": "bigint", "int4": "integer", "int": "integer", "int2": "smallint", "bool": "boolean",
     "float8": "double precision", "float4": "real", "timestamp": "timestamp without time zone",
-    "timestamptz": "timestamp with time zone", "decimal": "numeric",
+    "timestamptz": "timestamp with time zone", "time": "time without time zone", "decimal": "numeric",
 }  # fmt: skip
 
 

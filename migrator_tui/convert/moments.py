@@ -175,6 +175,9 @@ def _assigned(pattern: str, moment: _Moment) -> tuple[tuple[str, str], ...]:
     if re.fullmatch(r"%Y-%m-%d", pattern):
         day = f"date_trunc('day', {moment.sql})"
         return ("date", f"{moment.sql}::date"), ("timestamp", day), ("timestamptz", _in_utc(day, moment))
+    if pattern in ("%H:%M", "%H:%M:%S"):
+        unit = "second" if pattern.endswith("%S") else "minute"
+        return (("time", f"date_trunc('{unit}', {moment.sql})::time"),)
     if match := re.fullmatch(r"%Y-%m-%d[ T]%H:%M:%(S|f)Z?", pattern):
         unit = "second" if match[1] == "S" else "milliseconds"
         exact = f"date_trunc('{unit}', {moment.sql})" if moment.fractions else moment.sql

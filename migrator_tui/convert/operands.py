@@ -178,6 +178,7 @@ _FAMILIES = {
         "date": ("date",),
         "timestamp": ("timestamp without time zone", "timestamp"),
         "timestamptz": ("timestamp with time zone", "timestamptz"),
+        "time": ("time without time zone", "time"),
         "uuid": ("uuid",),
         "json": ("json",),
         "jsonb": ("jsonb",),
@@ -194,6 +195,7 @@ _AFFINITIES = {
     "date": "NUMERIC",
     "timestamp": "NUMERIC",
     "timestamptz": "NUMERIC",
+    "time": "NUMERIC",
 }
 
 
@@ -226,7 +228,7 @@ def column(sql: str, known: Known) -> Operand:
             return base
         case "bytea" if known.codec in ("", "blob"):
             return replace(base, storage=Storage.BLOB)
-        case "date" | "timestamp" | "timestamptz":
+        case "date" | "time" | "timestamp" | "timestamptz":
             return replace(base, form="moment")
         case "citext":
             return replace(base, form="text-cast", collation="NOCASE")

@@ -29,7 +29,7 @@ from migrator_tui.convert.spellings import BOOLEANS
 OTHER = "other"
 """The shape of every text that has none of the shapes below, such as ``2026-02-30``."""
 
-Kind = Literal["date", "moment", "boolean", "uuid", "none"]
+Kind = Literal["date", "time", "moment", "boolean", "uuid", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Shape:
     """One way to write a value.
 
     Attributes:
-        kind: ``date``, ``moment`` (date and time), ``boolean``, ``uuid``, or ``none``: a text that stands for no value.
+        kind: ``date``, ``time`` (of day), ``moment`` (date and time), ``boolean``, ``uuid``, or ``none``: a text that
+            stands for no value.
         digits: Digits of the fraction of a second, 0 without one.
         zone: As written (``Z``, ``+02:00``), None for a moment without.
         offset_minutes: The zone's distance from UTC, east positive.
@@ -68,6 +69,8 @@ SHAPES: tuple[Shape, ...] = (
     Shape("date-mdy-slash", "date", "01/05/2026"),
     Shape("date-compact8", "date", "20260105"),
     Shape("datetime-compact14", "moment", "20260105100000"),
+    Shape("time", "time", "10:00:00"),
+    Shape("time-minutes", "time", "10:00"),
     Shape("zero-date", "none", "0000-00-00"),
     Shape("empty", "none", ""),
     *(Shape(f"bool-{name}", "boolean", true) for name, (true, _) in BOOLEANS.items()),
@@ -77,11 +80,13 @@ SHAPES: tuple[Shape, ...] = (
     Shape("uuid-hex", "uuid", "0b5a3f0e6c1d4a3e9f001d2c3b4a5968"),
     Shape(OTHER, "none", "next week"),
 )
-"""The families; fraction and zone are added to the names of the ``iso-datetime`` ones."""
+"""The families; fraction and zone are added to the names of the ``iso-datetime`` ones, and the fraction to ``time``."""
 
 _FAMILIES = {shape.name: shape for shape in SHAPES}
 _ZONE = r"(?:Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9])?)"
 _NAME = re.compile(rf"(iso-datetime-(?:space|T-minutes|T|minutes))(?:\.([1-6]))?(?:\+(Z)|({_ZONE}))?")
+
+_TIME_NAME = re.compile(r"time\.([1-6])")
 
 # RE2 takes the whole text only with \A and \z; the months' lengths are looked at afterwards.
 _YEAR, _MONTH, _DAY = "[0-9]{4}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
@@ -98,7 +103,12 @@ UUIDS = {
 }
 """Shapes of UUIDs → what their texts match."""
 
+_CLOCK = r"\A(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?\z"
+_CLOCK_NAMES = {5: "time-minutes", 8: "time", **{9 + digits: f"time.{digits}" for digits in range(1, 7)}}
+"""Length of a time of day → its shape."""
+
 _PLAIN = (
+    ("time", _CLOCK),
     ("date-dmy-dots", rf"\A{_DAY}\.{_MONTH}\.{_YEAR}\z"),
     ("date-mdy-slash", rf"\A{_MONTH}/{_DAY}/{_YEAR}\z"),
     ("date-compact8", rf"\A{_YEAR}{_MONTH}{_DAY}\z"),
@@ -107,6 +117,7 @@ _PLAIN = (
     ("empty", r"\A\z"),
     *UUIDS.items(),
 )
+_CLOCK_LENGTHS = pa.array(list(_CLOCK_NAMES), pa.int32())
 _WORDS = {word: f"bool-{name}" for name, words in (*BOOLEANS.items(), ("01", ("1", "0"))) for word in words}
 _WORD_ARRAY, _WORD_SHAPES = pa.array(list(_WORDS), pa.string()), pa.array(list(_WORDS.values()), pa.string())
 
@@ -129,6 +140,9 @@ def shape(name: str) -> Shape | None:
     """The shape of that name, or None."""
     if name in _FAMILIES:
         return _FAMILIES[name]
+    if (match := _TIME_NAME.fullmatch(name)) is not None:
+        digits = int(match[1])
+        return Shape(name, "time", "10:00:00." + "25".ljust(digits, "0")[:digits], digits)
     match = _NAME.fullmatch(name)
     if match is None or (match[2] and match[1].endswith("minutes")):
         return None
@@ -147,6 +161,12 @@ def is_date(name: str) -> bool:
     """Whether values of this shape are dates without a time."""
     found = shape(name)
     return found is not None and found.kind == "date"
+
+
+def is_time(name: str) -> bool:
+    """Whether values of this shape are times of day."""
+    found = shape(name)
+    return found is not None and found.kind == "time"
 
 
 def is_uuid(name: str) -> bool:
@@ -181,7 +201,12 @@ def classify(array: pa.Array) -> pa.Array:
             continue
         left -= count
         values = array.filter(found)
-        names = _moment_names(values) if name is None else pa.array([name], pa.string()).take(_zeros(count))
+        if name is None:
+            names = _moment_names(values)
+        elif name == "time":
+            names = pa.array(list(_CLOCK_NAMES.values())).take(pc.index_in(pc.binary_length(values), _CLOCK_LENGTHS))
+        else:
+            names = pa.array([name], pa.string()).take(_zeros(count))
         positions = _ISO_POSITIONS if name in (None, "iso-date") else _POSITIONS.get(name)
         if positions is not None:
             names = _where(_exists(values, positions), names, constants.text(OTHER))
@@ -196,6 +221,11 @@ def all_are(array: pa.Array, name: str) -> bool:
     """
     if name in UUIDS:
         return pc.all(pc.match_substring_regex(array, UUIDS[name]), min_count=0).as_py() is True
+    if is_time(name):
+        if pc.all(pc.match_substring_regex(array, _CLOCK), min_count=0).as_py() is not True:
+            return False
+        sizes = pc.min_max(pc.binary_length(array)).as_py()
+        return not len(array) or _CLOCK_NAMES[sizes["min"]] == name == _CLOCK_NAMES[sizes["max"]]
     if not is_moment(name):
         return False
     try:
@@ -218,16 +248,19 @@ def all_are(array: pa.Array, name: str) -> bool:
 
 
 def parse(array: pa.Array, name: str) -> pa.Array:
-    """Read texts of one shape: ``date32``, ``timestamp[us]``, or ``timestamp[us, UTC]`` where the shape has a zone.
+    """Read texts of one shape: ``date32``, ``time64[us]``, ``timestamp[us]``, or ``timestamp[us, UTC]`` with a zone.
 
     Raises:
-        ValueError: The shape is not one of dates or moments.
+        ValueError: The shape is not one of dates, times or moments.
         pyarrow.ArrowInvalid: A value that is no date in that place. Values of a *similar* shape may pass: what
             :func:`render` makes of them then differs.
     """
     found = _dated(name)
     if found.kind == "date":
         return _iso_dates(array, name).cast(pa.date32())
+    if found.kind == "time":
+        moments = pc.binary_join_element_wise(constants.text("1970-01-01"), array, constants.text(" "))
+        return moments.cast(pa.timestamp("us")).cast(pa.time64("us"))
     if name == "datetime-compact14":
         clock = [_cut(array, a, b) for a, b in ((8, 10), (10, 12), (12, 14))]
         text = pc.binary_join_element_wise(
@@ -242,14 +275,17 @@ def parse(array: pa.Array, name: str) -> pa.Array:
 
 
 def render(array: pa.Array, name: str) -> pa.Array:
-    """Write dates or moments in one shape: the inverse of :func:`parse`.
+    """Write dates, times or moments in one shape: the inverse of :func:`parse`.
 
     Raises:
-        ValueError: The shape is not one of dates or moments.
+        ValueError: The shape is not one of dates, times or moments.
     """
     found = _dated(name)
     if found.kind == "date":
         return _written_date(array.cast(pa.date32()).cast(pa.string()), name)
+    if found.kind == "time":
+        clock = array.cast(pa.time64("us")).cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
+        return _cut(clock, 11, 11 + len(found.example))
     if getattr(array.type, "tz", None):
         array = array.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
     text = _shift(array.cast(pa.timestamp("us")), found.offset_minutes).cast(pa.string())
@@ -264,8 +300,8 @@ def render(array: pa.Array, name: str) -> pa.Array:
 
 def _dated(name: str) -> Shape:
     found = shape(name)
-    if found is None or found.kind not in ("date", "moment"):
-        raise ValueError(f"{name!r} is not a shape of dates or moments")
+    if found is None or found.kind not in ("date", "time", "moment"):
+        raise ValueError(f"{name!r} is not a shape of dates, times or moments")
     return found
 
 

@@ -17,6 +17,8 @@ _FAMILIES = {
     "date-mdy-slash": "MM/DD/YYYY",
     "date-compact8": "YYYYMMDD",
     "datetime-compact14": "YYYYMMDDHH24MISS",
+    "time": "HH24:MI:SS",
+    "time-minutes": "HH24:MI",
 }
 BOOLEANS: dict[str, tuple[str, str]] = {
     "tf": ("t", "f"),
@@ -82,4 +84,10 @@ def spelling(codec: str) -> Spelling | None:
         return None
     name = match[1]
     iso = name.startswith("iso-")
-    return Spelling(_FAMILIES[name], int(match[2] or 0), match[3] or match[4], iso, iso or "compact" in name)
+    return Spelling(
+        _FAMILIES[name],
+        int(match[2] or 0),
+        match[3] or match[4],
+        iso,
+        iso or "compact" in name or name.startswith("time"),
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from migrator_tui.convert import codecs, shapes
+from migrator_tui.convert import codecs, counted_time, shapes
+from migrator_tui.convert.declared import is_moment
 from migrator_tui.convert.typed import Decide, Typed, kept
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.profile import ColumnProfile
@@ -12,51 +13,99 @@ from migrator_tui.model.schema import Column
 
 
 def counted(table: str, column: Column, profile: ColumnProfile, typed: Typed, decide: Decide) -> Typed:
-    """Integers of a column that is declared a date: nothing in them says what they count, so a person does."""
+    """Integers of a column that may count time: nothing in them says so, nor since when, so a person does.
+
+    Args:
+        typed: What becomes of them as numbers.
+    """
     low, high = profile.integer_min or 0, profile.integer_max or 0
-    possible = tuple(name for name in codecs.EPOCHS if codecs.epoch_holds(name, low, high))
-    finding = Finding(
-        "TYPE-EPOCH",
-        f"{table}.{column.name}, declared {column.type}, holds integers from {low} to {high}, which may count time.",
-        table=table,
-        column=column.name,
-        rows=profile.integers,
-        samples=(str(low), str(high)),
-        choices=("bigint", *possible),
-    )
+    possible = _possible(column, tuple(counted_time.EPOCHS), low, high)
+    if not possible and not is_moment(column.type):
+        return typed
+    finding = _finding(table, column, profile.integers, "integers", (low, high), ("bigint", *possible))
     choice = decide(finding)
     if choice in possible:
         return Typed("timestamp with time zone", f"timestamptz:{choice}", (finding,))
     return typed.with_finding(finding)
 
 
+def counted_reals(table: str, column: Column, profile: ColumnProfile, typed: Typed, decide: Decide) -> Typed:
+    """The same of reals, and of the integers that some of them are for SQLite."""
+    ends = [profile.integer_min, profile.integer_max, profile.real_min, profile.real_max]
+    found = [value for value in ends if value is not None]
+    low, high = min(found), max(found)
+    possible = [
+        name if name in profile.counted else f"{name}{codecs.ROUNDED}"
+        for name in _possible(column, counted_time.OF_REALS, low, high)
+        if name in profile.counted or (name != "julian" and counted_time.likely(name, low, high))
+    ]
+    if not possible and not is_moment(column.type):
+        return typed
+    rows = profile.integers + profile.reals
+    finding = _finding(table, column, rows, "numbers", (low, high), ("double", *possible))
+    choice = decide(finding)
+    if choice == "julian":
+        return Typed("timestamp without time zone", "timestamp:real-julian", (finding,))
+    if choice in possible:
+        return Typed("timestamp with time zone", f"timestamptz:real-{choice}", (finding,))
+    return typed.with_finding(finding)
+
+
+def _possible(column: Column, names: tuple[str, ...], low: float, high: float) -> tuple[str, ...]:
+    """Ways to count time, the likely ones first; of a column that only its name speaks for, those alone."""
+    likely = [name for name in names if counted_time.likely(name, low, high)]
+    others = [name for name in names if name not in likely and counted_time.holds(name, low, high)]
+    return (*likely, *others) if is_moment(column.type) else tuple(likely)
+
+
+def _finding(
+    table: str, column: Column, rows: int, what: str, ends: tuple[float, float], choices: tuple[str, ...]
+) -> Finding:
+    low, high = ends
+    return Finding(
+        "TYPE-EPOCH",
+        f"{table}.{column.name}, declared {column.type or 'without a type'}, holds {what} from {low} to {high}, which "
+        "may count time.",
+        table=table,
+        column=column.name,
+        rows=rows,
+        samples=(str(low), str(high)),
+        choices=choices,
+    )
+
+
 def written(table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
     """Texts of a column that is declared a date."""
-    known = sorted(filter(shapes.is_moment, profile.shapes), key=lambda shape: -profile.shapes[shape])
+    ordered = sorted(profile.shapes, key=lambda shape: -profile.shapes[shape])
+    moments = tuple(filter(shapes.is_moment, ordered))
+    known = moments or tuple(filter(shapes.is_time, ordered))
     text = Typed("text", "text")
     if not known:
         return text.with_finding(kept(table, column, "text", "no value is a date in a spelling that is known"))
+    main = _of_one_shape(known[0])
     if len(profile.shapes) == 1:
-        return _of_one_shape(known[0])
-    strange = len(known) < len(profile.shapes)
-    choices = ("text", "timestamp", *(("null",) if strange and nullable else ()), "quarantine")
-    finding = mixed_spellings(table, column, profile, choices)
+        return main
+    several = moments[1:] != ()  # which only timestamps hold together
+    taken = moments if several else known[:1]
+    strange = len(taken) < len(profile.shapes)
+    choices = ["text", "timestamp"] if moments else ["text"]
+    choices += ["null"] if strange and nullable else []
+    finding = mixed_spellings(table, column, profile, (*choices, "quarantine"))
     choice = decide(finding)
     if choice == "text":
         return text.with_finding(finding)
     if choice == "quarantine":
-        return replace(
-            _of_one_shape(known[0]), findings=(finding,), quarantine=(("DATE-MIXED", "shape-other", known[0]),)
-        )
-    unknown = (("DATE-MIXED", "shape-other", ",".join(known)),) if strange else ()
+        return replace(main, findings=(finding,), quarantine=(("DATE-MIXED", "shape-other", known[0]),))
+    others = (("DATE-MIXED", "shape-other", ",".join(taken)),) if strange else ()
     every = Typed("timestamp without time zone", "timestamp:mixed", (finding,))
     if choice == "timestamp":
-        return replace(every, quarantine=unknown)
-    typed = replace(_of_one_shape(known[0]), findings=(finding,)) if len(known) == 1 else every
-    return replace(typed, nulled=unknown)
+        return replace(every, quarantine=others)
+    return replace(every if several else main, findings=(finding,), nulled=others)
 
 
 def _of_one_shape(shape: str) -> Typed:
+    if shapes.is_time(shape):
+        return Typed("time without time zone", f"time:{shape}")
     if shapes.is_date(shape):
         return Typed("date", f"date:{shape}")
     if shapes.has_zone(shape):

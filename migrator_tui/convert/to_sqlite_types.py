@@ -134,6 +134,8 @@ def _way(live: LiveType, column: str, *, exact_real: bool) -> Way:
     if base == "timestamp with time zone":
         select = f"regexp_replace({text}, '\\+00($| BC$)', '+00:00\\1')"
         return Way("TIMESTAMP WITH TIME ZONE", "moment-tz", (select,), natural, how="in UTC, with +00:00")
+    if base == "time without time zone":
+        return Way("TIME", "other", (text,), natural)
     if base == "uuid":
         return Way("UUID", "text", (text,), natural)
     return Way("TEXT", "other", (text,), natural, how=f"{base} as Postgres writes it")
@@ -157,6 +159,8 @@ def way_by_codec(live: LiveType, column: str, name: str, declared: str, collatio
         zone = "+00" if base.endswith("with time zone") else ""
         within = f"{own} BETWEEN '0001-01-01'::{live.name} AND {quote_literal(last + zone)}::{live.name}"
         select = (f"CASE WHEN {within} THEN {expression} END", f"CASE WHEN NOT ({within}) THEN {text} END")
+    elif base == "time without time zone":
+        select = (f"CASE WHEN {own} < '24:00' THEN {expression} END", f"CASE WHEN {own} = '24:00' THEN {text} END")
     elif base in ("real", "double precision"):
         select = (f"CASE WHEN {own} <> 'NaN' THEN {expression} END", f"CASE WHEN {own} = 'NaN' THEN {text} END")
     elif name == "integer-numeric":

@@ -18,6 +18,7 @@ from migrator_tui.convert.declared import (
     is_boolean,
     is_decimal,
     is_moment,
+    may_count_time,
 )
 from migrator_tui.convert.refused_texts import text_trouble
 from migrator_tui.convert.spellings import BOOLEANS
@@ -51,7 +52,7 @@ def propose(table: str, column: Column, profile: ColumnProfile, decide: Decide, 
 def _has_type(column: Column, rest: ColumnProfile) -> bool:
     """Whether a column that holds this becomes more than text."""
     if rest.texts:
-        return boolean_text(rest) is not None or any(map(shapes.is_moment, rest.shapes))
+        return boolean_text(rest) is not None or any(shapes.is_moment(s) or shapes.is_time(s) for s in rest.shapes)
     return bool(rest.classes) or not _empty(column).codec.startswith("text")
 
 
@@ -60,7 +61,7 @@ def _of_classes(table: str, column: Column, profile: ColumnProfile, decide: Deci
     if not classes:
         return _empty(column)
     if set(classes) == {"integer", "real"} and affinity_of(column) in ("NUMERIC", "INTEGER"):
-        return _numbers(table, column, profile, decide)
+        return _numbers(table, column, profile, decide, nullable)
     if len(classes) > 1:
         return _mixed(table, column, profile, decide, nullable)
     return _single(classes[0], table, column, profile, decide, nullable)
@@ -108,7 +109,7 @@ def _numeric_type(precision: int, scale: int) -> Typed:
     return Typed(f"numeric({precision},{scale})", f"decimal({precision},{scale})")
 
 
-def _numbers(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
+def _numbers(table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
     """Reals, or integers and reals of a column that turns whole reals into integers by itself."""
     exact = exact_in_double(profile)
     if not exact:
@@ -123,6 +124,8 @@ def _numbers(table: str, column: Column, profile: ColumnProfile, decide: Decide)
         exact = decide(finding) == "exact"
         return Typed("text", codecs.exact_text(profile.classes) if exact else "text:any", (finding,))
     wide = Typed("double precision", "real-numeric" if profile.integers else "real")
+    if _asks_for_time(column, nullable) and not is_decimal(column.type):
+        return times.counted_reals(table, column, profile, wide, decide)
     if not is_decimal(column.type) or profile.infinite_reals or (profile.reals and profile.decimals is None):
         return wide
     decimals = profile.decimals or 0
@@ -232,15 +235,15 @@ def as_text(table: str, column: Column, profile: ColumnProfile, decide: Decide, 
 
 def _single(name: str, table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
     if name == "integer":
-        return _integers(table, column, profile, decide)
+        return _integers(table, column, profile, decide, nullable)
     if name == "real":
-        return _numbers(table, column, profile, decide)
+        return _numbers(table, column, profile, decide, nullable)
     if name == "blob":
         return Typed("bytea", "blob")
     return _texts(table, column, profile, decide, nullable)
 
 
-def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide) -> Typed:
+def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide, nullable: bool) -> Typed:
     low, high = profile.integer_min or 0, profile.integer_max or 0
     if is_boolean(column.type) and low >= 0 and high <= 1:
         return Typed("boolean", "boolean")
@@ -249,13 +252,20 @@ def _integers(table: str, column: Column, profile: ColumnProfile, decide: Decide
         if precision and max(abs(low), abs(high)) < 10 ** (precision[0] - precision[1]):
             return _numeric_type(*precision)
     typed = Typed("bigint", "integer")
-    if is_moment(column.type):
+    if _asks_for_time(column, nullable) and not is_boolean(column.type):
+        if affinity_of(column) == "BLOB":
+            typed = typed.with_finding(_untyped(table, column, "bigint", "integers"))
         return times.counted(table, column, profile, typed, decide)
     if is_boolean(column.type):
         return typed.with_finding(kept(table, column, "bigint", f"its values reach from {low} to {high}"))
     if affinity_of(column) == "BLOB" or (affinity_of(column) == "NUMERIC" and not is_decimal(column.type)):
         return typed.with_finding(_untyped(table, column, "bigint", "integers"))
     return typed
+
+
+def _asks_for_time(column: Column, nullable: bool) -> bool:
+    """Whether a person is asked if numbers count time; of a key only where it is declared so."""
+    return is_moment(column.type) or (nullable and not column.identity and may_count_time(column))
 
 
 def _untyped(table: str, column: Column, became: str, holds: str) -> Finding:

@@ -16,6 +16,7 @@ SPELLINGS = {
     "varchar": "character varying", "char": "character", "int8": "bigint", "int": "integer", "int4": "integer",
     "int2": "smallint", "bool": "boolean", "float8": "double precision", "decimal": "numeric",
     "timestamptz": "timestamp with time zone", "timestamp": "timestamp without time zone",
+    "time": "time without time zone",
 }  # fmt: skip
 """SQLite declarations that name a Postgres type by another of its spellings."""
 

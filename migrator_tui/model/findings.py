@@ -225,16 +225,29 @@ _KINDS = (
     Kind(
         "TYPE-EPOCH",
         Severity.INFO,
-        "Integers in a column that is declared a date",
-        "They may count time, but nothing in them says in which unit and from when, so that they stay numbers unless "
-        "somebody who knows says it. Only the readings under which every value is a moment are offered; each gives "
-        "every number back.",
+        "Numbers that may count time",
+        "A column is declared a date, or named like one, and holds numbers. Nothing in them says in which unit and "
+        "from when they count, so that they stay numbers unless somebody who knows says it. Only the readings under "
+        "which every value is a moment are offered. Each gives every number back but for those of reals finer than a "
+        "microsecond, which are called rounded.",
         "a DATETIME column that holds 1767225600",
         (
             Choice("bigint", "The column becomes bigint; every number stays as it is.", lossy=False),
+            Choice("double", "The column becomes double precision; every number stays as it is.", lossy=False),
             Choice("epoch-s", "They are seconds since 1970-01-01 UTC; the column becomes timestamptz.", lossy=False),
             Choice("epoch-ms", "They are milliseconds since 1970; the column becomes timestamptz.", lossy=False),
             Choice("epoch-us", "They are microseconds since 1970; the column becomes timestamptz.", lossy=False),
+            Choice("julian", "They are Julian days; the column becomes timestamp, in UTC.", lossy=False),
+            Choice(
+                "epoch-s-rounded",
+                "They are seconds since 1970; the column becomes timestamptz, rounded to whole microseconds.",
+                lossy=True,
+            ),
+            Choice(
+                "cocoa-rounded",
+                "They are seconds since 2001 (Apple); the column becomes timestamptz, rounded to whole microseconds.",
+                lossy=True,
+            ),
             Choice("cocoa", "They are seconds since 2001-01-01 (Apple); the column becomes timestamptz.", lossy=False),
             Choice(
                 "webkit",

@@ -28,6 +28,8 @@ class ColumnProfile:
         blob_min_bytes: Shortest blob in bytes (0 without any).
         json: Of a column declared JSON: ``jsonb`` where PostgreSQL's jsonb keeps every text by value, ``json`` where
             every text is JSON; empty otherwise.
+        counted: Of a column that may hold times: ways to count time in reals
+            (:data:`migrator_tui.convert.counted_time.OF_REALS`) under which every real comes back to the bit.
         nan_reals: Always 0 in SQLite, which stores NaN as NULL; kept for symmetry with infinite_reals.
         infinite_reals: Reals that are +Infinity or -Infinity.
         decimals: Most digits after the point that the reals' shortest forms have; None when some need an exponent
@@ -50,6 +52,7 @@ class ColumnProfile:
     shapes: Mapping[str, int] = field(default_factory=dict)
     blob_min_bytes: int = 0
     json: str = ""
+    counted: frozenset[str] = frozenset()
     nan_reals: int = 0
     infinite_reals: int = 0
     decimals: int | None = None

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert import constants, json_values, shapes
-from migrator_tui.convert.declared import affinity_of
+from migrator_tui.convert import constants, counted_time, json_values, shapes
+from migrator_tui.convert.declared import affinity_of, may_count_time
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.profile import Chunk, ColumnProfile
@@ -339,9 +339,10 @@ def _bytes_of(values: pa.Array) -> bytes:
 
 
 class _Reals:
-    """The reals of one column, and how many digits after the point they need."""
+    """The reals of one column, how many digits after the point they need, and how they may count time."""
 
-    def __init__(self) -> None:
+    def __init__(self, asks_for_time: bool) -> None:
+        self._counted = frozenset(counted_time.OF_REALS if asks_for_time else ())
         self._count = self._infinite = 0
         self._low, self._high = math.inf, -math.inf
         self._decimals: int | None = 0
@@ -354,6 +355,8 @@ class _Reals:
             self._infinite += pc.sum(pc.is_inf(values)).as_py()
         if self._decimals is not None:
             self._decimals = self._digits(values, self._decimals)
+        if self._counted:
+            self._counted = counted_time.kept_by(values, self._counted)
 
     def _digits(self, values: pa.Array, known: int) -> int | None:
         text = values.cast(pa.string())  # the shortest that reads back to the same double
@@ -376,6 +379,7 @@ class _Reals:
             real_max=self._high if self._count else None,
             infinite_reals=self._infinite,
             decimals=self._decimals if self._count else None,
+            counted=self._counted if self._count else frozenset(),
         )
 
 
@@ -404,7 +408,13 @@ class _Part:
 def _gatherer(column: Column, name: str, keep: bool) -> _Integers | _Reals | _Texts | _Blobs:
     if name == "text":
         return _Texts(asks_for_shapes(column), "JSON" in column.type.upper())
-    return _Integers(keep, column.identity) if name == "integer" else _Reals() if name == "real" else _Blobs()
+    return (
+        _Integers(keep, column.identity)
+        if name == "integer"
+        else _Reals(may_count_time(column))
+        if name == "real"
+        else _Blobs()
+    )
 
 
 def _one_row(reader: SnapshotReader, table: Table, terms: Sequence[str]) -> list[Any]:

@@ -31,6 +31,8 @@ def moments(shape: str) -> st.SearchStrategy[str]:
 
     def written(number: int) -> str:
         array = pa.array([number * unit], pa.int64()).cast(kind)
+        if shape.startswith("time"):
+            array = pa.array([number * unit % 86_400_000_000], pa.int64()).cast(pa.time64("us"))
         if shape.startswith("date-") or shape == "iso-date":
             array = pa.array([number * unit // 86_400_000_000], pa.int32()).cast(pa.date32())
         return str(render(array, shape)[0].as_py())
@@ -54,7 +56,7 @@ SHAPES = (
     "timestamp:iso-datetime-T.6", "timestamp:iso-datetime-minutes", "timestamp:iso-datetime-T-minutes",
     "timestamp:datetime-compact14", "timestamp:iso-date", "timestamptz:iso-datetime-T.3+Z",
     "timestamptz:iso-datetime-space+02:00", "timestamptz:iso-datetime-T.6-0530", "date:iso-date", "date:date-dmy-dots",
-    "date:date-mdy-slash", "date:date-compact8",
+    "date:date-mdy-slash", "date:date-compact8", "time:time", "time:time-minutes", "time:time.3", "time:time.6",
 )  # fmt: skip
 
 LOSSLESS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
@@ -87,6 +89,10 @@ LOSSLESS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "timestamptz:epoch-ms": ("timestamptz", st.integers(-62_135_596_800_000, 253_402_300_799_999)),
     "timestamptz:epoch-us": ("timestamptz", st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)),
     "timestamptz:cocoa": ("timestamptz", st.integers(-63_113_904_000, 252_423_993_599)),
+    # Doubles of a moment's microseconds since 1970; Julian days are 40 microseconds apart.
+    "timestamptz:real-epoch-s": ("timestamptz", st.integers(-(2**51), 2**51).map(lambda us: us / 1e6)),
+    "timestamptz:real-cocoa": ("timestamptz", st.integers(-(2**51), 2**51).map(lambda us: us / 1e6)),
+    "timestamp:real-julian": ("timestamp", st.floats(1_721_426.5, 5_373_484.49)),
     "timestamptz:webkit": ("timestamptz", st.integers(0, 265_046_774_399_999_999)),
 } | {name: (name.partition(":")[0], moments(name.partition(":")[2])) for name in SHAPES}
 ARROW = {"0": pa.int64(), "0.0": pa.float64(), "''": pa.string(), "x''": pa.binary()}
@@ -160,6 +166,12 @@ def test_every_lossless_codec_survives_binary_copy(target: Target, data: st.Data
         ("timestamp:mixed", ["2026-01-01", "tomorrow"], 1),
         ("timestamptz:epoch-s", [0, 253_402_300_800], 1),
         ("timestamptz:epoch-ms", [2**63 - 1], 0),
+        ("timestamptz:real-epoch-s", [1767607200.25, 1767607200.1234567], 1),
+        ("timestamptz:real-epoch-s", [0.5, -0.0], 1),
+        ("timestamptz:real-cocoa", [1.0, math.inf], 1),
+        ("timestamp:real-julian", [2461045.5, 1e300], 1),
+        ("time:time", ["10:00:00", "24:00:00"], 1),
+        ("time:time", ["10:00:00", "10:00:00.5"], 1),
         ("jsonb", ["{}", '{"a": 1, "a": 2}'], 1),
         ("jsonb", ["[1]", "{bad"], 1),
         ("jsonb", ["[NaN]"], 0),
@@ -210,7 +222,8 @@ def test_bytes_of_texts_that_are_not_utf_8_survive_as_bytes() -> None:
 @pytest.mark.parametrize(
     "name",
     ["", "texxt", "decimal", "decimal(1)", "timestamp", "timestamp:next week", "boolean:yEs", "text:", "integer:4",
-     "text:any+nonsense", "decimal(0,0)", "decimal(99,2)"],
+     "text:any+nonsense", "time:iso-date", "time:mixed", "date:time", "timestamp:real-cocoa", "timestamptz:real-julian",
+     "timestamptz:real-epoch-ms", "date:real-julian", "decimal(0,0)", "decimal(99,2)"],
 )  # fmt: skip
 def test_a_name_that_is_no_codec_is_known_as_none(name: str) -> None:
     assert not exists(name)

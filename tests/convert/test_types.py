@@ -66,6 +66,8 @@ INTEGERS = {"integers": 3, "integer_min": 1, "integer_max": 9}
         ("DATETIME", {"texts": 2, "shapes": {"iso-datetime-T+Z": 2}},
          ("timestamp with time zone", "timestamptz:iso-datetime-T+Z")),
         ("DATETIME", {"texts": 2, "shapes": {"other": 2}}, ("text", "text")),
+        ("TIME", {"texts": 2, "shapes": {"time-minutes": 2}}, ("time without time zone", "time:time-minutes")),
+        ("TIME", {"texts": 3, "shapes": {"time": 2, "time-minutes": 1}}, ("text", "text")),
         ("DATETIME", INTEGERS, ("bigint", "integer")),
         ("BLOB", {"blobs": 1}, ("bytea", "blob")),
         ("", INTEGERS, ("bigint", "integer")),
@@ -114,6 +116,47 @@ def test_several_classes_are_a_finding_with_four_ways_out() -> None:
     assert (nulled.codec, nulled.quarantine, nulled.nulled) == ("integer", (), apart.quarantine)
     (finding,) = as_text.findings
     assert (finding.id, finding.rows, finding.choices) == ("TYPE-MIXED", 1, ("exact", "text", "null", "quarantine"))
+
+
+def test_reals_count_time_only_if_somebody_says_so_and_to_the_bit() -> None:
+    seconds: dict[str, Any] = {"reals": 2, "integers": 1, "integer_min": 1_767_607_200, "integer_max": 1_767_607_200,
+                               "real_min": 1_700_000_000.25, "real_max": 1_700_000_001.5}  # fmt: skip
+    exact = {"counted": frozenset({"epoch-s", "cocoa"})}
+
+    kept = proposed("TIMESTAMP", **seconds, **exact)
+    read = proposed("TIMESTAMP", choosing("epoch-s"), **seconds, **exact)
+    rounded = proposed("TIMESTAMP", choosing("epoch-s-rounded"), **seconds)
+    julian = proposed("DATETIME", choosing("julian"), reals=1, real_min=2461045.5, real_max=2461045.5,
+                      counted=frozenset({"julian"}))  # fmt: skip
+
+    assert (kept.type, kept.codec) == ("double precision", "real-numeric")
+    assert (read.type, read.codec) == ("timestamp with time zone", "timestamptz:real-epoch-s")
+    assert rounded.codec == "timestamptz:real-epoch-s-rounded"
+    assert julian.codec == "timestamp:real-julian"
+    asked = [typed.findings[0].choices for typed in (kept, rounded)]
+    assert asked == [("double", "epoch-s", "cocoa"), ("double", "epoch-s-rounded", "cocoa-rounded")]
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "low", "high", "choices"),
+    [
+        ("created_at", "INTEGER", 1_767_607_200, 1_767_607_300, ("bigint", "epoch-s", "cocoa")),
+        ("visitTime", "INTEGER", 13_412_080_800_000_000, 13_412_080_900_000_000, ("bigint", "webkit")),
+        ("created_at", "INTEGER", 7, 9, None),
+        ("amount", "INTEGER", 1_767_607_200, 1_767_607_300, None),
+    ],
+)
+def test_integers_of_a_column_that_is_named_like_a_time_are_asked_about_where_they_may_be_one(
+    name: str, declared: str, low: int, high: int, choices: tuple[str, ...] | None
+) -> None:
+    profile = ColumnProfile(name, integers=2, integer_min=low, integer_max=high)
+
+    typed = propose("t", Column(name, declared), profile, recommended)
+    in_key = propose("t", Column(name, declared), profile, recommended, nullable=False)
+
+    assert (typed.type, typed.codec) == ("bigint", "integer")
+    assert [f.choices for f in typed.findings] == ([choices] if choices else [])
+    assert in_key.findings == ()
 
 
 @pytest.mark.parametrize(
