@@ -24,6 +24,7 @@ from migrator_tui.postgres.merge import sql
 from migrator_tui.supabase.access_matrix import Tried, try_access
 from migrator_tui.supabase.advisor import Advice, advise
 from migrator_tui.supabase.exposure import VERBS, statements, view_statements
+from migrator_tui.supabase.object_matrix import try_objects
 from migrator_tui.supabase.rights import Rights, rights, take_back
 
 STEP = "exposure"
@@ -90,11 +91,12 @@ class Exposing(Silent):
 
 
 def look(connection: psycopg.Connection[Any], project: ProjectPlan) -> tuple[tuple[Tried, ...], tuple[Advice, ...]]:
-    """The matrix of the plan's tables, and what a linter says of them. Changes nothing."""
+    """The matrix of the plan's tables and buckets, and what a linter says of them. Changes nothing."""
     tables = [exposure.table for exposure in project.exposure]
     found = advise(connection, schemas=sorted({table.schema for table in (*tables, *project.views)}))
     about = {*tables, *project.views}
-    return try_access(connection, project.exposure, project.views), tuple(a for a in found if a.table in about)
+    tried = (*try_access(connection, project.exposure, project.views), *try_objects(connection, project.files))
+    return tried, tuple(a for a in found if a.table in about)
 
 
 def beside(project: ProjectPlan, tried: Sequence[Tried], advice: Sequence[Advice]) -> Beside:
@@ -102,6 +104,8 @@ def beside(project: ProjectPlan, tried: Sequence[Tried], advice: Sequence[Advice
     unclear = [one for one in tried if one.may is None]
     wrong = [one.sentence for one in tried if one.wrong]
     lines = [f"{e.table}: {_in_words(e)}. Tried: {who_may(e.table, tried)}." for e in project.exposure]
+    buckets = sorted({one.table for one in tried if one.table.schema == "storage"}, key=str)
+    lines += [f"{bucket}. Tried: {who_may(bucket, tried)}." for bucket in buckets]
     lines += wrong
     lines += [one.sentence for one in advice]
     if unclear:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,14 +91,19 @@ class Tried:
 
 
 @dataclass(frozen=True, slots=True)
-class _Trial:
+class Trial:
+    """One statement that is tried as a role with claims.
+
+    Attributes:
+        rows: Whether it takes a row that is reached, not only a right, to have been let through.
+    """
+
     who: str
     verb: str
     role: str
     claims: str
     statement: str
     rows: bool
-    """Whether it takes a row that is reached, not only a right, to have been let through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,24 +156,35 @@ def try_access(
     Raises:
         psycopg.Error: The connection was lost, or the role of the session may not become those of the API.
     """
+    with trying(connection) as answers_to:
+        tables = [_look(connection, exposure) for exposure in exposures]
+        trials = [(table, trial) for table in tables for trial in _trials(table)]
+        answers = answers_to([trial for _, trial in trials])
+        found = [_judge(table, trial, said) for (table, trial), said in zip(trials, answers, strict=True)]
+        seen = [Trial(ANON, "SELECT", "anon", claims_of("anon"), _any_row(view), True) for view in views]
+        for view, trial, said in zip(views, seen, answers_to(seen), strict=True):
+            may, why = verdict(said, trial)
+            found.append(Tried(view, ANON, "SELECT", bool(may) if may is None else may, False, why))
+    return tuple(found)
+
+
+@contextmanager
+def trying(connection: psycopg.Connection[Any]) -> Iterator[Callable[[Sequence[Trial]], list[str]]]:
+    """A transaction that is rolled back, and what trials in it are answered: rows, or an SQLSTATE and its text.
+
+    Raises:
+        psycopg.Error: The role of the session may not become those of the API.
+    """
     with connection.transaction(force_rollback=True):
         # The program's own sessions raise where a policy would hide rows; here it is to hide them.
         connection.execute("SET LOCAL row_security = on; SET LOCAL lock_timeout = '1s'")
         # Within a trial a role that cannot be taken on would look like a refusal.
         connection.execute("; ".join(f"SET LOCAL ROLE {role}; RESET ROLE" for role in API_ROLES).encode())
         connection.execute(sql(_TRY))
-        tables = [_look(connection, exposure) for exposure in exposures]
-        trials = [(table, trial) for table in tables for trial in _trials(table)]
-        answers = _answers(connection, [trial for _, trial in trials])
-        found = [_judge(table, trial, said) for (table, trial), said in zip(trials, answers, strict=True)]
-        seen = [_Trial(ANON, "SELECT", "anon", _claims("anon"), _any_row(view), True) for view in views]
-        for view, trial, said in zip(views, seen, _answers(connection, seen), strict=True):
-            may, why = _verdict(said, trial)
-            found.append(Tried(view, ANON, "SELECT", bool(may) if may is None else may, False, why))
-    return tuple(found)
+        yield lambda trials: _answers(connection, trials)
 
 
-def _answers(connection: psycopg.Connection[Any], trials: Sequence[_Trial]) -> list[str]:
+def _answers(connection: psycopg.Connection[Any], trials: Sequence[Trial]) -> list[str]:
     answers: list[str] = []
     for at in range(0, len(trials), BATCH):
         some = trials[at : at + BATCH]
@@ -212,27 +229,27 @@ def _look(connection: psycopg.Connection[Any], exposure: TableExposure) -> _Tabl
     return _Table(exposure, columns, changed[0], key, owner, sample)
 
 
-def _trials(table: _Table) -> Iterator[_Trial]:
+def _trials(table: _Table) -> Iterator[Trial]:
     exposure = table.exposure
     other = str(uuid.uuid4())
-    owner = table.owner if _is_uuid(table.owner) else None
+    owner = table.owner if is_uuid(table.owner) else None
     user = owner or str(uuid.uuid4())
-    people = [(ANON, "anon", _claims("anon"), other), (USER, "authenticated", _claims("authenticated", user), user)]
-    people.append((ANOTHER, "authenticated", _claims("authenticated", other), user))
-    people.append((SERVICE, "service_role", _claims("service_role"), user))
+    people = [(ANON, "anon", claims_of("anon"), other), (USER, "authenticated", claims_of("authenticated", user), user)]
+    people.append((ANOTHER, "authenticated", claims_of("authenticated", other), user))
+    people.append((SERVICE, "service_role", claims_of("service_role"), user))
     if exposure.policy == "admin":
-        admin = _claims("authenticated", other, {"role": ADMIN})
+        admin = claims_of("authenticated", other, {"role": ADMIN})
         people.append((ADMINISTRATOR, "authenticated", admin, user))
     for who, role, claims, named in people:
         for verb in VERBS:
-            yield _Trial(who, verb, role, claims, _statement(table, who, verb, named), verb != "INSERT")
+            yield Trial(who, verb, role, claims, _statement(table, who, verb, named), verb != "INSERT")
     if exposure.owner is not None and table.key is not None:
         name, column = quote_name(exposure.table), quote(exposure.owner)
         text = f"UPDATE {name} SET {column} = {_user_as(exposure, other)} WHERE {_FIRST}"
-        yield _Trial(USER, HAND_OVER, "authenticated", _claims("authenticated", user), text, True)
+        yield Trial(USER, HAND_OVER, "authenticated", claims_of("authenticated", user), text, True)
     for hidden in exposure.hidden:
         text = f"SELECT {quote(hidden)} FROM {quote_name(exposure.table)} LIMIT 0"
-        yield _Trial(USER, f"SELECT {hidden}", "authenticated", _claims("authenticated", user), text, False)
+        yield Trial(USER, f"SELECT {hidden}", "authenticated", claims_of("authenticated", user), text, False)
 
 
 def _statement(table: _Table, who: str, verb: str, named: str) -> str:
@@ -275,15 +292,16 @@ def _any_row(table: TableName) -> str:
     return f"SELECT 1 FROM {quote_name(table)} LIMIT 1"
 
 
-def _judge(table: _Table, trial: _Trial, said: str) -> Tried:
-    may, why = _verdict(said, trial)
+def _judge(table: _Table, trial: Trial, said: str) -> Tried:
+    may, why = verdict(said, trial)
     if may is False and trial.rows and table.key is None and not why:
         may, why = None, "there is no row to try it on"
     meant = expected(table.exposure, trial.who, trial.verb)
     return Tried(table.exposure.table, trial.who, trial.verb, may, meant, why)
 
 
-def _verdict(said: str, trial: _Trial) -> tuple[bool | None, str]:
+def verdict(said: str, trial: Trial) -> tuple[bool | None, str]:
+    """Whether an answer means that a trial was let through, None where that cannot be said, and why."""
     state, _, why = said.partition(" ")
     if state.isdigit() and not why:
         return int(state) > 0 or not trial.rows, ""
@@ -296,7 +314,8 @@ def _verdict(said: str, trial: _Trial) -> tuple[bool | None, str]:
     return None, f"{why} ({state})"
 
 
-def _claims(role: str, user: str | None = None, metadata: Mapping[str, str] | None = None) -> str:
+def claims_of(role: str, user: str | None = None, metadata: Mapping[str, str] | None = None) -> str:
+    """The claims of a token, as the Data API sets them."""
     claims: dict[str, Any] = {"role": role}
     if user is not None:
         claims |= {"sub": user, "aud": "authenticated"}
@@ -307,7 +326,8 @@ def _has_owner(exposure: TableExposure) -> bool:
     return exposure.policy in ("owner", "owner-read")
 
 
-def _is_uuid(text: str | None) -> bool:
+def is_uuid(text: str | None) -> bool:
+    """Whether a text is a UUID, as users of Auth have them."""
     try:
         uuid.UUID(text or "")
     except ValueError:

@@ -119,6 +119,16 @@ WHERE n.nspname = ANY(%(schemas)s) AND p.prokind = 'f'
                     AND d.deptype = 'e')
 ORDER BY 1, 2
 """
+_DEFINERS = """
+SELECT n.nspname::text, p.proname::text || '(' || pg_get_function_identity_arguments(p.oid) || ')',
+    coalesce(p.prosrc, ''), has_function_privilege('anon', p.oid, 'EXECUTE')
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = ANY(%(schemas)s) AND p.prosecdef AND p.prorettype <> 'trigger'::regtype
+    AND (has_function_privilege('anon', p.oid, 'EXECUTE') OR has_function_privilege('authenticated', p.oid, 'EXECUTE'))
+    AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid
+                    AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
 _KEYS = """
 SELECT n.nspname::text, c.relname::text, k.conname::text, k.confrelid::regclass::text
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -158,6 +168,8 @@ def advise(connection: psycopg.Connection[Any], *, schemas: Sequence[str]) -> tu
                 "Give it SET search_path = ''.",
             )
         )  # fmt: skip
+    for schema, name, body, anybody in connection.execute(_DEFINERS.encode(), given):
+        found.append(_past_policies(f"{schema}.{name}", body, anybody, relations))
     for schema, name, key, parent in connection.execute(_KEYS.encode(), given):
         found.append(
             Advice(
@@ -210,6 +222,19 @@ def _of_relations(relations: Collection[_Relation], policies: Collection[_Policy
                         f"{table}.{column} looks like {what}, and the API's roles may read it.",
                         "Leave the column behind, or grant the others alone.",
                     )  # fmt: skip
+
+
+def _past_policies(function: str, body: str, anybody: bool, relations: Collection[_Relation]) -> Advice:
+    """What a function that runs with its owner's rights opens, by the tables that its text names."""
+    words = set(re.findall(r"\w+", body))
+    reached = [one.table for one in relations if not one.view and one.table.name in words]
+    who = "anybody with the project's address" if anybody else "whoever is signed in"
+    tables = f" It names {', '.join(map(str, reached))}." if reached else ""
+    return Advice(
+        "0028" if anybody else "0029", Level.WARN, reached[0] if reached else None, function,
+        f"The function {function} runs with its owner's rights, past all policies, and {who} may call it.{tables}",
+        "Make it SECURITY INVOKER, or revoke EXECUTE from PUBLIC, anon and authenticated.",
+    )  # fmt: skip
 
 
 def _of_policies(policies: Collection[_Policy]) -> Iterator[Advice]:

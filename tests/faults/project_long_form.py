@@ -1,7 +1,8 @@
 """A whole application with its users and files: moved to the stand-in for a project, killed, taken back, moved again.
 
 ``python -m tests.faults.project_long_form`` prints a line a step: 500 users and 300 files of 0 B to 40 MB, with names
-that Storage does not take as they are. What is on the project is looked at from outside the program.
+that Storage does not take as they are. What is on the project is looked at from outside the program, and what is pulled
+back is held beside the source: every row, every user and every file.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,6 +34,8 @@ from migrator_tui.demo.project.project import Project
 from migrator_tui.migration.run_folder import all_runs
 from migrator_tui.postgres.connect import connect
 from migrator_tui.postgres.server import EmbeddedServer, fresh_database
+from migrator_tui.supabase.auth_sql import TOKENS
+from tests.migration.comparing_files import contents
 
 PROGRAM = (sys.executable, "-m", "migrator_tui")
 USERS, FILES = 500, 300
@@ -48,6 +51,8 @@ NAMES = (
     "/".join(["deep" * 12] * 6)[:290] + ".txt",
 )
 OUTSIDE = ("../secrets.txt", "/etc/passwd")
+NUL, REPLACED = b"\0", "\N{REPLACEMENT CHARACTER}".encode()
+"""One text of the sample has NULs, which Postgres does not take: they are replaced, as was decided."""
 
 CONFIG = """\
 profiles:
@@ -68,6 +73,7 @@ class World:
     database: Path
     uploads: Path
     project: Project
+    figures: list[str] = field(default_factory=list)
 
     def words(self, command: str, *more: str) -> list[str]:
         """A command line of the program."""
@@ -181,9 +187,11 @@ def _steps(world: World) -> int:
 
     def step(title: str, work: Callable[[], list[str]]) -> None:
         began = time.monotonic()
+        world.figures.clear()
         problems = work()
         wrong.extend(problems)
-        print(f"{time.monotonic() - began:7.1f} s  {'ok   ' if not problems else 'WRONG'}  {title}", flush=True)
+        told = f": {', '.join(world.figures)}" if world.figures else ""
+        print(f"{time.monotonic() - began:7.1f} s  {'ok   ' if not problems else 'WRONG'}  {title}{told}", flush=True)
         for problem in problems:
             print(f"           {problem}", flush=True)
 
@@ -191,6 +199,7 @@ def _steps(world: World) -> int:
         _configure(world, via)
         step(f"users by {via}: moved, compared from outside", lambda: _move(world))
         step("  compared once more by verify", lambda: _verify(world))
+        step("  pulled back and held beside the source", lambda: _round_trip(world))
         step("  taken back", lambda: _take_back(world, all_runs()[0].run))
     _configure(world, "api")
     step("killed in the upload of 40 MB, gone on with", lambda: _killed_while_uploading(world))
@@ -210,6 +219,48 @@ def _verify(world: World) -> list[str]:
     return [] if told["status"] == "succeeded" else [f"verify says {told['status']}"]
 
 
+def _round_trip(world: World) -> list[str]:
+    """A file and a folder that are pulled hold the rows and the files of the source, and Auth its users."""
+    back = world.folder / "back.db"
+    folder = world.folder / "back"
+    world.run("pull", "--to", str(back), "--files", str(folder), "--replace")
+    there, here = contents(back), contents(world.database)
+    problems = [] if there.keys() == here.keys() else [f"tables: {sorted(here)} became {sorted(there)}"]
+    for table, rows in here.items():
+        expected = sorted((_as_decided(row) for row in rows), key=repr)
+        if expected != there.get(table):
+            problems.append(f"{table}: {len(set(expected) ^ set(there.get(table, ())))} rows differ")
+    with closing(sqlite3.connect(back)) as connection:
+        # Of two rows that share an address the first became the user.
+        people = dict(connection.execute("SELECT lower(email), password_hash FROM users ORDER BY id DESC"))
+        paths = [row[0] for row in connection.execute("SELECT path FROM documents")]
+    of_auth = dict(world.look("SELECT email, encrypted_password FROM auth.users"))
+    problems += [] if people == of_auth else ["the users pulled back are not those of Auth"]
+    original = {path: _hash(world.uploads / path) for path in paths if _is_moved(world, path)}
+    pulled = {str(path.relative_to(folder)): _hash(path) for path in folder.rglob("*") if path.is_file()}
+    problems += [] if original == pulled else [f"{len(original.items() ^ pulled.items())} files differ"]
+    size = sum((world.uploads / path).stat().st_size for path in original)
+    world.figures.append(
+        f"{len(people)} users, {sum(map(len, here.values())):,} rows, {len(pulled)} files of {size / 1e6:.1f} MB"
+    )
+    return problems
+
+
+def _as_decided(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of storage classes and values, with the NULs of its texts replaced."""
+    cells = zip(row[::2], row[1::2], strict=True)
+    kept = ((kind, cell.replace(NUL, REPLACED) if kind == b"text" else cell) for kind, cell in cells)
+    return tuple(part for pair in kept for part in pair)
+
+
+def _is_moved(world: World, path: str) -> bool:
+    return path not in OUTSIDE and (world.uploads / path).is_file()
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _killed_while_uploading(world: World) -> list[str]:
     world.project.faults.clear()
     world.project.latency = 0.02
@@ -223,12 +274,14 @@ def _killed_while_uploading(world: World) -> list[str]:
     world.run("resume", run, "--yes", "--accept-lossy")
     whole = -(-BIG // (6 << 20)) + -(-RESUMABLE // (6 << 20))
     total = parts()
+    world.figures.append(f"{total} parts were sent, {sent} of them before the kill, {whole} are needed")
     again = [f"{total} parts were sent, {sent} before the kill; {whole} are needed"] if total > whole + 2 else []
     return again + _compare(world)
 
 
 def _killed_while_making_users(world: World) -> list[str]:
     run = world.killed(lambda: world.count("auth.users") >= 100)
+    world.figures.append(f"killed at {world.count('auth.users')} users")
     world.run("resume", run, "--yes", "--accept-lossy")
     return _compare(world)
 
@@ -276,6 +329,23 @@ def _compare(world: World) -> list[str]:
         "documents": "SELECT count(*) FROM documents d LEFT JOIN users u ON u.id = d.owner_id WHERE u.id IS NULL",
         "enrolments": "SELECT count(*) FROM enrolments e LEFT JOIN users u ON u.id = e.user_id WHERE u.id IS NULL",
     }
+    # Each condition is one that shut imported users out; as many identities as users, so nobody was made twice.
+    shut_out = " OR ".join(f"u.{token} IS NULL" for token in TOKENS)
+    conditions = {
+        "have a token that is NULL": f"SELECT count(*) FROM auth.users u WHERE {shut_out}",
+        "are of another instance, audience or role": "SELECT count(*) FROM auth.users WHERE aud <> 'authenticated' "
+        "OR role <> 'authenticated' OR instance_id <> '00000000-0000-0000-0000-000000000000' OR is_sso_user",
+        "have an address in upper case, or an empty number": "SELECT count(*) FROM auth.users "
+        "WHERE email <> lower(email) OR phone = ''",
+        "are not confirmed": "SELECT count(*) FROM auth.users WHERE email_confirmed_at IS NULL",
+        "have not one identity of their own": "SELECT count(*) FROM auth.users u WHERE 1 <> (SELECT count(*) "
+        "FROM auth.identities i WHERE i.user_id = u.id AND i.provider = 'email' AND i.provider_id = u.id::text "
+        "AND i.identity_data ->> 'sub' = u.id::text AND i.identity_data ->> 'email' = u.email)",
+    }
+    for what, query in conditions.items():
+        if (count := world.look(query)[0][0]) != 0:
+            problems.append(f"{count} users {what}")
+    world.figures.append(f"{len(made)} users of Auth, {world.count('storage.objects')} objects")
     for table, query in orphans.items():
         if (count := world.look(query)[0][0]) != 0:
             problems.append(f"{table}: {count} rows of nobody")
@@ -285,7 +355,7 @@ def _compare(world: World) -> list[str]:
 
 
 def _compare_files(world: World, paths: dict[str, str]) -> list[str]:
-    there = {path for path in paths if path not in OUTSIDE and (world.uploads / path).is_file()}
+    there = {path for path in paths if _is_moved(world, path)}
     stored = {row[0] for row in world.look("SELECT name FROM storage.objects WHERE bucket_id = 'documents'")}
     problems = [] if len(stored) == len(there) else [f"{len(there)} files, {len(stored)} objects"]
     by_id = {row[0]: row[1] for row in world.look("SELECT id, path FROM documents")}
@@ -304,8 +374,7 @@ def _compare_files(world: World, paths: dict[str, str]) -> list[str]:
                 problems.append(f"document {number}: {key!r} is no object")
                 continue
             answer = client.get(f"/storage/v1/object/documents/{quote(key)}")
-            wanted = hashlib.sha256((world.uploads / path).read_bytes()).hexdigest()
-            if hashlib.sha256(answer.content).hexdigest() != wanted:
+            if hashlib.sha256(answer.content).hexdigest() != _hash(world.uploads / path):
                 problems.append(f"document {number}: {key!r} has other bytes ({answer.status_code})")
     return problems
 

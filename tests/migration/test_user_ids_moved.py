@@ -32,7 +32,7 @@ from tests.migration.comparing_files import contents, statements
 from tests.migration.conftest import MakeSource
 from tests.migration.running import Connection, Engine, decided, fingerprint, rows, succeeded, value
 from tests.migration.test_verify import verified
-from tests.supabase.auth_rows import made_of
+from tests.supabase.auth_rows import made_of, sign_in
 
 PEOPLE = 40
 SCHEMA = """
@@ -135,6 +135,8 @@ def test_one_user_has_one_id_through_five_tables_and_in_auth_and_the_same_file_c
 ) -> None:
     outcome = succeeded(engine.migrate(source, project.target, scope=SCOPE))
     moved(owner, outcome.run)
+    assert f"{PEOPLE} users were made; each passes the conditions for signing in." in outcome.beside[0].lines
+    assert [sign_in(project, f"person{n}@example.org", passwords.password(n % 20)) for n in (1, 7, PEOPLE)] == [200] * 3
     assert rows(owner, "SELECT count(*) FROM shown") == [(100,)]
     assert value(
         owner,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -12,7 +13,7 @@ import pytest
 from psycopg import errors
 
 from migrator_tui.demo.project.layout import lay_out
-from migrator_tui.model.project import TableExposure
+from migrator_tui.model.project import FilesPlan, TableExposure
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.merge import sql
@@ -29,6 +30,7 @@ from migrator_tui.supabase.access_matrix import (
 from migrator_tui.supabase.advisor import advise
 from migrator_tui.supabase.exposure import VERBS, statements, view_statements
 from migrator_tui.supabase.layout import is_project
+from migrator_tui.supabase.object_matrix import try_objects
 from migrator_tui.supabase.policies import policies
 
 Connection = psycopg.Connection[Any]
@@ -237,6 +239,17 @@ def test_nothing_that_is_made_here_is_advised_against(owner: Connection) -> None
         ("CREATE POLICY p ON notes FOR SELECT USING ((auth.jwt() ->> 'sub') = body)", "0003", "p"),
         ("CREATE VIEW v AS SELECT 1 AS one; GRANT SELECT ON v TO authenticated", "0010", None),
         ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "0011", "public.f()"),
+        (
+            "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT count(*) FROM public.notes'",
+            "0028",
+            "public.f()",
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT body FROM notes LIMIT 1'; "
+            "REVOKE EXECUTE ON FUNCTION f() FROM PUBLIC, anon; GRANT EXECUTE ON FUNCTION f() TO authenticated",
+            "0029",
+            "public.f()",
+        ),
         ("CREATE TABLE t (e varchar(255) REFERENCES auth.sso_like (code))", "0021", "t_e_fkey"),
         ("DROP INDEX notes_author_idx", "index", "author"),
     ],
@@ -254,6 +267,70 @@ def test_what_a_linter_would_say_is_said(
     new = [a for a in advise(owner, schemas=["public"]) if (a.lint, a.table, a.object) not in before]
     assert (lint, object) in {(a.lint, a.object) for a in new}
     assert all(a.message and a.fix for a in new)
+
+
+def test_a_function_that_reads_past_all_policies_is_named_with_the_table_that_it_opens(owner: Connection) -> None:
+    set_up(owner, OWNED)
+    body = "LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT body FROM public.notes'"
+    owner.execute(f"CREATE FUNCTION all_notes() RETURNS SETOF text {body}".encode())
+    with owner.transaction(force_rollback=True):
+        owner.execute("SET LOCAL row_security = on; SET LOCAL ROLE anon")
+        assert owner.execute("SELECT count(*) FROM all_notes()").fetchone() == (2,)
+    (said,) = [a for a in advise(owner, schemas=["public"]) if a.lint == "0028"]
+    assert (said.table, said.object) == (NOTES, "public.all_notes()")
+    assert "anybody with the project's address" in said.message
+    owner.execute("REVOKE EXECUTE ON FUNCTION all_notes() FROM PUBLIC, anon, authenticated")
+    assert not [a for a in advise(owner, schemas=["public"]) if a.lint in ("0028", "0029")]
+
+
+FILES = FilesPlan("documents", "path", "docs", Path("uploads"), owner="owner_id")
+ANNS = "bucket_id = 'docs' AND owner_id = (SELECT auth.uid()::text)"
+
+
+@pytest.fixture
+def bucket(owner: Connection) -> Connection:
+    """A private bucket with an object of each user, and the policies that let each at their own."""
+    owner.execute("INSERT INTO storage.buckets (id, name, public) VALUES ('docs', 'docs', false)")
+    owner.execute(
+        "INSERT INTO storage.objects (bucket_id, name, owner_id) VALUES ('docs', 'a.pdf', %s), ('docs', 'b.pdf', %s)",
+        (str(ANN), str(BEN)),
+    )
+    owner.execute(f"CREATE POLICY own ON storage.objects TO authenticated USING ({ANNS}) WITH CHECK ({ANNS})".encode())
+    return owner
+
+
+def test_who_may_do_what_with_the_objects_of_a_bucket_is_tried_and_nothing_of_it_stays(bucket: Connection) -> None:
+    before = bucket.execute("SELECT array_agg(o ORDER BY name) FROM storage.objects o").fetchone()
+    tried = try_objects(bucket, [FILES])
+    found = may(tried)
+    assert (found[ANON], found[USER], found[ANOTHER]) == (NOTHING, EVERYTHING, {"INSERT"})
+    assert found[SERVICE] == EVERYTHING
+    assert not [t for t in tried if t.wrong or t.may is None]
+    assert bucket.execute("SELECT array_agg(o ORDER BY name) FROM storage.objects o").fetchone() == before
+    bucket.execute("DROP POLICY own ON storage.objects")
+    assert may(try_objects(bucket, [FILES]))[USER] == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("wrong", "caught"),
+    [
+        ("CREATE POLICY p ON storage.objects FOR SELECT USING (bucket_id = 'docs')", [(ANON, "SELECT")]),
+        ("CREATE POLICY p ON storage.objects FOR INSERT TO anon WITH CHECK (true)", [(ANON, "INSERT")]),
+        (
+            "CREATE POLICY p ON storage.objects TO authenticated USING (bucket_id = 'docs')",
+            [(ANOTHER, "UPDATE"), (ANOTHER, "DELETE")],
+        ),
+    ],
+)
+def test_a_policy_of_storage_that_was_written_wrong_is_caught_by_trying(
+    bucket: Connection, wrong: str, caught: list[tuple[str, str]]
+) -> None:
+    bucket.execute(sql(wrong))
+    tried = try_objects(bucket, [FILES])
+    assert [(t.who, t.verb) for t in tried if t.wrong] == caught
+    assert all("storage.objects of docs" in t.sentence for t in tried if t.wrong)
+    public = try_objects(bucket, [replace(FILES, public=True, owner=None)])
+    assert [(t.who, t.verb) for t in public if t.wrong] == [c for c in caught if c == (ANON, "INSERT")]
 
 
 def test_a_made_up_user_reaches_nothing_even_in_a_session_of_their_own(owner: Connection) -> None:
