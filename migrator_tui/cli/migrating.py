@@ -64,7 +64,7 @@ def migrate(shared: Shared, **options: Any) -> int:
     publishing is confirmed by typing the target's name.
     """
     settings = shared.settings(
-        tables=_split(options["tables"]),
+        tables=split(options["tables"]),
         on_conflict=options["on_conflict"],
         workers=options["workers"],
         names=options["names"],
@@ -84,7 +84,7 @@ def rehearse(shared: Shared, **options: Any) -> int:
     from migrator_tui.postgres.server import fresh_database
 
     settings = shared.settings(
-        tables=_split(options["tables"]), on_conflict=options["on_conflict"], names=options["names"]
+        tables=split(options["tables"]), on_conflict=options["on_conflict"], names=options["names"]
     )
     request = request_of(settings, "rehearse", options, confirm=False)
     with target_of(EMBEDDED) as server:
@@ -109,9 +109,9 @@ def rehearse(shared: Shared, **options: Any) -> int:
 @shared
 def resume(shared: Shared, run: str, **options: Any) -> int:
     """Go on with RUN (its id, or a beginning of it) where it was interrupted, or with the decisions it waits for."""
-    from migrator_tui.migration.migrate import Migration
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.runner import Runner
+    from migrator_tui.migration.sync import run_of
     from migrator_tui.model.progress import RunStatus
 
     folder = RunFolder.open(run)
@@ -126,7 +126,7 @@ def resume(shared: Shared, run: str, **options: Any) -> int:
     with reached_run(folder, shared) as found:
         target, api = found.target, found.stand_in or api_of(request.scope.project)
         say(f"resuming {folder.run} on {target.display}")
-        runner = Runner(folder.run, Migration(request, target, folder, api=api))
+        runner = Runner(folder.run, run_of(request, target, folder, api=api))
         outcome = watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
     return finish(replace(outcome, command="resume"), as_json=shared.as_json)
 
@@ -191,12 +191,13 @@ def run_new(
     Args:
         api: The project's APIs, where they are not those that the request names.
     """
-    from migrator_tui.migration.migrate import Migration, begin
+    from migrator_tui.migration.migrate import begin
     from migrator_tui.migration.runner import Runner
+    from migrator_tui.migration.sync import run_of
 
     folder = begin(request, target, embedded_folder=embedded_folder)
     say(f"run {folder.run}: {request.source} → {target.display}")
-    runner = Runner(folder.run, Migration(request, target, folder, api=api or api_of(request.scope.project)))
+    runner = Runner(folder.run, run_of(request, target, folder, api=api or api_of(request.scope.project)))
     return watch(
         runner,
         plain=shared.plain,
@@ -247,5 +248,5 @@ def _resumed(folder: RunFolder, options: dict[str, Any]) -> Request:
     )
 
 
-def _split(tables: str | None) -> tuple[str, ...]:
+def split(tables: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in tables.split(",") if part.strip()) if tables else ()

@@ -34,6 +34,7 @@ from migrator_tui.migration.rolling_back import Rollback
 from migrator_tui.migration.run_files import DECISIONS, read_outcome, read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
 from migrator_tui.migration.runner import RunHandle, Runner
+from migrator_tui.migration.sync import run_of
 from migrator_tui.model.decisions import ConflictRule, Decisions
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.outcome import RunOutcome
@@ -222,7 +223,7 @@ class LiveGuide:
         request = Request.from_json(folder.record().options)
         request = replace(request, decisions=decisions.then(request.decisions), confirm=True)
         target = self._reached(folder.record(), password)
-        runner = Runner(folder.run, Migration(request, target, folder, api=self._api(request.scope, target)))
+        runner = Runner(folder.run, run_of(request, target, folder, api=self._api(request.scope, target)))
         runner.start()
         return runner
 

@@ -181,9 +181,7 @@ class Migration:
             # Staging has begun by this plan; nothing but this plan fits what is there.
             plan = read_plan(self._folder)
         else:
-            plan = self._with_target(
-                lambda connection: draft_plan(connection, self._source_of(), self._snapshot.sha256, self._request)
-            )
+            plan = self._with_target(self._draft)
             locations.write_private(self._folder.file(PLAN_YAML), plan_file.render(plan))
             self._audit.record("plan", tables=len(plan.moved), rows=plan.estimate.rows, findings=len(plan.findings))
         self._use(plan)
@@ -201,6 +199,9 @@ class Migration:
             self._board.set_merges_into(self._with_target(lambda connection: merged_with_rows(connection, plan)))
             write_plan(self._folder, plan)
         return plan
+
+    def _draft(self, connection: psycopg.Connection[Any]) -> Plan:
+        return draft_plan(connection, self._source_of(), self._snapshot.sha256, self._request)
 
     def _use(self, plan: Plan) -> None:
         self._plan = plan

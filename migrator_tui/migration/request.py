@@ -28,6 +28,7 @@ class Request:
         plan_notes: What replaying a plan file found to be different.
         chunk_bytes: Bytes of values that one transaction loads, about. Kept with the run, so that a resumption divides
             the rows as before.
+        per_cell: Rows that both ends changed are merged where they changed other columns (``sync``).
     """
 
     source: Path
@@ -41,6 +42,7 @@ class Request:
     command: str = "migrate"
     plan_notes: tuple[str, ...] = ()
     chunk_bytes: int = CHUNK_BYTES
+    per_cell: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """What the run's record keeps."""

@@ -16,6 +16,7 @@ from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_outcome, rea
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
+from migrator_tui.migration.sync_record import take_back_file
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.plan import Plan
@@ -98,7 +99,8 @@ class Rollback:
             # It never came to staging: there is nothing of it on the target.
             return undoing.Undone(0, 0, 0, (), None)
         fence = ledger.take_over(connection, run)
-        if ledger.read_step(connection, run, publish.STEP) is None:
+        published = ledger.read_step(connection, run, publish.STEP) is not None
+        if not published:
             with connection.transaction():
                 ledger.set_state(connection, fence, "rolled_back")
             undone = undoing.Undone(0, 0, 0, (), None)
@@ -111,6 +113,8 @@ class Rollback:
             )
         for companion in self._companions():
             undone = replace(undone, kept=(*undone.kept, *companion.undo(self._undoing(fence))))
+        if published:
+            undone = replace(undone, kept=(*undone.kept, *take_back_file(self._folder)))
         publish.drop_staging(connection, run)
         ledger.anchor(connection, run, *self._audit.anchor)
         return undone

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ class Encoder:
 
     Args:
         users: The plan's users, by which ids of those who were there already become theirs.
+        only: Locators of the rows that are converted; None for all that are not left out.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class Encoder:
         *,
         users: UsersPlan | None,
         with_generated: bool = False,
+        only: Collection[int] | None = None,
     ) -> None:
+        self._only = None if only is None else pa.array(sorted(only), pa.int64())
         self._source = source
         self._plan = table
         self._table = source.table(table.source)
@@ -139,6 +142,8 @@ class Encoder:
             kept = batch
             if len(self._left_out):
                 kept = batch.filter(pc.invert(pc.is_in(batch.column(0), self._left_out)))
+            if self._only is not None:
+                kept = kept.filter(pc.is_in(kept.column(0), self._only))
             if kept.num_rows:
                 yield kept
 

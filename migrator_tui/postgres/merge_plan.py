@@ -37,7 +37,7 @@ def merges(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[st
             live_rules(connection, table.target, written_columns(table), moved),
             _matched_by(connection, table, named),
         )
-        for table in _parents_first(connection, _merged(plan))
+        for table in parents_first(connection, _merged(plan))
     }
 
 
@@ -110,7 +110,7 @@ def _matched_by(
     return tuple(MatchedBy(key.label, columns, key.match, natural=True, folding=folding) for key, columns in mine)
 
 
-def _parents_first(connection: psycopg.Connection[Any], tables: Sequence[TablePlan]) -> list[TablePlan]:
+def parents_first(connection: psycopg.Connection[Any], tables: Sequence[TablePlan]) -> list[TablePlan]:
     """Merged tables in an order in which the target's own foreign keys hold; those of a cycle in the plan's order."""
     names = [quote_name(table.target) for table in tables]
     rows = connection.execute(

@@ -101,7 +101,7 @@ def publish(
         beside(connection)
         created = _compare(connection, plan, by_table, staged_rows, fence.run)
         failpoint("publish-compared")
-        _raise_sequences(connection, plan)  # last: a rollback would not take it back
+        raise_sequences(connection, plan)  # last: a rollback would not take it back
         published = Published(merged, created, unvalidated)
         write_step(connection, fence.run, STEP, _to_step(connection, plan, published))
         if origin is not None:
@@ -225,7 +225,7 @@ def _views(connection: psycopg.Connection[Any], plan: Plan) -> None:
         connection.execute("SET LOCAL search_path = DEFAULT")
 
 
-def _raise_sequences(connection: psycopg.Connection[Any], plan: Plan) -> None:
+def raise_sequences(connection: psycopg.Connection[Any], plan: Plan) -> None:
     """Sequences of live tables are only ever raised: ``setval`` is not undone by a rollback."""
     for table in plan.moved:
         if table.action is not Action.MERGE:

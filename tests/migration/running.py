@@ -18,6 +18,7 @@ from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner
+from migrator_tui.migration.sync import Sync, run_of
 from migrator_tui.model.decisions import ConflictDecision, ConflictRule, Decisions, FindingDecision
 from migrator_tui.model.outcome import RunOutcome, TableOutcome
 from migrator_tui.model.progress import RunStatus
@@ -71,6 +72,12 @@ class Engine:
         folder = begin(request, target)
         return self._end(Migration(request, target, folder, failpoint=_failing(failpoint), api=self.api), folder.run)
 
+    def sync(self, source: Path, target: Target, *, failpoint: Failpoint | None = None, **asked: Any) -> RunOutcome:
+        """A sync, which carries no deletion over unless asked to."""
+        request = Request(source, **({"command": "sync"} | asked))
+        folder = begin(request, target)
+        return self._end(Sync(request, target, folder, failpoint=_failing(failpoint)), folder.run)
+
     def resume(self, run: str, target: Target, *, failpoint: Failpoint | None = None, **changed: Any) -> RunOutcome:
         """The run gone on with, as a process that is started anew does."""
         folder = RunFolder.open(run)
@@ -78,7 +85,7 @@ class Engine:
         if "decisions" in changed:
             changed["decisions"] = changed["decisions"].then(request.decisions)
         return self._end(
-            Migration(replace(request, **changed), target, folder, failpoint=_failing(failpoint), api=self.api), run
+            run_of(replace(request, **changed), target, folder, failpoint=_failing(failpoint), api=self.api), run
         )
 
     def rollback(self, run: str, target: Target) -> RunOutcome:
@@ -91,7 +98,7 @@ class Engine:
         folder = begin(request, target)
         cut_at = failing(at)
         try:
-            self._end(Migration(request, target, folder, failpoint=cut_at, api=self.api), folder.run)
+            self._end(run_of(request, target, folder, failpoint=cut_at, api=self.api), folder.run)
         except PowerCut:
             return folder.run
         raise AssertionError(f"the run never came to {at}")

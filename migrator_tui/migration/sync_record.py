@@ -1,0 +1,65 @@
+"""What a sync keeps in its run's folder beside the plan: what it started from, and what it writes into the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from migrator_tui import locations
+from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.sqlite.carry_over import CarriedTable, carry_over
+from migrator_tui.sqlite.snapshot import FILE_NAME
+
+SYNC = "sync.json"
+BASE = "base.json"
+"""Which file of a sync's folder both ends were like when it ended."""
+NEXT = "next.sqlite"
+"""The snapshot with the rows that the file gets: what both ends are like in the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRecord:
+    """What was found and laid out.
+
+    Attributes:
+        bases: Source table → the run whose end it starts from.
+        carried: The tables that the file gets rows of, from ``snapshot.sqlite`` to ``next.sqlite``.
+    """
+
+    per_cell: bool = False
+    bases: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    carried: tuple[CarriedTable, ...] = ()
+
+    def write(self, folder: RunFolder) -> None:
+        """Replace the record."""
+        locations.write_private(folder.file(SYNC), _ADAPTER.dump_json(self, indent=1))
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> SyncRecord:
+        """The record; an empty one where there is none yet."""
+        file = folder.file(SYNC)
+        return _ADAPTER.validate_json(file.read_bytes()) if file.exists() else cls()
+
+
+def take_back_file(folder: RunFolder) -> tuple[str, ...]:
+    """Take back what a sync wrote into the file, where nobody changed it since; calling again goes on.
+
+    Returns:
+        A line for each row that is kept because it was.
+
+    Raises:
+        SourceError: The file is locked, damaged, or does not take the rows; calling again tries anew.
+    """
+    record = SyncRecord.read(folder)
+    if not record.carried or (folder.read_json(BASE) or {}).get("file") == FILE_NAME:
+        return ()  # nothing was to be written, or it was changed too much meanwhile to be
+    source = Path(folder.record().source)
+    done = carry_over(source, folder.file(NEXT), folder.file(FILE_NAME), record.carried, keep_changed=True)
+    return tuple(f"{source.name}, {row}: changed since the sync wrote it; kept." for row in done.kept)
+
+
+_ADAPTER = TypeAdapter(SyncRecord)

@@ -1,0 +1,258 @@
+"""Sync: what either end changed since both were alike comes to the other one, and what both changed is asked."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, OnConflict
+from migrator_tui.model.outcome import ErrorReport, RunOutcome
+from migrator_tui.model.progress import RunStatus
+from migrator_tui.postgres.connect import Target
+from tests.migration.conftest import MakeSource
+from tests.migration.running import (
+    Connection,
+    Engine,
+    decided,
+    rows,
+    succeeded,
+    value,
+)
+
+OUTCOMES = """
+base    source     target     ends as  conflict
+absent  absent     changed    target   -
+absent  changed    absent     source   -
+absent  changed    changed    source   -
+absent  changed    otherwise  source   same-key
+same    absent     absent     absent   -
+same    absent     same       absent   deleted
+same    absent     changed    target   deleted-edited
+same    same       absent     absent   deleted
+same    same       same       source   -
+same    same       changed    target   -
+same    changed    absent     absent   deleted-edited
+same    changed    same       source   -
+same    changed    changed    source   -
+same    changed    otherwise  source   same-key
+"""
+"""What becomes of a row, where same-key is decided for the source and deleted-edited for the target."""
+VALUES = {"same": "as it was", "changed": "changed", "otherwise": "changed otherwise"}
+
+Rows = list[tuple[Any, ...]]
+
+
+def do(source: Path, script: str, rows: Sequence[Sequence[Any]] = ()) -> None:
+    """Somebody else writes into the file."""
+    with closing(sqlite3.connect(source)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        if rows:
+            connection.executemany(script, rows)
+        else:
+            connection.executescript(script)
+        connection.commit()
+
+
+def on_target(db: Connection, *statements: str) -> None:
+    for statement in statements:
+        db.execute(statement.encode())
+
+
+def in_file(source: Path, query: str) -> Rows:
+    with closing(sqlite3.connect(source)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def changes(outcome: RunOutcome) -> int:
+    return int(succeeded(outcome).extra["sync"]["changes"])
+
+
+def refused(outcome: RunOutcome, id: str, status: RunStatus = RunStatus.FAILED) -> ErrorReport:
+    assert outcome.error is not None, outcome.status
+    assert (outcome.error.id, outcome.status) == (id, status), outcome.error
+    return outcome.error
+
+
+def alike(source: Path, db: Connection, *tables: str) -> bool:
+    return all(
+        in_file(source, f"SELECT * FROM {table} ORDER BY 1") == rows(db, f"SELECT * FROM {table} ORDER BY 1")
+        for table in tables
+    )
+
+
+def test_every_combination_of_base_source_and_target_ends_as_the_table_says_and_a_second_sync_changes_nothing(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    cases = [line.split() for line in OUTCOMES.strip().splitlines()[1:]]
+    source = make_source(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, a TEXT, b TEXT);"
+        "CREATE TABLE part (id INTEGER PRIMARY KEY, item INTEGER NOT NULL REFERENCES item (id), name TEXT);"
+    )
+    # Rows from 100 on have a child wherever they are.
+    plan = {n + first: case for first in (0, 100) for n, case in enumerate(cases)}
+
+    def as_on(side: int) -> tuple[Rows, Rows]:
+        items: Rows = [(n, VALUES[how[side]], "b") for n, how in plan.items() if how[side] != "absent"]
+        return items, [(n, n, "part") for n, *_ in items if n >= 100]
+
+    items, parts = as_on(0)
+    do(source, "INSERT INTO item VALUES (?, ?, ?)", items)
+    do(source, "INSERT INTO part VALUES (?, ?, ?)", parts)
+    succeeded(engine.migrate(source, target))
+    items, parts = as_on(1)
+    do(source, "DELETE FROM part; DELETE FROM item")
+    do(source, "INSERT INTO item VALUES (?, ?, ?)", items)
+    do(source, "INSERT INTO part VALUES (?, ?, ?)", parts)
+    items, parts = as_on(2)
+    on_target(db, "DELETE FROM part", "DELETE FROM item")
+    with db.cursor() as cursor:
+        cursor.executemany("INSERT INTO item VALUES (%s, %s, %s)", items)
+        cursor.executemany("INSERT INTO part VALUES (%s, %s, %s)", parts)
+    before = {
+        "source": {n: a for n, a, _ in in_file(source, "SELECT * FROM item")},
+        "target": {n: a for n, a, _ in rows(db, "SELECT * FROM item")},
+    }
+
+    asked = engine.sync(source, target)
+    assert "kind: deleted" in refused(asked, "CONFLICTS", RunStatus.NEEDS_DECISIONS).hint
+    rules = [
+        ConflictRule("item", ConflictChoice.KEEP_SOURCE, "same-key"),
+        ConflictRule("*", ConflictChoice.KEEP_TARGET, "deleted-edited"),
+    ]
+    done = succeeded(engine.resume(asked.run, target, decisions=decided(rules=rules), accept_recommended=True))
+
+    sides = {"source": 1, "target": 2}
+    expected = {n: VALUES[how[sides[how[3]]]] for n, how in plan.items() if how[3] != "absent"}
+    assert {n: a for n, a, _ in rows(db, "SELECT * FROM item")} == expected
+    assert alike(source, db, "item", "part")
+    lost = {
+        (n, side, value) for side, there in before.items() for n, value in there.items() if expected.get(n) != value
+    }
+    kept = "SELECT (key->>'id')::int, side, cells->>'a' FROM migrator.archive WHERE run = %s AND tbl = 'public.item'"
+    assert set(rows(db, kept, done.run)) == lost
+    again = engine.sync(source, target, accept_recommended=True)
+    assert (changes(again), again.conflicts_found) == (0, 0)
+
+
+CELLS = """
+base  source  target  ends as
+0 0   1 0     0 2     1 2
+0 0   1 1     1 0     1 1
+0 0   1 0     2 0     ? 0
+0 0   1 1     2 0     ? 1
+0 0   1 2     1 0     1 2
+0 0   1 1     2 2     ? ?
+"""
+"""Two cells of a row that both ends changed, merged per cell; those with a question mark are asked."""
+
+
+def test_cells_that_one_end_changed_are_merged_and_of_those_that_both_did_the_side_that_was_decided_for_is_taken(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    cases = [line.split() for line in CELLS.strip().splitlines()[1:]]
+    source = make_source("CREATE TABLE cell (id INTEGER PRIMARY KEY, a TEXT, b TEXT)")
+    do(source, "INSERT INTO cell VALUES (?, ?, ?)", [(n, *case[:2]) for n, case in enumerate(cases)])
+    succeeded(engine.migrate(source, target))
+    do(source, "UPDATE cell SET a = ?, b = ? WHERE id = ?", [(*case[2:4], n) for n, case in enumerate(cases)])
+    with db.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE cell SET a = %s, b = %s WHERE id = %s", [(*case[4:6], n) for n, case in enumerate(cases)]
+        )
+    asked = engine.sync(source, target, per_cell=True)
+    refused(asked, "CONFLICTS", RunStatus.NEEDS_DECISIONS)
+    assert asked.conflicts_found == 3
+    conflicts = [
+        ConflictDecision("cell", {"id": 2}, ConflictChoice.KEEP_TARGET),
+        ConflictDecision("cell", {"id": 5}, ConflictChoice.PER_FIELD, fields={"b": "source"}),
+    ]
+    decisions = decided(conflicts=conflicts)
+    done = succeeded(engine.resume(asked.run, target, decisions=decisions, on_conflict=OnConflict.KEEP_SOURCE))
+    assert done.conflicts_resolved == 3
+    assert rows(db, "SELECT a || ' ' || b FROM cell ORDER BY id") == [
+        ("1 2",), ("1 1",), ("2 0",), ("1 1",), ("1 2",), ("2 1",),
+    ]  # fmt: skip
+    assert alike(source, db, "cell")
+    assert changes(engine.sync(source, target)) == 0
+
+
+TWO = (
+    "CREATE TABLE box (id INTEGER PRIMARY KEY, name TEXT UNIQUE);"
+    "CREATE TABLE toy (id INTEGER PRIMARY KEY, box INTEGER REFERENCES box (id), weight REAL);"
+    "INSERT INTO box VALUES (1, 'red'), (2, 'blue'), (3, 'green');"
+    "INSERT INTO toy VALUES (1, 1, 0.5), (2, 2, 1.5), (3, 3, 2.5);"
+)
+
+
+def edit_both(source: Path, db: Connection) -> None:
+    do(
+        source,
+        "DELETE FROM toy WHERE id = 3; DELETE FROM box WHERE id = 3; UPDATE box SET name = 'RED' WHERE id = 1;"
+        "INSERT INTO box VALUES (4, 'green'); INSERT INTO toy VALUES (4, 4, 4.5)",
+    )
+    on_target(
+        db,
+        "UPDATE toy SET weight = 9.5, box = 1 WHERE id = 2",
+        "DELETE FROM box WHERE id = 2",
+        "INSERT INTO box VALUES (5, 'blue')",
+    )
+
+
+def both(source: Path, db: Connection) -> list[Rows]:
+    queries = ("SELECT * FROM box ORDER BY 1", "SELECT * FROM toy ORDER BY 1")
+    return [found for query in queries for found in (in_file(source, query), rows(db, query))]
+
+
+def test_a_crash_at_any_moment_is_finished_by_resume_and_rollback_takes_both_ends_back(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    source = make_source(TWO)
+    succeeded(engine.migrate(source, target))
+    edit_both(source, db)
+    ends = both(source, db)
+    for at in ("base-staged", "back-laid-out", "publish-merged", "publish-commit", "published", "written-back"):
+        run = engine.cut(source, target, at, command="sync")
+        if at in ("published", "written-back"):
+            refused(engine.sync(source, target, accept_recommended=True), "SYNC-HALF-DONE")
+        succeeded(engine.resume(run, target))
+        assert alike(source, db, "box", "toy")
+        assert rows(db, "SELECT id, name FROM box ORDER BY 1") == [(1, "RED"), (4, "green"), (5, "blue")]
+        undone = engine.rollback(run, target)
+        assert (undone.status, undone.kept_edits) == (RunStatus.ROLLED_BACK, ()), at
+        assert both(source, db) == ends, at
+    # Half done, it is taken back as well; and of a whole one what was edited since is kept on either end.
+    run = engine.cut(source, target, "published", command="sync")
+    engine.rollback(run, target)
+    assert both(source, db) == ends
+    done = succeeded(engine.sync(source, target, accept_recommended=True))
+    do(source, "UPDATE toy SET weight = 7 WHERE id = 2")
+    on_target(db, "UPDATE box SET name = 'crimson' WHERE id = 1")
+    kept = engine.rollback(done.run, target).kept_edits
+    assert [line.split(":")[0] for line in kept] == ['public.box {"id"', "source.db, toy id=2"]
+    assert in_file(source, "SELECT weight FROM toy WHERE id = 2") == [(7.0,)]
+    assert value(db, "SELECT name FROM box WHERE id = 1") == "crimson"
+
+
+def test_a_file_that_changed_under_way_is_not_written_and_a_sync_anew_brings_both_ends_together(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    source = make_source(TWO)
+    succeeded(engine.migrate(source, target))
+    edit_both(source, db)
+
+    def interfere(name: str) -> None:
+        if name == "published":
+            do(source, "UPDATE box SET name = 'navy' WHERE id = 2; INSERT INTO box VALUES (8, 'late')")
+
+    stopped = engine.sync(source, target, accept_recommended=True, failpoint=interfere)
+    assert "Sync again" in refused(stopped, "SYNC-SOURCE-CHANGED", RunStatus.NEEDS_DECISIONS).hint
+    assert in_file(source, "SELECT box, weight FROM toy WHERE id = 2") == [(2, 1.5)]
+    again = engine.sync(source, target, accept_recommended=True, on_conflict=OnConflict.KEEP_SOURCE)
+    assert (succeeded(again).conflicts_found, again.conflicts_resolved) == (1, 1)
+    assert alike(source, db, "box", "toy")
+    assert [name for (name,) in in_file(source, "SELECT name FROM box ORDER BY id")] == [
+        "RED", "navy", "green", "blue", "late",
+    ]  # fmt: skip
+    assert changes(engine.sync(source, target)) == 0
