@@ -29,10 +29,16 @@ from migrator_tui.sqlite.snapshot import snapshot_uri
 
 @dataclass(frozen=True, slots=True)
 class BackTable:
-    """A table that the file gets rows of; as SQLite describes it."""
+    """A table that the file gets rows of.
+
+    Attributes:
+        source: As SQLite describes it.
+        codecs: Target column → the codec by which its values get their form in the file.
+    """
 
     way: ThreeWay
     source: Table
+    codecs: Mapping[str, str]
 
     @property
     def plan(self) -> TablePlan:
@@ -94,7 +100,8 @@ class _Writer:
     def _way(self, column: ColumnPlan, live: LiveType) -> Way:
         natural = way(live, column.target)
         declared = self._table.source.column(column.source).type
-        return way_by_codec(live, column.target, column.codec, declared, natural.collation) or natural
+        codec = self._table.codecs.get(column.target, column.codec)
+        return way_by_codec(live, column.target, codec, declared, natural.collation) or natural
 
     def read(self, extract: Extract, op: str) -> Iterator[_Rows]:
         """The rows that are written in one way."""

@@ -64,6 +64,7 @@ class Sync(Migration):
             per_cell=self._request.per_cell,
             bases={table: base.run for table, base in bases.tables.items()},
             notes=bases.notes,
+            codecs={table: base.codecs[table] for table, base in bases.tables.items()},
         ).write(self._folder)
         return plan
 
@@ -173,8 +174,12 @@ class Sync(Migration):
                 }
 
         counts = self._with_target(lay_out)
-        tables = [back_rows.BackTable(way, source.table(name)) for name, way in ways.items() if counts[name]]
         record = SyncRecord.read(self._folder)
+        tables = [
+            back_rows.BackTable(way, source.table(name), record.codecs.get(name, {}))
+            for name, way in ways.items()
+            if counts[name]
+        ]
         if not tables:
             replace(record, carried=()).write(self._folder)
             return
@@ -336,7 +341,7 @@ def _require_same_tables(plan: Plan, bases: Bases) -> None:
                 f"Bring the change of the tables to the other end first, or leave {name} out with --tables.",
             )
         codecs = {column.target: column.codec for column in now.moved_columns}
-        other = [c for c in then.moved_columns if codecs.get(c.target) != c.codec]
+        other = [c for c in then.moved_columns if codecs.get(c.target) != sync_base.taken_as(c.codec)]
         if other:
             raise sync_base.drifted(
                 f"{name}.{other[0].source} does not become {then.target}.{other[0].target} as it did in the run "

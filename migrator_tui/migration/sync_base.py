@@ -14,11 +14,12 @@ from typing import Any
 
 import psycopg
 
+from migrator_tui.convert.codecs import EPOCHS
 from migrator_tui.convert.user_ids import namespace_of
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import PLAN_JSON, read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
-from migrator_tui.migration.sync_record import BASE
+from migrator_tui.migration.sync_record import BASE, SyncRecord
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import Action, Plan, Scope, TableOverride, TablePlan
@@ -39,12 +40,14 @@ class Base:
     Attributes:
         file: The source as it was then, like the target.
         synced: The run was a sync; else a migration.
+        codecs: Source table → target column → the codec by which its values get their form in the file.
     """
 
     run: str
     file: Path
     plan: Plan
     synced: bool
+    codecs: Mapping[str, Mapping[str, str]]
 
     def table(self, source: str) -> TablePlan:
         """How that run moved a table."""
@@ -109,6 +112,12 @@ def find(connection: psycopg.Connection[Any], request: Request, source: Database
 def request_of(request: Request, bases: Bases) -> Request:
     """The request that plans the tables as they were moved before, with what was decided then of their values."""
     tables = {name: _override(base.table(name)) for name, base in bases.tables.items()}
+    dates = tuple(
+        FindingDecision("DATE-MIXED", "timestamp", name, column.source)
+        for name, base in bases.tables.items()
+        for column in base.table(name).moved_columns
+        if taken_as(column.codec).endswith(":mixed")
+    )
     findings = tuple(
         FindingDecision(finding.id, finding.decision, finding.table, finding.column or finding.object)
         for base in {base.run: base for base in bases.tables.values()}.values()
@@ -117,7 +126,7 @@ def request_of(request: Request, bases: Bases) -> Request:
     )
     return replace(
         request,
-        decisions=request.decisions.then(Decisions(findings)),
+        decisions=request.decisions.then(Decisions((*findings, *dates))),
         scope=replace(request.scope, include=tuple(_escaped(name) for name in tables), exclude=(), tables=tables,
                       project=ProjectScope(), natural_keys=()),
     )  # fmt: skip
@@ -137,6 +146,17 @@ def base_of(run: str) -> Base:
     )
 
 
+def taken_as(codec: str) -> str:
+    """The codec by which a sync compares values that a migration moved by another one.
+
+    Of a date the moment counts, in whatever form either end has written it since: the file keeps the form of each value
+    that the target did not change.
+    """
+    kind, _, shape = codec.partition(":")
+    written = kind in ("timestamp", "timestamptz", "date") and shape and shape not in EPOCHS
+    return f"{kind}:mixed" if written else codec
+
+
 def drifted(message: str, hint: str) -> UsageError:
     """The error of two ends that have not the same tables or columns any more."""
     return UsageError("SYNC-DRIFT", f"{message} Nothing was changed.", hint)
@@ -144,7 +164,7 @@ def drifted(message: str, hint: str) -> UsageError:
 
 def _override(table: TablePlan) -> TableOverride:
     columns: dict[str, tuple[str | None, str | None, str | None] | None] = {
-        column.source: (column.target, None, column.codec) for column in table.moved_columns
+        column.source: (column.target, None, taken_as(column.codec)) for column in table.moved_columns
     }
     columns |= dict.fromkeys(table.left_behind)
     return TableOverride(table.target, Action.MERGE, columns, {fill.target: fill.expression for fill in table.fills})
@@ -171,9 +191,12 @@ def _usable(records: Sequence[RunRecord]) -> Iterator[Base]:
         if name is None or not folder.file(name).exists():
             continue
         try:
-            yield Base(record.run, folder.file(name), read_plan(folder), record.command == COMMAND)
+            plan = read_plan(folder)
         except UsageError:  # another version wrote it
             continue
+        codecs: dict[str, Mapping[str, str]] = {t.source: {c.target: c.codec for c in t.columns} for t in plan.moved}
+        codecs |= SyncRecord.read(folder).codecs
+        yield Base(record.run, folder.file(name), plan, record.command == COMMAND, codecs)
 
 
 def _require_whole(connection: psycopg.Connection[Any], records: Sequence[RunRecord]) -> None:

@@ -26,12 +26,14 @@ class SyncRecord:
 
     Attributes:
         bases: Source table → the run whose end it starts from.
+        codecs: Source table → target column → the codec by which its values get their form in the file.
         carried: The tables that the file gets rows of, from ``snapshot.sqlite`` to ``next.sqlite``.
     """
 
     per_cell: bool = False
     bases: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    codecs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     carried: tuple[CarriedTable, ...] = ()
 
     def write(self, folder: RunFolder) -> None:

@@ -19,12 +19,13 @@ from migrator_tui.migration import quarantine
 from migrator_tui.migration.back_rows import BackTable
 from migrator_tui.migration.staging import Encoder, Source
 from migrator_tui.migration.verifying import exact
-from migrator_tui.model.errors import SourceError, UsageError, VerificationFailed
+from migrator_tui.model.errors import SourceError, TargetError, UsageError, VerificationFailed
 from migrator_tui.model.plan import Plan, TablePlan
 from migrator_tui.model.profile import SourceProfile
 from migrator_tui.model.schema import Table
 from migrator_tui.postgres.compare import Verifier
 from migrator_tui.postgres.connect import Target
+from migrator_tui.postgres.load import noting
 from migrator_tui.sqlite.carry_over import CarriedTable, carry_over
 from migrator_tui.sqlite.chunks import whole
 from migrator_tui.sqlite.inspect import inspect
@@ -125,15 +126,24 @@ def prove(
                 chunk = whole(reader, described, [column.name for column in described.columns])
                 names = [(c.target, exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]
                 rows = table.way.final_rows([c.target for c in encoder.columns], without_left=True)
-                compared = verifier.compare(
-                    f"({rows}) AS f", names, encoder.batches(reader, chunk, check), encoder.schema
-                )
+                raised: list[BaseException] = []
+                batches = noting(encoder.batches(reader, chunk, check), raised)
+                try:
+                    compared = verifier.compare(f"({rows}) AS f", names, batches, encoder.schema)
+                except TargetError as error:
+                    if raised and isinstance(raised[0], SourceError):
+                        raise _not_alike(table, f"; {raised[0].message}") from raised[0]
+                    raise raised[0] if raised else error from None
                 if compared.missing or compared.extra:
-                    raise VerificationFailed(
-                        "SYNC-NOT-ALIKE",
-                        f"{table.plan.source}: {max(compared.missing, compared.extra)} rows would not be alike on both "
-                        "ends, because the file cannot hold a value as the target has it. Nothing was changed.",
-                        "Change the values on the target, or leave the table out with --tables.",
-                    )
+                    raise _not_alike(table, f" in {max(compared.missing, compared.extra)} rows")
     finally:
         verifier.close()
+
+
+def _not_alike(table: BackTable, what: str) -> VerificationFailed:
+    return VerificationFailed(
+        "SYNC-NOT-ALIKE",
+        f"{table.plan.source} would not be alike on both ends, because the file cannot hold a value as the target has "
+        f"it{what.rstrip('.')}. Nothing was changed.",
+        "Change the value on the target, or leave the table out with --tables.",
+    )

@@ -21,7 +21,8 @@ class ConflictKind(StrEnum):
     source, that holds a unique or natural key's value. ``several``: several live rows at once, by different keys.
     ``duplicate``: an earlier row of the source, by a natural key alone. ``rule``: a check, foreign key or index of the
     target refuses it. ``parent``: the row that it refers to is not on the target and does not come.
-    ``deleted-edited``: deleted on one side and edited on the other, where both ends are brought together.
+    ``deleted-edited``: deleted on one side and edited on the other, where both ends are brought together; ``deleted``:
+    deleted on one side, and as it was on the other.
     """
 
     SAME_KEY = "same-key"
@@ -31,6 +32,7 @@ class ConflictKind(StrEnum):
     RULE = "rule"
     PARENT = "parent"
     DELETED_EDITED = "deleted-edited"
+    DELETED = "deleted"
 
 
 class ConflictChoice(StrEnum):
