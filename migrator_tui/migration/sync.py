@@ -36,6 +36,7 @@ from migrator_tui.postgres import ledger, publish, three_way_publish
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.ddl import staging_schema
 from migrator_tui.postgres.inspect import server_identity
+from migrator_tui.postgres.merge_plan import parents_first
 from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_choices import SyncChoices
@@ -289,7 +290,7 @@ class Sync(Migration):
 
     def _ways(self, plan: Plan) -> dict[str, ThreeWay]:
         schema = staging_schema(self._folder.run)
-        order = self._with_target(lambda c: publish.parents_first(c, plan.moved))
+        order = self._with_target(lambda c: parents_first(c, plan.moved))
         per_cell = SyncRecord.read(self._folder).per_cell
         return {table.source: ThreeWay(table, schema, per_cell=per_cell) for table in order}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from migrator_tui.convert.codecs import EPOCHS
+from migrator_tui.convert.shapes import is_date, is_moment
 from migrator_tui.convert.user_ids import namespace_of
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import PLAN_JSON, read_plan
@@ -104,6 +104,8 @@ def find(connection: psycopg.Connection[Any], request: Request, source: Database
         _require_shape(name, base, source.table(TableName("", name)))
     new = [t.name.name for t in source.tables if t.holds_rows and t.name.name not in found]
     new = [name for name in new if _included(name, request.scope)]
+    if request.decisions.natural_keys or request.scope.natural_keys:
+        notes.append("Rows are paired by the target's key: natural keys are not looked at by a sync.")
     if new:
         notes.append(f"New in the file, and not synced: {', '.join(sorted(new))}. `migrator-tui migrate` moves them.")
     return Bases(chosen, tuple(notes))
@@ -153,7 +155,7 @@ def taken_as(codec: str) -> str:
     that the target did not change.
     """
     kind, _, shape = codec.partition(":")
-    written = kind in ("timestamp", "timestamptz", "date") and shape and shape not in EPOCHS
+    written = kind in ("timestamp", "timestamptz", "date") and (is_moment(shape) or is_date(shape))
     return f"{kind}:mixed" if written else codec
 
 

@@ -23,7 +23,7 @@ from migrator_tui.model.profile import Chunk, SourceProfile
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target
 from migrator_tui.postgres.ledger import Fence
-from migrator_tui.postgres.merge import sql
+from migrator_tui.postgres.merge_parts import sql
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.sqlite.chunks import chunks_of
 from migrator_tui.sqlite.inspect import inspect

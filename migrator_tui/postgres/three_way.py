@@ -17,7 +17,7 @@ import psycopg
 from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.plan import TablePlan
 from migrator_tui.postgres.ddl import locator_name, staged_name
-from migrator_tui.postgres.merge import Merge, row_hash, sql, texts_of
+from migrator_tui.postgres.merge_parts import Parts, row_hash, sql, texts_of
 
 KINDS = ("same-key", "deleted", "deleted-edited", "unique", "parent")
 """What needs a choice, as decisions call it."""
@@ -44,13 +44,13 @@ class ThreeWay:
         self.live = quote_name(table.target)
         self.columns = tuple(column.target for column in table.moved_columns)
         self.values = tuple(column for column in self.columns if column not in table.match_key)
-        self._merge = Merge(table, schema, ())
+        self._parts = Parts(table, schema, ())
 
     # Rows and their parts ------------------------------------------------------------------------------------------
 
     def differs_in(self, column: str, left: str, right: str) -> str:
         """SQL: two rows hold different values of a column."""
-        return self._merge.differs_in(column, left, right)
+        return self._parts.differs_in(column, left, right)
 
     def differ(self, left: str, right: str) -> str:
         """SQL: two rows of one key differ."""

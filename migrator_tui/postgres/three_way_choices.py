@@ -21,7 +21,7 @@ from migrator_tui.model.decisions import (
 )
 from migrator_tui.model.errors import TargetError, UsageError
 from migrator_tui.model.schema import TableName
-from migrator_tui.postgres.merge import live_uniques, sql
+from migrator_tui.postgres.merge_parts import live_uniques, sql
 from migrator_tui.postgres.three_way import ThreeWay
 
 SERVED = (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET, ConflictChoice.PER_FIELD)

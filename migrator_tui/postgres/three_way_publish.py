@@ -14,7 +14,7 @@ from migrator_tui.convert.identifiers import quote, quote_literal
 from migrator_tui.model.errors import TargetError, VerificationFailed
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
-from migrator_tui.postgres.merge import filled_rows, row_hash, sql, stored_columns, texts_of, written_columns
+from migrator_tui.postgres.merge_parts import filled_rows, row_hash, sql, stored_columns, texts_of, written_columns
 from migrator_tui.postgres.publish import LOCK_TIMEOUT_MS, STEP, ChangedSince, raise_sequences
 from migrator_tui.postgres.three_way import ThreeWay
 
