@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import HelpPanel
 
 from migrator_tui import __version__
-from migrator_tui.migration.guide import Ends, Guide
+from migrator_tui.migration.guide import Bench, Ends, Guide
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui import garbage
@@ -57,7 +58,7 @@ class MigratorApp(App[int]):
         self.prepare_demo = prepare_demo
         self.session = Session()
         self._start_with = start_with
-        self._collected_for: RunHandle | None = None
+        self._collected_for: tuple[Bench | None, RunHandle | None] = (None, None)
 
     def on_mount(self) -> None:
         """First paint at once: nothing is connected yet."""
@@ -68,6 +69,17 @@ class MigratorApp(App[int]):
         if self._start_with is not None:
             self.session.begin(self._start_with)
             self.go(Step.CONNECT)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Pass an event on; but no press on a widget that was taken away and is still painted.
+
+        Textual begins a selection of text in the parent of what is under the pointer, and such a widget has none.
+        """
+        if isinstance(event, (events.MouseDown, events.MouseMove)) and event.button and not event.is_forwarded:
+            pressed, _ = self.screen.get_widget_and_offset_at(event.x, event.y)
+            if pressed is not None and not pressed.is_attached:
+                return
+        await super().on_event(event)
 
     def go(self, step: Step) -> None:
         """Show a step. Its screen is made anew from the session, so nothing on it can be out of date."""
@@ -87,11 +99,17 @@ class MigratorApp(App[int]):
             self.switch_screen(screen)
         else:
             self.push_screen(screen)
-        if self.session.handle is not self._collected_for:
-            self._collected_for = self.session.handle
-            screen.call_after_refresh(garbage.set_aside)
-        elif step.number <= Step.CONNECT.number and not self.running:
+        self._keep_from_collector(step, screen)
+
+    def _keep_from_collector(self, step: Step, screen: StepScreen) -> None:
+        """Set aside from the collector what was opened or begun since the last step; take it back before Compare."""
+        bench, handle = self._collected_for
+        if step.number <= Step.CONNECT.number and not self.running:
             garbage.take_back()
+            self._collected_for = (None, None)
+        elif self.session.handle is not handle or (self.session.bench is not bench and not self.running):
+            self._collected_for = (self.session.bench, self.session.handle)
+            screen.call_after_refresh(garbage.set_aside)
 
     @property
     def running(self) -> bool:

@@ -11,6 +11,7 @@ from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Static
 
 from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
@@ -92,5 +93,25 @@ async def wild(app: MigratorApp, pilot: Pilot[int], chance: random.Random) -> in
     if ended(app):
         return TOGETHER - 1
     width, height = app.size
-    await pilot.click(offset=(chance.randrange(width), chance.randrange(height)))
+    x, y = chance.randrange(width), chance.randrange(height)
+    for kind in (events.MouseDown, events.MouseUp):
+        # A terminal does not ask first whether anything is there, as Pilot's click does.
+        app._driver.send_message(kind(None, x, y, 0, 0, 1, False, False, False, screen_x=x, screen_y=y))
+    await pilot.pause()
     return TOGETHER
+
+
+async def test_a_press_on_what_was_just_taken_away_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with showing(Step.REVIEW, scripted(Step.REVIEW)) as (app, pilot):
+        await pilot.pause()
+        word = next(found for found in app.screen.query(Static) if found.region.area)
+        x, y = word.region.offset
+        await word.remove()
+        assert app.screen.get_widget_and_offset_at(x, y)[0] is word, "still painted"
+        for kind in (events.MouseDown, events.MouseMove):
+            press = kind(word, x, y, 0, 0, 1, False, False, False, screen_x=x, screen_y=y)
+            await app.on_event(press)
+        assert app.is_running
