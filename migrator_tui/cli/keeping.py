@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
+import threading
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from migrator_tui import locations
-from migrator_tui.cli.migrating import target_of_run
-from migrator_tui.cli.options import Shared, shared
+from migrator_tui.cli.migrating import reached_run, target_of_run
+from migrator_tui.cli.options import Shared, api_of, shared
 from migrator_tui.cli.printing import print_json, printable, say
 from migrator_tui.model.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from migrator_tui.cli.options import Reached
+    from migrator_tui.migration.quarantine import RowSets
+    from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.migration.staging import Source
+    from migrator_tui.migration.verifying_later import BucketNow, UsersNow
     from migrator_tui.model.outcome import Beside
     from migrator_tui.model.plan import Plan
     from migrator_tui.postgres.connect import Target
@@ -24,11 +30,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run")
+@click.option("--download", is_flag=True, help="Read every object of the run's buckets back, and hash it.")
 @shared
-def verify(shared: Shared, run: str) -> int:
+def verify(shared: Shared, run: str, download: bool) -> int:
     """Compare every cell that RUN published with its snapshot, as the plan converts it. Exit 4 where rows differ.
 
-    Rows that the application added since are counted apart; rows that it changed or deleted since differ.
+    Rows that the application added since are counted apart; rows that it changed or deleted since differ. So it is with
+    the run's users, and with the objects of its buckets: whether each is there, of its size and with its hash, and
+    which values name no object and which objects no row.
     """
     from migrator_tui.migration import quarantine
     from migrator_tui.migration.control import Control
@@ -54,7 +63,8 @@ def verify(shared: Shared, run: str) -> int:
     database = inspect(snapshot.path)
     source = Source(snapshot.path, database, profile(snapshot.path, database))
     sets = quarantine.find(snapshot.path, database, plan)
-    with target_of_run(folder, shared) as target:
+    with reached_run(folder, shared) as found_target:
+        target = found_target.target
         with connect(target) as connection:
             missing = missing_objects(connection, plan)
         gone = {table.source for table in plan.moved if f"table {table.target}" in missing}
@@ -62,7 +72,9 @@ def verify(shared: Shared, run: str) -> int:
             source, plan, sets, target, folder.run, Control(), lambda table: say(f"comparing {table}"), without=gone
         )
         access = _access(plan, target, missing)
+        beside = _beside(folder, found_target, plan, source, sets, gone, by_download=download)
     ok = not missing and all(outcome.verified for outcome, _ in compared) and (access is None or access.verified)
+    ok = ok and all(item.verified for item in beside.all)
     if shared.as_json:
         print_json(
             {
@@ -76,6 +88,8 @@ def verify(shared: Shared, run: str) -> int:
                 "missing": missing,
             }
             | ({} if access is None else {"access": access.as_json()})
+            | ({"buckets": [bucket.as_json() for bucket in beside.buckets]} if beside.buckets else {})
+            | ({"users": beside.users[0].as_json()} if beside.users else {})
         )
     else:
         for outcome, found in compared:
@@ -87,7 +101,50 @@ def verify(shared: Shared, run: str) -> int:
             click.echo(f"missing: {item}")
         for line in access.lines if access else ():
             click.echo(printable(f"access: {line}"))
+        for now in beside.all:
+            for line in now.lines:
+                click.echo(printable(line))
+    if beside.unlooked:
+        say("The buckets were not looked at: no address of the project's API is named, or no key is known for it.")
     return int(ExitCode.DONE if ok else ExitCode.VERIFICATION_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What else the run moved, as it is now. ``unlooked``: there are buckets, and no way to look at them."""
+
+    buckets: Sequence[BucketNow]
+    users: Sequence[UsersNow]
+    unlooked: bool
+
+    @property
+    def all(self) -> list[BucketNow | UsersNow]:
+        return [*self.buckets, *self.users]
+
+
+def _beside(
+    folder: RunFolder,
+    found: Reached,
+    plan: Plan,
+    source: Source,
+    sets: RowSets,
+    gone: Collection[str],
+    *,
+    by_download: bool,
+) -> _Beside:
+    from migrator_tui.migration.request import Request
+    from migrator_tui.migration.verifying_later import buckets_now, by_bucket, users_now
+    from migrator_tui.postgres.connect import connect
+
+    moved = bool(by_bucket(plan))
+    api = (found.stand_in or api_of(Request.from_json(folder.record().options).scope.project)) if moved else None
+    never = threading.Event()
+    buckets = (
+        buckets_now(found.target, api, plan, folder.run, never, without=gone, by_download=by_download) if api else ()
+    )
+    with connect(found.target) as connection:
+        users = users_now(connection, source, plan, folder.run, sets.quarantined)
+    return _Beside(buckets, (users,) if users else (), moved and api is None)
 
 
 def _access(plan: Plan, target: Target, missing: Sequence[str]) -> Beside | None:

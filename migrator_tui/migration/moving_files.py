@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -22,6 +23,7 @@ from migrator_tui.migration.matching_files import count, files_of
 from migrator_tui.migration.removing_files import bucket_step, remove_buckets, remove_objects
 from migrator_tui.migration.uploads import upload_all
 from migrator_tui.migration.verifying_files import compare_listing, download_all
+from migrator_tui.migration.verifying_later import by_bucket, rows_and_objects
 from migrator_tui.model.errors import DecisionsNeeded, TargetError, UsageError, VerificationFailed
 from migrator_tui.model.outcome import Beside
 from migrator_tui.model.plan import Plan
@@ -29,6 +31,7 @@ from migrator_tui.model.progress import TableState
 from migrator_tui.model.project import FilesPlan
 from migrator_tui.postgres import ledger, objects
 from migrator_tui.postgres.connect import connect
+from migrator_tui.postgres.object_rows import Reconciled
 from migrator_tui.postgres.objects import ObjectRow
 from migrator_tui.supabase.api import STORAGE_PATH, Api
 from migrator_tui.supabase.storage_api import Bucket, Storage
@@ -50,7 +53,7 @@ class Files(Silent):
         """Make the buckets, record every file, and upload those that are not there yet."""
         api = _api(context)
         with Storage(api, stopped=context.control.stopped) as storage:
-            for bucket, plans in _by_bucket(context.plan).items():
+            for bucket, plans in by_bucket(context.plan).items():
                 self._bucket(context, storage, bucket, plans)
         context.with_target(lambda c: objects.retry(c, context.fence))
         for plan in _files(context.plan):
@@ -61,7 +64,7 @@ class Files(Silent):
         plans = sorted(_files(context.plan), key=lambda plan: not plan.of_blobs)
         upload_all(context, api, {plan.bucket: plan for plan in plans})
         context.board.set_retry(None)
-        for bucket in _by_bucket(context.plan):
+        for bucket in by_bucket(context.plan):
             context.board.set_table(line_of(bucket), TableState.STAGED)
         context.audit.record("files-stored", **_counted(context))
         context.failpoint("files-stored")
@@ -83,7 +86,7 @@ class Files(Silent):
                 "Make room for them (remove or rename the object, raise the bucket's limit, add the type), or move the "
                 "file out of the uploads folder to leave it behind; then `migrator-tui resume RUN`.",
             )
-        for bucket in _by_bucket(context.plan):
+        for bucket in by_bucket(context.plan):
             context.board.set_table(line_of(bucket), TableState.CHECKED)
         return ()
 
@@ -104,11 +107,18 @@ class Files(Silent):
         _show(context, TableState.CHECKED)
         lines: list[str] = []
         wrong: list[str] = []
+        rows: dict[str, Reconciled] = {}
         with Storage(api, stopped=context.control.stopped) as storage:
-            for bucket in _by_bucket(context.plan):
+            for bucket, plans in by_bucket(context.plan).items():
                 with connect(context.target, application_name=f"migrator-tui {context.run}") as connection:
                     listed = storage.objects(bucket)
                     compared = compare_listing(objects.stored(connection, context.run, bucket), listed)
+                    both = rows_and_objects(connection, context.plan, context.run, bucket, plans)
+                if both is not None:
+                    rows[bucket] = both
+                    if both.unreferenced:
+                        unnamed = count(both.unreferenced, "object")
+                        lines.append(f"The bucket {bucket} holds {unnamed} that no row names.")
                 wrong += [f"{bucket}/{key}: {why}" for key, why in compared.wrong]
                 if compared.others:
                     others = count(compared.others, "more object")
@@ -125,14 +135,14 @@ class Files(Silent):
                 f"Somebody may be writing to the bucket. `migrator-tui rollback {context.run}` takes the run back.",
             )
         _show(context, TableState.VERIFIED)
-        return _beside(context, lines)
+        return _beside(context, lines, rows)
 
     def undo(self, undoing: Undoing) -> Sequence[str]:
         """Remove the objects that the run made and nobody replaced since, and its buckets where they are empty."""
         if not _files(undoing.plan):
             return ()
         with connect(undoing.target, application_name=f"migrator-tui {undoing.run}") as connection:
-            buckets = list(_by_bucket(undoing.plan))
+            buckets = list(by_bucket(undoing.plan))
             made = [name for name in buckets if ledger.read_step(connection, undoing.run, bucket_step(name))]
             if not made and not objects.own(connection, undoing.run):
                 return ()
@@ -198,7 +208,7 @@ def _show(context: RunContext, state: TableState) -> None:
     """Have a line for each bucket, counted from the ledger where this process has not counted it itself."""
     shown = {table.source for table in context.board.snapshot().tables}
     tallies = context.with_target(lambda c: objects.tallies(c, context.run))
-    for bucket, plans in _by_bucket(context.plan).items():
+    for bucket, plans in by_bucket(context.plan).items():
         line = line_of(bucket)
         if line not in shown:
             files, size = sum(plan.files for plan in plans), sum(plan.bytes for plan in plans)
@@ -213,13 +223,6 @@ def _show(context: RunContext, state: TableState) -> None:
 
 def _files(plan: Plan) -> tuple[FilesPlan, ...]:
     return plan.project.files if plan.project else ()
-
-
-def _by_bucket(plan: Plan) -> dict[str, list[FilesPlan]]:
-    found: dict[str, list[FilesPlan]] = {}
-    for files in _files(plan):
-        found.setdefault(files.bucket, []).append(files)
-    return found
 
 
 def _api(context: RunContext) -> Api:
@@ -273,7 +276,7 @@ def _own(connection: psycopg.Connection[Any], context: RunContext, plan: FilesPl
     )
 
 
-def _beside(context: RunContext, lines: list[str]) -> Beside:
+def _beside(context: RunContext, lines: list[str], rows: dict[str, Reconciled]) -> Beside:
     tallies = context.with_target(lambda c: objects.tallies(c, context.run))
 
     def of(*states: str) -> int:
@@ -290,7 +293,7 @@ def _beside(context: RunContext, lines: list[str]) -> Beside:
         bucket: {
             tally.state: {"files": tally.objects, "bytes": tally.bytes} for tally in tallies if tally.bucket == bucket
         }
-        for bucket in _by_bucket(context.plan)
+        for bucket in by_bucket(context.plan)
     }
     return Beside(
         "files",
@@ -302,5 +305,9 @@ def _beside(context: RunContext, lines: list[str]) -> Beside:
         bytes=sum(tally.bytes for tally in tallies if tally.state in ("made", "matched")),
         verified=True,
         lines=tuple(lines),
-        details={"buckets": buckets, "missing": missing},
+        details={
+            "buckets": buckets,
+            "missing": missing,
+            "reconciled": {bucket: asdict(both) for bucket, both in rows.items()},
+        },
     )
