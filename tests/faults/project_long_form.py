@@ -131,7 +131,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mt-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         os.environ[locations.HOME_VARIABLE] = str(folder / "home")
-        app = sample_app.build(folder / "app", scale=USERS / 300)
+        app = sample_app.build(folder / "app", scale=(USERS + 1) / 300)  # two of them share an address
         _furnish(app.database, app.uploads)
         with (
             EmbeddedServer.start(folder / "pg") as server,
@@ -145,7 +145,7 @@ def main() -> int:
 
 
 def _furnish(database: Path, uploads: Path) -> None:
-    """Exactly 300 documents, one of them big, some with names of their own, two that point outside."""
+    """Exactly 300 files, one of them big, some with names of their own; three documents more have no file to move."""
     chance = random.Random(2026)
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DELETE FROM documents WHERE id > ?", (FILES,))
@@ -167,8 +167,13 @@ def _furnish(database: Path, uploads: Path) -> None:
         replace(22, "documents/nothing.bin", b"")
         for at, name in enumerate(NAMES):
             replace(30 + at, f"documents/{name}", None)
-        for at, name in enumerate(OUTSIDE):
-            connection.execute("UPDATE documents SET path = ? WHERE path = ?", (name, paths[40 + at]))
+        for name in (*OUTSIDE, "documents/in place of the one that is missing.txt"):
+            connection.execute(
+                "INSERT INTO documents (owner_id, filename, path, mime, size, sha256, uploaded_at) "
+                "SELECT owner_id, filename, ?, mime, size, sha256, uploaded_at FROM documents WHERE id = 50",
+                (name,),
+            )
+        (uploads / name).write_bytes(b"here")
 
 
 def _configure(world: World, via: str) -> None:
