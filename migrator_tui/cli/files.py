@@ -1,4 +1,4 @@
-"""``files``: what would become of the files that rows name. Changes nothing."""
+"""``files``: what would become of the files that rows name, and what a run made of them. Changes nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrator_tui.cli.looking import frozen
-from migrator_tui.cli.migrating import request_of, run_options
+from migrator_tui.cli.migrating import request_of, run_options, target_of_run
 from migrator_tui.cli.options import Shared, shared, target_of
 from migrator_tui.cli.printing import print_json, printable
 from migrator_tui.model.errors import ExitCode, UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from migrator_tui.model.plan import Plan
     from migrator_tui.model.project import FilesPlan
+    from migrator_tui.postgres.objects import ObjectRow
 
 SHOWN = 5
 
@@ -85,6 +86,42 @@ def check(shared: Shared, each: bool, **options: Any) -> int:
             for sample in finding.samples[:SHOWN]:
                 click.echo(printable(f"    {sample}"))
     return int(ExitCode.DECISIONS_LEFT if undecided else ExitCode.DONE)
+
+
+@files.command("list")
+@click.argument("run")
+@shared
+def list_(shared: Shared, run: str) -> int:
+    """List the files of RUN with their objects and SHA-256: uploaded, found there, or left behind and why."""
+    from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.postgres import objects
+    from migrator_tui.postgres.connect import connect
+
+    folder = RunFolder.open(run)
+    with target_of_run(folder, shared) as target, connect(target) as connection:
+        found = [_moved(row) for row in objects.of_run(connection, folder.run)]
+    if shared.as_json:
+        print_json({"command": "files list", "run": folder.run, "status": "succeeded", "files": found})
+        return int(ExitCode.DONE)
+    for item in found:
+        why = f": {item['why']}" if item["why"] else ""
+        place = f"{item['bucket']}/{item['key']}"
+        click.echo(printable(f"{item['path']} -> {place}  {item['bytes']:,} bytes  {item['state']}{why}"))
+    if not found:
+        click.echo("the run knows of no file")
+    return int(ExitCode.DONE)
+
+
+def _moved(row: ObjectRow) -> dict[str, Any]:
+    return {
+        "path": row.path,
+        "bucket": row.bucket,
+        "key": row.key,
+        "bytes": row.bytes,
+        "sha256": row.sha256,
+        "state": row.state,
+        "why": row.detail.get("why"),
+    }
 
 
 def _line(column: FilesPlan) -> str:

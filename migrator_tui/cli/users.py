@@ -1,4 +1,4 @@
-"""Commands about the application's users and Supabase Auth: users check."""
+"""Commands about the application's users and Supabase Auth: what would become of them, and what a run made of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from migrator_tui.cli.looking import frozen
+from migrator_tui.cli.migrating import target_of_run
 from migrator_tui.cli.options import Shared, shared, source_of, target_of
 from migrator_tui.cli.printing import print_json, printable
 from migrator_tui.model.errors import ExitCode, UsageError
@@ -50,6 +51,45 @@ def check(shared: Shared, each: bool) -> int:
     else:
         click.echo(printable("\n".join(_lines(document))))
     return int(ExitCode.DECISIONS_LEFT if looked.users.left else ExitCode.DONE)
+
+
+@users.command("list")
+@click.argument("run")
+@click.option("--reset", is_flag=True, help="Only those who need a new password before they can sign in.")
+@shared
+def list_(shared: Shared, run: str, reset: bool) -> int:
+    """List the users of RUN: their id in the source and in Auth, and whether they were made, found there or left."""
+    from migrator_tui.migration.listed_users import to_reset
+    from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.postgres.connect import connect
+    from migrator_tui.supabase import auth_ledger
+
+    folder = RunFolder.open(run)
+    with target_of_run(folder, shared) as target, connect(target) as connection:
+        rows = auth_ledger.read(connection, folder.run).values()
+    waiting = to_reset(folder)
+    found = [
+        {
+            "source_id": row.key,
+            "user_id": str(row.id),
+            "email": row.email,
+            "state": row.state,
+            "to_reset": row.key in waiting,
+            "why": row.detail.get("reason") or row.detail.get("kept"),
+        }
+        for row in sorted(rows, key=lambda row: (len(row.key), row.key))
+        if row.key in waiting or not reset
+    ]
+    if shared.as_json:
+        print_json({"command": "users list", "run": folder.run, "status": "succeeded", "users": found})
+        return int(ExitCode.DONE)
+    for one in found:
+        more = "; needs a new password" if one["to_reset"] else ""
+        more += f": {one['why']}" if one["why"] else ""
+        click.echo(printable(f"{one['source_id']} {one['email'] or ''} -> {one['user_id']}  {one['state']}{more}"))
+    if not found:
+        click.echo("nobody")
+    return int(ExitCode.DONE)
 
 
 def _look(settings: Settings, source: Source) -> Looked:

@@ -7,8 +7,6 @@ that is undone deletes those it made and nobody has touched since, with the rows
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,6 +18,7 @@ import psycopg
 
 from migrator_tui import locations
 from migrator_tui.migration.companions import RunContext, Silent, Undoing
+from migrator_tui.migration.listed_users import LEFT, TO_RESET, left_list, reset_list
 from migrator_tui.migration.matching_files import count
 from migrator_tui.migration.source_users import read_users
 from migrator_tui.model.errors import MigratorError, TargetError, UsageError
@@ -40,8 +39,6 @@ from migrator_tui.supabase.auth_users import AuthUser, LeftUser, Users
 NAME = "users"
 LINE = "auth.users"
 """The name of the progress line, and where users are."""
-TO_RESET = "users-to-reset.csv"
-LEFT = "users-left.csv"
 WORKERS = 4
 BATCH = 20
 """Users whose making is noted in the ledger at once; after a crash as many are asked for again."""
@@ -146,11 +143,11 @@ class MovingUsers(Silent):
             )
         if reset:
             path = context.folder.file(TO_RESET)
-            locations.write_private(path, _reset_list(reset))
+            locations.write_private(path, reset_list(reset))
             lines.append(f"{len(reset):,} users need a password reset before they can sign in; they are in {path}.")
         if left:
             path = context.folder.file(LEFT)
-            locations.write_private(path, _left_list(left))
+            locations.write_private(path, left_list(left))
             lines.append(f"{count(len(left), 'row')} became no user; who and why is in {path}.")
         effects = auth_triggers.counts([row for one in rows.values() for row in _triggered(one)])
         lines += [
@@ -409,22 +406,3 @@ def _take_back(connection: psycopg.Connection[Any], run: str) -> list[str]:
     lines = [f"User {row.key} ({row.email or row.id}) {kept[row.id]}; kept." for row in open_rows if row.id in kept]
     more = len(lines) - SHOWN
     return [*roles_kept, *lines[:SHOWN], *([f"{more:,} more users were kept for such reasons."] if more > 0 else ())]
-
-
-def _reset_list(users: Sequence[AuthUser]) -> str:
-    return _table(
-        ("source_id", "user_id", "email", "phone", "hash", "why"),
-        ((user.key, user.id, user.email, user.phone, user.hash.kind, user.hash.reason) for user in users),
-    )
-
-
-def _left_list(left: Sequence[LeftUser]) -> str:
-    return _table(("source_id", "email", "kind", "why"), ((one.key, one.email, one.kind, one.reason) for one in left))
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in rows)
-    return text.getvalue()

@@ -132,6 +132,14 @@ def left(connection: psycopg.Connection[Any], run: str) -> list[ObjectRow]:
     return [ObjectRow(*row) for row in found]
 
 
+def of_run(connection: psycopg.Connection[Any], run: str) -> Iterator[ObjectRow]:
+    """All that a run knows of, by bucket and key."""
+    with connection.transaction(), connection.cursor(name="objects_of_run") as found:
+        found.execute(f'SELECT {_COLUMNS} FROM migrator.object WHERE run = %s ORDER BY bucket, key COLLATE "C"', (run,))
+        for row in found:
+            yield ObjectRow(*row)
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How many objects of a bucket are in a state, and their bytes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -74,6 +75,11 @@ def test_what_was_migrated_is_pulled_with_its_files(scene: Scene, tmp_path: Path
     assert moved.code == 0
     (files,) = [item for item in moved.document["beside"] if item["name"] == "files"]
     assert (files["moved"], files["verified"]) == (6, True)
+    listed = cli("files", "list", moved.document["run"], "--json").document["files"]
+    assert {(item["path"], item["bytes"], item["sha256"], item["state"]) for item in listed} == {
+        (name, len(scene.contents[name]), hashlib.sha256(scene.contents[name]).hexdigest(), "made") for name in NAMES
+    }
+    assert "plain.pdf -> docs/plain.pdf" in cli("files", "list", moved.document["run"]).out
     back = tmp_path / "back"
     back.mkdir()
     pulled = cli("pull", "--config", config, "--to", back / "app.db", "--json")

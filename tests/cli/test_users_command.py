@@ -115,6 +115,11 @@ def test_a_process_killed_amid_the_users_goes_on_and_nobody_is_there_twice(
         assert (users["moved"], users["left"]) == (PEOPLE, 0)
         assert rows_of(owner, "SELECT count(*), count(DISTINCT email) FROM auth.users") == [(PEOPLE, PEOPLE)]
         assert rows_of(owner, "SELECT count(*) FROM public.posts p JOIN auth.users u ON u.id = p.author") == [(3,)]
+        listed = cli("users", "list", run, "--json").document["users"]
+        assert [one["source_id"] for one in listed] == [str(n) for n in range(1, PEOPLE + 1)]
+        assert {(one["state"], one["to_reset"]) for one in listed} == {("made", False)}
+        assert rows_of(owner, "SELECT id::text FROM auth.users WHERE email = 'p7@x.de'") == [(listed[6]["user_id"],)]
+        assert cli("users", "list", run, "--reset").out == "nobody\n"
         assert sign_in(project, "p7@x.de", passwords.password(7)) == 200
         rollback = cli("rollback", run, "--json")
         assert rollback.code == 0
