@@ -1,18 +1,22 @@
-"""Conflicting rows of a run that waits for decisions, both sides whole, a page at a time."""
+"""Conflicting rows of a run that waits for decisions, both sides whole, a page at a time; of a migration or a sync."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
+from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.migration.sync_ways import ways_of
 from migrator_tui.model.decisions import ConflictRule, Decisions, OnConflict
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres.choices import Choices
 from migrator_tui.postgres.detecting import Hit
 from migrator_tui.postgres.merge_plan import merges
+from migrator_tui.postgres.three_way import ThreeWay
+from migrator_tui.postgres.three_way_choices import SyncChoices, TableChoices
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,8 @@ class ConflictRow:
         choice: What was decided, or None.
         taken: The columns that are taken from the source where that was chosen per field.
         hits: The rows of other keys that hold a unique or natural key's value of it.
+        both_ends: What is decided comes to the source as well; then ``source`` is empty where that has no row.
+        base: The row as both ends had it last, where they are brought together; empty where they had none.
     """
 
     table: str
@@ -37,10 +43,14 @@ class ConflictRow:
     choice: str | None
     taken: tuple[str, ...] = ()
     hits: tuple[Hit, ...] = ()
+    both_ends: bool = False
+    base: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def differing(self) -> tuple[str, ...]:
         """Columns whose values differ."""
+        if not self.source:
+            return tuple(self.target)
         return tuple(name for name, value in self.source.items() if value != self.target.get(name))
 
 
@@ -79,6 +89,13 @@ def conflict_groups(
     Raises:
         UsageError: A decision names a column that its table does not have.
     """
+    ways = ways_of(connection, plan, RunFolder.open(run))
+    if ways is not None:
+        if not _compared(connection, ways):
+            return []
+        with connection.transaction(force_rollback=True):
+            SyncChoices(ways, deletions=False).decide(connection, decisions, OnConflict.ASK)
+            return [ConflictGroup(name, *counts) for name, way in ways.items() for counts in way.groups(connection)]
     found = []
     for source, merge in merges(connection, plan, run).items():
         if merge.detected(connection):
@@ -93,6 +110,12 @@ def conflict_rows(
 ) -> list[ConflictRow]:
     """A page of a group (table, kind), in order of the source."""
     table, kind = group
+    ways = ways_of(connection, plan, RunFolder.open(run))
+    if ways is not None:
+        return [
+            ConflictRow(table, key, kind, s or {}, t or {}, choice, tuple(taken or ()), both_ends=True, base=b or {})
+            for key, s, t, b, choice, taken in ways[table].page(connection, offset, limit, kind)
+        ]
     merge = merges(connection, plan, run)[table]
     return [
         ConflictRow(table, met.key, kind, met.source, met.target or {}, met.choice, met.taken or (), met.hits)
@@ -109,6 +132,19 @@ def preview(
         UsageError: A decision or the rule names a column that its table does not have, or one without an order.
     """
     found, keys = 0, list[Mapping[str, Any]]()
+    ways = ways_of(connection, plan, RunFolder.open(run))
+    if ways is not None:
+        if _compared(connection, ways):
+            with connection.transaction(force_rollback=True):
+                SyncChoices(ways, deletions=False).decide(connection, decisions, OnConflict.ASK)
+                for name, way in ways.items():
+                    if rule.table in ("*", name):
+                        waiting = way.waiting(connection)
+                        TableChoices(way).decide(connection, Decisions(rules=(rule,)), OnConflict.ASK, deletions=False)
+                        counted, first = way.decided(connection, waiting, limit - len(keys))
+                        found += counted
+                        keys += first
+        return Preview(found, tuple(keys))
     for source, merge in merges(connection, plan, run).items():
         if rule.table not in ("*", source) or not merge.detected(connection):
             continue
@@ -121,3 +157,7 @@ def preview(
         found += decided[0]
         keys += decided[1]
     return Preview(found, tuple(keys))
+
+
+def _compared(connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay]) -> bool:
+    return all(way.detected(connection) for way in ways.values())

@@ -19,6 +19,7 @@ from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.sync_base import Base, Bases
 from migrator_tui.migration.sync_record import BASE, NEXT, SyncRecord
+from migrator_tui.migration.sync_ways import ways_of
 from migrator_tui.migration.target_plan import draft_plan
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import (
@@ -34,9 +35,7 @@ from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.postgres import ledger, publish, three_way_publish
 from migrator_tui.postgres.connect import Target, connect
-from migrator_tui.postgres.ddl import staging_schema
 from migrator_tui.postgres.inspect import server_identity
-from migrator_tui.postgres.merge_plan import parents_first
 from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_choices import SyncChoices
@@ -289,10 +288,9 @@ class Sync(Migration):
         }
 
     def _ways(self, plan: Plan) -> dict[str, ThreeWay]:
-        schema = staging_schema(self._folder.run)
-        order = self._with_target(lambda c: parents_first(c, plan.moved))
-        per_cell = SyncRecord.read(self._folder).per_cell
-        return {table.source: ThreeWay(table, schema, per_cell=per_cell) for table in order}
+        ways = self._with_target(lambda c: ways_of(c, plan, self._folder))
+        assert ways is not None
+        return ways
 
     def _base(self, run: str) -> Base:
         return sync_base.base_of(run)

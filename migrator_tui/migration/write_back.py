@@ -79,6 +79,7 @@ def rehearse(folder: Path, snapshot: Path, after: Path, tables: Sequence[Carried
             carry_over(trial, snapshot, after, tables)
         except SourceError as error:
             if error.id != "SYNC-SOURCE-CHANGED":
+                error.message = error.message.replace(str(trial), "The file")
                 raise
             raise SourceError(
                 "SYNC-CASCADE",

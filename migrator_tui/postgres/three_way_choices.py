@@ -297,11 +297,8 @@ class TableChoices:
         if rule.kind not in (None, "same-key"):
             return
         if rule.by is None:
-            raise UsageError(
-                "DECISION-CHOICE",
-                f"A rule of {self._w.table.source} fills empty fields without naming a column, which a sync does not.",
-                "Name a column with `by`, or sync per cell (--per-cell).",
-            )
+            self._fill(connection, rule)
+            return
         column = self._column(rule.by)
         ours, theirs = f"s.{quote(column)}", f"l.{quote(column)}"
         if rule.choice is Preference.LONGER:
@@ -314,6 +311,25 @@ class TableChoices:
                 f" AND d.n IN (SELECT d.n FROM {self._w.joined} WHERE d.kind = 'same-key' AND {ours} {sign} {theirs})"
             )
             self._choose(connection, choice, "same-key", {}, where + told)
+
+    def _fill(self, connection: psycopg.Connection[Any], rule: ConflictRule) -> None:
+        """Give each field that one side leaves empty the other's value; no row that differs otherwise."""
+        taken = ", ".join(
+            f"CASE WHEN l.{quote(c)} IS NULL AND s.{quote(c)} IS NOT NULL THEN {quote_literal(c)} END"
+            for c in self._w.values
+        )
+        other = " OR ".join(
+            f"(s.{quote(c)} IS NOT NULL AND l.{quote(c)} IS NOT NULL AND {self._w.differs_in(c, 's', 'l')})"
+            for c in self._w.values
+        )
+        connection.execute(
+            sql(
+                f"UPDATE {self._w.state} o SET choice = 'per-field', taken = f.taken FROM ("
+                f"SELECT d.n, array_remove(ARRAY[{taken}]::text[], NULL) AS taken FROM {self._w.joined} "
+                f"WHERE d.choice IS NULL AND d.kind = 'same-key' AND NOT ({other}){self._alike(rule)}) f "
+                "WHERE f.n = o.n"
+            )
+        )
 
     def _column(self, name: str) -> str:
         """A column that a decision names, by its name on the target or in the source.

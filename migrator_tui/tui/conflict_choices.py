@@ -26,11 +26,19 @@ KINDS_IN_WORDS = {
     "duplicate": "an earlier row is the same by a natural key",
     "rule": "a rule of the table refuses it",
     "parent": "the row it refers to does not come",
+    "deleted": "deleted on one end",
+    "deleted-edited": "deleted on one end, edited or needed on the other",
 }
 
 
 def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
     """Why a choice cannot be had for a row, in a sentence; None where it can."""
+    if row.both_ends:
+        if choice in (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET):
+            return None
+        if choice is ConflictChoice.PER_FIELD:
+            return None if row.kind == "same-key" else "Only rows that both ends have are chosen field by field."
+        return "A sync leaves no row apart: keep that of one end."
     if choice in (ConflictChoice.SKIP, ConflictChoice.QUARANTINE):
         return None
     if choice is ConflictChoice.KEEP_TARGET:
@@ -48,6 +56,8 @@ def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
 
 def consequence(row: ConflictRow, choice: ConflictChoice | None, taken: Sequence[str] = ()) -> str:
     """What a choice will do, in a sentence."""
+    if row.both_ends and choice is not None:
+        return _on_both_ends(row, choice, taken)
     if choice is ConflictChoice.KEEP_SOURCE:
         return "The source's row takes the place of the target's, whose values are archived."
     if choice is ConflictChoice.KEEP_TARGET:
@@ -60,6 +70,16 @@ def consequence(row: ConflictRow, choice: ConflictChoice | None, taken: Sequence
     if choice is ConflictChoice.QUARANTINE:
         return "The source's row is set aside in quarantine, to be mended; the target stays as it is."
     return "Undecided: nothing is published before every conflict has a choice."
+
+
+def _on_both_ends(row: ConflictRow, choice: ConflictChoice, taken: Sequence[str]) -> str:
+    if choice is ConflictChoice.PER_FIELD:
+        fields = ", ".join(taken) or "nothing"
+        return f"Both ends get the target's row but for {fields}, from the source; what loses is archived."
+    side, kept = ("source", row.source) if choice is ConflictChoice.KEEP_SOURCE else ("target", row.target)
+    if kept:
+        return f"Both ends get the {side}'s row; what the other end loses is archived."
+    return f"As in the {side}, the row goes on the other end as well; its values are archived."
 
 
 def per_field(row: ConflictRow, taken: Sequence[str]) -> ConflictDecision:

@@ -8,6 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from migrator_tui.migration.conflicts import conflict_groups, conflict_rows
+from migrator_tui.migration.run_files import read_plan
+from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, OnConflict
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.progress import RunStatus
@@ -256,3 +259,86 @@ def test_a_file_that_changed_under_way_is_not_written_and_a_sync_anew_brings_bot
         "RED", "navy", "green", "blue", "late",
     ]  # fmt: skip
     assert changes(engine.sync(source, target)) == 0
+
+
+def test_rows_that_would_refer_to_nothing_or_share_a_unique_value_are_asked_about_with_the_deletion_that_causes_it(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    source = make_source(TWO)
+    succeeded(engine.migrate(source, target))
+    do(source, "INSERT INTO toy VALUES (9, 2, 1); INSERT INTO box VALUES (10, 'twice'); DELETE FROM toy WHERE id = 3")
+    on_target(
+        db, "DELETE FROM toy WHERE id = 2", "DELETE FROM box WHERE id = 2", "INSERT INTO box VALUES (11, 'twice')"
+    )
+    asked = engine.sync(source, target)
+    refused(asked, "CONFLICTS", RunStatus.NEEDS_DECISIONS)
+    plan = read_plan(RunFolder.open(asked.run))
+
+    def groups(*decisions: ConflictDecision) -> set[tuple[str, str, int, int]]:
+        found = conflict_groups(db, plan, asked.run, decided(conflicts=decisions))
+        return {(group.table, group.kind, group.found, group.undecided) for group in found}
+
+    assert groups() == {
+        ("box", "deleted-edited", 1, 1), ("box", "unique", 1, 1), ("toy", "deleted", 2, 2),
+    }  # fmt: skip
+    (parent,) = conflict_rows(db, plan, asked.run, ("box", "deleted-edited"), 0, 9)
+    assert (parent.key, parent.source, parent.target, parent.base) == (
+        {"id": 2}, {"id": "2", "name": "blue"}, {}, {"id": "2", "name": "blue"},
+    )  # fmt: skip
+    gone = ConflictDecision("box", {"id": 2}, ConflictChoice.KEEP_TARGET, "deleted-edited")
+    assert ("toy", "parent", 1, 1) in groups(gone)
+    # What names no kind carries no deletion over, and a policy takes no row away that one end alone has.
+    held = engine.resume(
+        asked.run,
+        target,
+        on_conflict=OnConflict.KEEP_TARGET,
+        decisions=decided(conflicts=[gone], rules=[ConflictRule("*", ConflictChoice.KEEP_TARGET)]),
+    )
+    refused(held, "CONFLICTS", RunStatus.NEEDS_DECISIONS)
+    assert (held.conflicts_found, held.conflicts_resolved) == (5, 1)
+    rules = [
+        ConflictRule("toy", ConflictChoice.KEEP_TARGET, "parent"),
+        ConflictRule("box", ConflictChoice.KEEP_TARGET, "unique"),
+        ConflictRule("*", ConflictChoice.KEEP_SOURCE, "deleted"),
+    ]
+    done = succeeded(engine.resume(asked.run, target, decisions=decided(conflicts=[gone], rules=rules)))
+    assert rows(db, "SELECT id FROM box ORDER BY 1") == [(1,), (3,), (11,)]
+    assert done.conflicts_resolved == 5
+    assert alike(source, db, "box", "toy")
+    assert changes(engine.sync(source, target)) == 0
+
+
+def test_what_a_sync_does_not_cover_is_refused_before_either_end_is_written(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    source = make_source(TWO)
+    refused(engine.sync(source, target), "SYNC-NO-BASE")
+    succeeded(engine.migrate(source, target))
+    edit_both(source, db)
+
+    def held(id: str, status: RunStatus = RunStatus.FAILED) -> str:
+        before = str(both(source, db))
+        error = refused(engine.sync(source, target, accept_recommended=True), id, status)
+        assert str(both(source, db)) == before
+        assert "othing was" in error.message
+        return error.message
+
+    on_target(
+        db,
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TRIGGER touched BEFORE UPDATE ON box FOR EACH ROW EXECUTE FUNCTION touch()",
+    )
+    assert "touched" in held("SYNC-TRIGGERS")
+    on_target(db, "DROP TRIGGER touched ON box", "UPDATE toy SET weight = 'NaN' WHERE id = 2")
+    assert "weight" in held("SYNC-NOT-ALIKE", RunStatus.VERIFICATION_FAILED)
+    on_target(db, "UPDATE toy SET weight = 9.5 WHERE id = 2")
+    do(source, "CREATE TRIGGER doubled AFTER UPDATE ON toy BEGIN UPDATE toy SET weight = 0 WHERE id = NEW.id; END")
+    held("SYNC-SOURCE-TRIGGER")
+    do(source, "DROP TRIGGER doubled; ALTER TABLE toy ADD COLUMN colour TEXT")
+    assert "colour" in held("SYNC-DRIFT")
+    # A column that both ends have by now is one that had no value before.
+    on_target(db, "ALTER TABLE toy ADD COLUMN colour text", "UPDATE toy SET colour = 'pink' WHERE id = 2")
+    do(source, "UPDATE toy SET colour = 'grey' WHERE id = 1")
+    succeeded(engine.sync(source, target, accept_recommended=True))
+    assert alike(source, db, "box", "toy")
+    assert rows(db, "SELECT id, colour FROM toy ORDER BY id") == [(1, "grey"), (2, "pink"), (4, None)]

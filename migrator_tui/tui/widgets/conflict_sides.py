@@ -66,12 +66,20 @@ def _table(
         for name, value in row.source.items():
             _add(table, Text(f"  {visible(name)}"), heads, Text(_shown(value)), Text("(not there)", "dim"), stacked)
         return table
+    if not row.source:
+        for name, value in row.target.items():
+            _add(table, Text(f"  {visible(name)}"), heads, Text("(not there)", "dim"), Text(_shown(value)), stacked)
+        return table
     for name in row.differing:
         found = difference(row.source.get(name), row.target.get(name), marks.changed)
         ours, theirs = found.ours, found.theirs
         if choice is ConflictChoice.PER_FIELD:
             (ours if name in taken else theirs).append(" ✓", marks.kept)
-        _add(table, Text(f"≠ {visible(name)}", "bold"), heads, ours, theirs, stacked, found.note)
+        note = found.note
+        if row.base:
+            was = f"was {_shown(row.base.get(name))} on both"
+            note = f"{note}; {was}" if note else was
+        _add(table, Text(f"≠ {visible(name)}", "bold"), heads, ours, theirs, stacked, note)
     for name, value in row.source.items():
         if name not in row.differing:
             if stacked:
