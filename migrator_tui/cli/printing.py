@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from migrator_tui.model.errors import ExitCode, MigratorError
-from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.outcome import Beside, RunOutcome
 from migrator_tui.model.progress import RunStatus
 
 EXIT_CODES = {
@@ -72,6 +72,21 @@ def finish(outcome: RunOutcome, *, as_json: bool) -> int:
 USAGE_ERRORS = frozenset({"RUN-UNKNOWN", "PLAN-FILE", "PLAN-TYPE", "RESUME-PLAN", "RESUME-CHUNKS", "DECISION-FIELDS"})
 
 
+def _beside(item: Beside) -> list[str]:
+    """Users, files and access as lines; what was tried table by table is in the report."""
+    verified = "verified" if item.verified else "not verified"
+    if item.name == "exposure":
+        what = f"{item.moved:,} tables of {item.target} open as planned, {item.left:,} closed; tried, {verified}"
+        return [f"  access: {what}"]
+    counted = [f"{item.moved:,} of {item.total:,} made"]
+    counted += [f"{item.matched:,} there already"] if item.matched else []
+    counted += [f"{item.left:,} left behind"] if item.left else []
+    return [
+        f"  {item.name}: {', '.join(counted)} in {item.target}, {verified}",
+        *(f"    {line}" for line in item.lines),
+    ]
+
+
 def summary(outcome: RunOutcome) -> list[str]:
     """The summary as lines: what moved, what stayed, what to look at."""
     lines = [f"{outcome.command} {outcome.run}: {outcome.status.value.replace('_', ' ')} in {outcome.seconds:.1f} s"]
@@ -87,6 +102,7 @@ def summary(outcome: RunOutcome) -> list[str]:
             for table in outcome.tables
         ]
         lines.append("")
+    lines += [line for item in outcome.beside for line in _beside(item)]
     open_findings = [finding for finding in outcome.findings if finding.needs_decision]
     lines += [f"  {f.id}: {f.message} Choices: {', '.join(f.choices)}." for f in open_findings]
     decided = sum(1 for finding in outcome.findings if finding.decision)
