@@ -44,6 +44,7 @@ def verify(shared: Shared, run: str, download: bool) -> int:
     from migrator_tui.migration.run_files import read_plan
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.staging import Source
+    from migrator_tui.migration.sync_record import BASE
     from migrator_tui.migration.verifying import compare_published, missing_objects
     from migrator_tui.model.progress import RunStatus
     from migrator_tui.postgres.connect import connect
@@ -60,16 +61,27 @@ def verify(shared: Shared, run: str, download: bool) -> int:
         )
     plan = read_plan(folder)
     snapshot = snapshots.reopen(folder.path, plan.source_sha256)
-    database = inspect(snapshot.path)
-    source = Source(snapshot.path, database, profile(snapshot.path, database))
-    sets = quarantine.find(snapshot.path, database, plan)
+    # After a sync the file is what the target is: the rows that it got are in no snapshot.
+    synced = folder.read_json(BASE)
+    path = folder.file(synced["file"]) if synced else snapshot.path
+    database = inspect(path)
+    source = Source(path, database, profile(path, database))
+    sets = quarantine.find(path, database, plan)
     with reached_run(folder, shared) as found_target:
         target = found_target.target
         with connect(target) as connection:
             missing = missing_objects(connection, plan)
         gone = {table.source for table in plan.moved if f"table {table.target}" in missing}
         compared = compare_published(
-            source, plan, sets, target, folder.run, Control(), lambda table: say(f"comparing {table}"), without=gone
+            source,
+            plan,
+            sets,
+            target,
+            folder.run,
+            Control(),
+            lambda table: say(f"comparing {table}"),
+            without=gone,
+            synced=synced is not None,
         )
         access = _access(plan, target, missing)
         beside = _beside(folder, found_target, plan, source, sets, gone, by_download=download)
@@ -264,8 +276,11 @@ def clean(shared: Shared, run: str, keep_audit: bool) -> int:
     from migrator_tui.migration.cleaning import clean_target
     from migrator_tui.migration.run_files import AUDIT
     from migrator_tui.migration.run_folder import RECORD, RunFolder
+    from migrator_tui.migration.sync_base import starts_from
 
     folder = RunFolder.open(run)
+    record = folder.record()
+    base, folder_source = starts_from(record), record.source
     with target_of_run(folder, shared) as target:
         removed = clean_target(target, folder.run)
     kept = {AUDIT, RECORD, "report.html", "report.md", "report.json", "outcome.json"} if keep_audit else set()
@@ -278,4 +293,9 @@ def clean(shared: Shared, run: str, keep_audit: bool) -> int:
         print_json({"command": "clean", "run": folder.run, "status": "succeeded", "removed": removed})
     else:
         click.echo(f"{folder.run}: {', '.join(removed) or 'nothing was left on the target'}; local files removed.")
+    if base:
+        say(
+            f"A sync of {folder_source} would have started from it: it starts from an earlier run now, which asks "
+            "more, or needs a migration first."
+        )
     return int(ExitCode.DONE)

@@ -69,7 +69,9 @@ def finish(outcome: RunOutcome, *, as_json: bool) -> int:
     return int(ExitCode.USAGE) if outcome.error and outcome.error.id in USAGE_ERRORS else int(code)
 
 
-USAGE_ERRORS = frozenset({"RUN-UNKNOWN", "PLAN-FILE", "PLAN-TYPE", "RESUME-PLAN", "RESUME-CHUNKS", "DECISION-FIELDS"})
+USAGE_ERRORS = frozenset(
+    {"SYNC-NO-BASE", "RUN-UNKNOWN", "PLAN-FILE", "PLAN-TYPE", "RESUME-PLAN", "RESUME-CHUNKS", "DECISION-FIELDS"}
+)
 
 
 def _beside(item: Beside) -> list[str]:

@@ -134,6 +134,17 @@ def request_of(request: Request, bases: Bases) -> Request:
     )  # fmt: skip
 
 
+def starts_from(record: RunRecord) -> bool:
+    """Whether a sync of the same file and target would start from a run, for one table at least."""
+    tables: set[str] = set()
+    for base in _usable([r for r in all_runs() if (r.source, r.server) == (record.source, record.server)]):
+        own = {table.source for table in base.plan.moved} - tables
+        if base.run == record.run:
+            return bool(own)
+        tables |= own
+    return False
+
+
 def base_of(run: str) -> Base:
     """The base that a run is.
 

@@ -80,6 +80,7 @@ def compare_published(
     on_table: Callable[[str], None],
     *,
     without: Collection[str] = (),
+    synced: bool = False,
 ) -> list[tuple[TableOutcome, Comparison]]:
     """Send the converted source once more, into temporary tables, and compare it set-wise with what is live.
 
@@ -88,6 +89,7 @@ def compare_published(
 
     Args:
         without: Source tables whose target is gone.
+        synced: The source is what both ends were like after a sync: no row of it lost to a live one.
     """
     results = []
     quarantined, kept = _stayed_behind(target, plan, run)
@@ -99,7 +101,7 @@ def compare_published(
                 continue
             on_table(table.source)
             control.check()
-            outvoted = kept.get(table.source, set())
+            outvoted = set() if synced else kept.get(table.source, set())
             left = quarantined.get(table.source, set()) | set(sets.quarantined.get(table.source, {}))
             without_those = RowSets({table.source: dict.fromkeys(left | outvoted, ("", ""))}, sets.nulled)
             encoder = Encoder(source, table, without_those, users=plan.users)
@@ -107,13 +109,14 @@ def compare_published(
             chunks = source.profile.tables[table.source].chunks
             batches = (batch for chunk in chunks for batch in encoder.batches(reader, chunk, control.check))
             compared = verifier.compare(quote_name(table.target), names, batches, encoder.schema)
-            staged = table.rows - len(left)
+            rows = source.profile.tables[table.source].rows if synced else table.rows
+            staged = rows - len(left)
             results.append(
                 (
                     TableOutcome(
                         source=table.source,
                         target=str(table.target),
-                        source_rows=table.rows,
+                        source_rows=rows,
                         staged_rows=staged,
                         quarantined_rows=len(left),
                         published_rows=staged - len(outvoted) - compared.missing,
