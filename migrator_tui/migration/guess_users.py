@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,18 +79,29 @@ def _candidate(database: Database, table: Table, profile: SourceProfile, passwor
     if not any(is_hash(value) for value in passwords(table, password)):
         return None
     referred = sum(key.parent.name == name for other in database.tables for key in other.foreign_keys)
-    scope = UsersScope(
-        name,
+    return _Candidate(_scope(name, id, columns), referred, counted.rows)
+
+
+def by_names(table: Table) -> UsersScope:
+    """A table as one of users, its columns taken by their names alone: where a person says that it is the one."""
+    columns = {field: next(iter(_named(table, pattern)), None) for field, pattern in _NAMES.items()}
+    key = table.primary_key.columns if table.primary_key else ()
+    id = key[0] if len(key) == 1 else next((c.name for c in table.stored_columns), "id")
+    return _scope(table.name.name, id, columns)
+
+
+def _scope(table: str, id: str, columns: Mapping[str, str | None]) -> UsersScope:
+    return UsersScope(
+        table,
         id=id,
-        email=email,
+        email=columns["email"],
         phone=columns["phone"],
-        password_hash=password,
+        password_hash=columns["password_hash"],
         role=columns["role"],
         name=columns["name"],
         created=columns["created"],
         confirmed=columns["confirmed"],
     )
-    return _Candidate(scope, referred, counted.rows)
 
 
 def _named(table: Table, pattern: str) -> Iterable[str]:

@@ -57,7 +57,7 @@ async def on_step(
     """The application on a step, with both ends really opened and the plan drafted."""
     ends = Ends(source, target.display, scope or Scope())
     guide = LiveGuide()
-    bench = guide.open(ends, None, lambda step: None)
+    bench = guide.open(ends, target.password, lambda step: None)
     app = MigratorApp(guide, folder=source.parent, prepare_demo=lambda folder: ends)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()

@@ -14,6 +14,8 @@ from migrator_tui.migration.guide import Bench
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.plan import Plan, Scope
+from migrator_tui.tui.dialogs.project import ProjectMapping
+from migrator_tui.tui.project_edits import Chosen
 from migrator_tui.tui.screens.step_screen import StepScreen
 
 DEBOUNCE_SECONDS = 0.25
@@ -139,6 +141,9 @@ class PlanScreen(StepScreen):
     def _show(self, plan: Plan, pairs: Sequence[Pair], chosen: tuple[Scope, Decisions]) -> None:
         self.plan, self.pairs, self._good = plan, pairs, chosen
         self.show_plan(plan)
+        for dialog in self.app.screen_stack:
+            if isinstance(dialog, ProjectMapping):
+                dialog.show(plan, Chosen(*chosen))
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A fault of the program is told, not swallowed."""
@@ -147,6 +152,20 @@ class PlanScreen(StepScreen):
             fault = event.worker.error
             text = f"The program met a fault of its own: {type(fault).__name__}: {fault}."
             self.show_trouble(MigratorError("FAULT", text, "Go back and try again; please report it."))
+
+    def action_project(self) -> None:
+        """Show what the plan takes users, files and access for, and let it be corrected."""
+        if self.plan is None:
+            return
+        if self.plan.project is None:
+            self.notify("The target is no Supabase project: there are only tables.", timeout=3)
+            return
+
+        def change(chosen: Chosen) -> None:
+            self.change(scope=chosen.scope, decisions=chosen.decisions)
+
+        chosen = Chosen(self.session.scope, self.session.decisions)
+        self.app.push_screen(ProjectMapping(self.bench.source, self.plan, chosen, change))
 
     def action_go_on(self) -> None:
         """The next step."""

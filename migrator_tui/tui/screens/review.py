@@ -47,6 +47,7 @@ class ReviewScreen(PlanScreen):
         Binding("R", "recommended(True)", "All recommended", show=False, tooltip="Also where lossy.", id="review.all"),
         Binding("n", "next_undecided", "Next", show=False, tooltip="The next to decide.", id="review.next"),
         Binding("w", "save_plan", "Save plan", tooltip="Write the plan to a file.", id="review.save"),
+        Binding("u", "project", "Users/files", tooltip="Users, files, access: see, correct.", id="review.project"),
         Binding("f", "tab('findings')", "Findings", show=False, tooltip="Show the findings.", id="review.findings"),
         Binding("d", "tab('ddl')", "DDL", show=False, tooltip="Show the exact DDL.", id="review.ddl"),
         Binding("t", "tab('touched')", "Touched", show=False, tooltip="Show what is touched.", id="review.touched"),

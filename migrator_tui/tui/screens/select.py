@@ -34,8 +34,16 @@ class SelectScreen(PlanScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "Continue", tooltip="Go on to Review.", id="select.go_on"),
         Binding("space", "take", "Take/leave", tooltip="Take the table along, or leave it out.", id="select.toggle"),
-        Binding("x", "leave_column", "Column", tooltip="Leave the column behind, or take it back.", id="select.column"),
+        Binding(
+            "x",
+            "leave_column",
+            "Column",
+            show=False,
+            tooltip="Leave the column behind, or take it back.",
+            id="select.column",
+        ),
         Binding("r", "rename", "Rename", tooltip="Rename the table or column on the target.", id="select.rename"),
+        Binding("u", "project", "Users/files", tooltip="Users, files, access: see, correct.", id="select.project"),
         Binding("v", "fill", "Value", show=False, tooltip="Give a column of the target a value.", id="select.fill"),
         Binding("n", "names", "Names", show=False, tooltip="Keep names, or snake_case.", id="select.names"),
         Binding("a", "all", "All/none", show=False, tooltip="Take all shown tables, or none.", id="select.all"),
