@@ -13,6 +13,7 @@ from migrator_tui.migration.sync_ways import ways_of
 from migrator_tui.model.decisions import ConflictRule, Decisions, OnConflict
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres.choices import Choices
+from migrator_tui.postgres.conflict_pages import with_conflicts
 from migrator_tui.postgres.detecting import Hit
 from migrator_tui.postgres.merge_plan import merges
 from migrator_tui.postgres.three_way import ThreeWay
@@ -97,11 +98,10 @@ def conflict_groups(
             SyncChoices(ways, deletions=False).decide(connection, decisions, OnConflict.ASK)
             return [ConflictGroup(name, *counts) for name, way in ways.items() for counts in way.groups(connection)]
     found = []
-    for source, merge in merges(connection, plan, run).items():
-        if merge.detected(connection):
-            with connection.transaction(force_rollback=True):
-                Choices(merge).decide(connection, decisions, OnConflict.ASK)
-                found += [ConflictGroup(source, *counts) for counts in merge.groups(connection)]
+    for source, merge in merges(connection, plan, run, with_conflicts(connection, plan, run)).items():
+        with connection.transaction(force_rollback=True):
+            Choices(merge).decide(connection, decisions, OnConflict.ASK)
+            found += [ConflictGroup(source, *counts) for counts in merge.groups(connection)]
     return found
 
 
@@ -116,10 +116,10 @@ def conflict_rows(
             ConflictRow(table, key, kind, s or {}, t or {}, choice, tuple(taken or ()), both_ends=True, base=b or {})
             for key, s, t, b, choice, taken in ways[table].page(connection, offset, limit, kind)
         ]
-    merge = merges(connection, plan, run)[table]
+    merge = merges(connection, plan, run, {table})[table]
     return [
         ConflictRow(table, met.key, kind, met.source, met.target or {}, met.choice, met.taken or (), met.hits)
-        for met in merge.page(connection, offset, limit, kind)
+        for met in merge.page(connection, kind, offset, limit)
     ]
 
 
@@ -145,9 +145,8 @@ def preview(
                         found += counted
                         keys += first
         return Preview(found, tuple(keys))
-    for source, merge in merges(connection, plan, run).items():
-        if rule.table not in ("*", source) or not merge.detected(connection):
-            continue
+    asked = {source for source in with_conflicts(connection, plan, run) if rule.table in ("*", source)}
+    for merge in merges(connection, plan, run, asked).values():
         with connection.transaction(force_rollback=True):
             choices = Choices(merge)
             choices.decide(connection, decisions, OnConflict.ASK)

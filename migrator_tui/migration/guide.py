@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import psycopg
 
 from migrator_tui import locations
 from migrator_tui.config import EMBEDDED, find, load, scope_of
@@ -27,6 +29,7 @@ from migrator_tui.migration.conflicts import (
     preview,
 )
 from migrator_tui.migration.ends import Ends, Facts, Offer, Step, is_sqlite
+from migrator_tui.migration.kept_session import KeptSession
 from migrator_tui.migration.migrate import Migration, begin
 from migrator_tui.migration.opening import LiveBench, open_bench
 from migrator_tui.migration.request import Request
@@ -41,7 +44,7 @@ from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.schema import Database
 from migrator_tui.model.secret import Secret
-from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.server import EmbeddedServer, fresh_database
 from migrator_tui.sqlite.diagnosis import examine
 from migrator_tui.supabase.api import Api
@@ -167,6 +170,7 @@ class LiveGuide:
         self._stand_in_beside = stand_in_beside
         self._stand_ins: dict[Path, StandIn] = {}
         self._apis: dict[str, Api] = {}
+        self._kept = KeptSession()
 
     def offers(self, folder: Path) -> Sequence[Offer]:
         """Profiles of the folder's configuration, SQLite files in it, and targets that its ``.env`` files name."""
@@ -219,6 +223,7 @@ class LiveGuide:
 
     def resume(self, run: str, decisions: Decisions, password: Secret | None) -> RunHandle:
         """Go on with a run."""
+        self._kept.close()
         folder = RunFolder.open(run)
         request = Request.from_json(folder.record().options)
         request = replace(request, decisions=decisions.then(request.decisions), confirm=True)
@@ -229,6 +234,7 @@ class LiveGuide:
 
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         """Take a run back."""
+        self._kept.close()
         folder = RunFolder.open(run)
         target = self._reached(folder.record(), password)
         scope = Request.from_json(folder.record().options).scope
@@ -238,21 +244,29 @@ class LiveGuide:
 
     def conflicts(self, run: str, group: tuple[str, str], offset: int, limit: int) -> Sequence[ConflictRow]:
         """Conflicting rows of a run that waits for decisions, of one table and kind, a page at a time."""
-        folder = RunFolder.open(run)
-        with connect(self._target_of(folder.record(), None)) as connection:
+        with self._looking_into(run) as (folder, connection):
             return conflict_rows(connection, read_plan(folder), folder.run, group, offset, limit)
 
     def conflict_groups(self, run: str, decisions: Decisions) -> Sequence[ConflictGroup]:
         """The conflicts of a run that waits for decisions, by table and kind, as these decisions leave them."""
-        folder = RunFolder.open(run)
-        with connect(self._target_of(folder.record(), None)) as connection:
+        with self._looking_into(run) as (folder, connection):
             return conflict_groups(connection, read_plan(folder), folder.run, decisions)
 
     def preview(self, run: str, decisions: Decisions, rule: ConflictRule, limit: int) -> Preview:
         """The conflicts that a rule would decide of those which the decisions leave open."""
-        folder = RunFolder.open(run)
-        with connect(self._target_of(folder.record(), None)) as connection:
+        with self._looking_into(run) as (folder, connection):
             return preview(connection, read_plan(folder), folder.run, decisions, rule, limit)
+
+    @contextmanager
+    def _looking_into(self, run: str) -> Iterator[tuple[RunFolder, psycopg.Connection[Any]]]:
+        """A run's folder, and a session at its target that is kept until the run goes on."""
+        folder = RunFolder.open(run)
+        target = self._target_of(folder.record(), None)
+        try:
+            with self._kept.of(run, lambda: connect(target)) as connection:
+                yield folder, connection
+        except psycopg.Error as error:
+            raise explain(error, target, established=True) from error
 
     def keep_decisions(self, run: str, decisions: Decisions) -> Path:
         """Write the decisions into the run's folder, for people and for ``resume --decisions``; says where."""
@@ -262,6 +276,7 @@ class LiveGuide:
 
     def close(self) -> None:
         """Stop servers that were started."""
+        self._kept.close()
         self._servers.close()
         self._started.clear()
         self._stand_ins.clear()

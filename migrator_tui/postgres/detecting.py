@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.identifiers import quote_literal
+from migrator_tui.postgres.conflict_pages import number, pages_name
 from migrator_tui.postgres.merge_parts import MatchedBy, Parts, row_hash, sql, texts_of
 
 
@@ -206,6 +207,7 @@ class Detection(Parts):
                 f"taken = CASE WHEN {STILL} THEN o.taken END"
             )
         )
+        number(connection, self.table, self.schema, self.state, list(KINDS))
         return self.counts(connection)
 
     def counts(self, connection: psycopg.Connection[Any]) -> MergeCounts:
@@ -265,16 +267,17 @@ class Detection(Parts):
         row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (self.state,)).fetchone()
         return bool(row and row[0])
 
-    def page(self, connection: psycopg.Connection[Any], offset: int, limit: int, kind: str | None = None) -> list[Met]:
-        """Conflicts with all their rows as texts, in order of the source; of one kind, or of all."""
-        listed = ", ".join(quote_literal(met) for met, called in KINDS.items() if kind in (None, called))
+    def page(self, connection: psycopg.Connection[Any], kind: str, offset: int, limit: int) -> list[Met]:
+        """Conflicts of a kind with all their rows as texts, in order of the source."""
+        met = next(met for met, called in KINDS.items() if called == kind)
         rows = connection.execute(
             sql(
                 f"SELECT d.key, d.met, {texts_of('s', self.columns)}, "
                 f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice, d.taken, d.hits "
-                f"FROM (SELECT * FROM {self.state} WHERE met IN ({listed}) ORDER BY src "
-                f"OFFSET {int(offset)} LIMIT {int(limit)}) d JOIN {self.staged} s ON s.{self.locator} = d.src "
-                f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} ORDER BY d.src"
+                f"FROM {pages_name(self.table, self.schema)} n JOIN {self.state} d USING (src) "
+                f"JOIN {self.staged} s ON s.{self.locator} = n.src "
+                f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} WHERE n.met = {quote_literal(met)} "
+                f"AND n.n BETWEEN {int(offset) + 1} AND {int(offset) + int(limit)} ORDER BY n.n"
             )
         ).fetchall()
         told = self._told(connection, [hit for row in rows for hit in row[-1]])

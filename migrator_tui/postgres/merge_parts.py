@@ -120,7 +120,7 @@ class Parts:
             rules: Conditions under which it refuses a row ``s`` (``live_rules``).
             naturals: Keys that a person named.
         """
-        self.table = table
+        self.table, self.schema = table, schema
         self.refuses = " OR ".join(rules) or "false"
         self.staged = filled_rows(f"{quote(schema)}.{quote(staged_name(table))}", table.fills)
         self.locator = quote(locator_name(table))

@@ -5,7 +5,7 @@ The natural keys are kept in the staging schema, so that what is shown, decided 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import psycopg
@@ -24,8 +24,10 @@ def _merged(plan: Plan) -> list[TablePlan]:
     return [table for table in plan.moved if table.action is Action.MERGE]
 
 
-def merges(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[str, Merge]:
-    """The merge of each table that the plan adds to a live one, by source name."""
+def merges(
+    connection: psycopg.Connection[Any], plan: Plan, run: str, only: Collection[str] | None = None
+) -> dict[str, Merge]:
+    """The merge of each table that the plan adds to a live one, by source name; of some of them, or of all."""
     schema = staging_schema(run)
     moved = {table.target for table in plan.moved}
     named = _kept_keys(connection, schema)
@@ -38,6 +40,7 @@ def merges(connection: psycopg.Connection[Any], plan: Plan, run: str) -> dict[st
             _matched_by(connection, table, named),
         )
         for table in parents_first(connection, _merged(plan))
+        if only is None or table.source in only
     }
 
 

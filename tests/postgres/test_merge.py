@@ -12,7 +12,7 @@ from migrator_tui.model.plan import Action, ColumnPlan, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres import ddl, ledger
 from migrator_tui.postgres.choices import Choices
-from migrator_tui.postgres.detecting import Hit, Met
+from migrator_tui.postgres.detecting import KINDS, Hit, Met
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge import Merge, MergeCounts, live_uniques, texts_of
 from migrator_tui.postgres.merge_parts import MatchedBy
@@ -95,7 +95,8 @@ def test_rows_are_compared_by_all_unique_keys_and_by_natural_ones(db: Connection
         9: "new",
     }  # fmt: skip
     assert counts == MergeCounts(new=4, different=1, clashing=1, several=2, duplicate=1, undecided=5)
-    assert {(row.kind, hit.side, hit.by, str(hit.key["k"])) for row in merge.page(db, 0, 9) for hit in row.hits} == {
+    rows = [row for kind in KINDS.values() for row in merge.page(db, kind, 0, 9)]
+    assert {(row.kind, hit.side, hit.by, str(hit.key["k"])) for row in rows for hit in row.hits} == {
         ("several", "target", "unique u", "z"), ("several", "target", "unique u", "b"),
         ("several", "target", "mail", "a"), ("unique", "target", "mail", "a"), ("unique", "source", "mail", "n2"),
         ("duplicate", "source", "mail", "n4"),
@@ -169,7 +170,8 @@ def test_rows_that_meet_something_else_by_now_are_noticed(db: Connection, merge:
 def test_a_page_shows_both_rows_as_texts(db: Connection, merge: Merge) -> None:
     merge.detect(db)
 
-    first, second, third = merge.page(db, 0, 9)
+    (first,) = merge.page(db, "same-key", 0, 9)
+    second, third = merge.page(db, "unique", 0, 9)
 
     assert first == Met(
         {"k": "b"}, "same-key", {"k": "b", "u": "ub", "100%": "y"}, {"k": "b", "u": "ub", "100%": "x"}, None, None
@@ -186,7 +188,8 @@ def test_a_page_shows_both_rows_as_texts(db: Connection, merge: Merge) -> None:
     )
     d = {"k": "d", "u": "ud", "100%": None}
     assert (third.key, third.hits) == ({"k": "e"}, (Hit("source", "unique u", {"k": "d"}, d),))
-    assert [page.key for page in merge.page(db, 1, 1)] == [{"k": "c"}]
+    assert merge.page(db, "unique", 1, 1) == [third]
+    assert merge.page(db, "rule", 0, 9) == []
     assert [conflict.key for conflict in merge.sample(db, 2)] == ['{"k": "b"}', '{"k": "c"}']
 
 

@@ -222,8 +222,8 @@ class ConflictList(LineList):
             rest = max(0, width - cell_len(named))
             return [(named, "strong"), (fit(f"{waits}  {KINDS_IN_WORDS[group.kind]}", rest), "muted")]
         row = self.row(index)
+        self._ask(group, at)
         if row is None:
-            self._ask(group, at)
             return [("   …", "muted")]
         said = self._said(row)
         key = ", ".join(f"{name}={value}" for name, value in row.key.items())
@@ -236,10 +236,13 @@ class ConflictList(LineList):
         ]
 
     def _ask(self, group: ConflictGroup, at: int) -> None:
-        page = (group.table, group.kind, at // PAGE)
-        if page not in self._asked:
-            self._asked.add(page)
-            self.post_message(self.Wanted(group, at // PAGE * PAGE))
+        """Have the page of a conflict read, and then the one that is nearest to it, before it comes in sight."""
+        number = at // PAGE
+        for wanted in (number, number + (1 if at % PAGE >= PAGE // 2 else -1)):
+            page = (group.table, group.kind, wanted)
+            if page not in self._asked and 0 <= wanted * PAGE < group.found:
+                self._asked.add(page)
+                self.post_message(self.Wanted(group, wanted * PAGE))
 
     def _place(self, index: int | None) -> tuple[ConflictGroup, int] | None:
         """The group of a line, and which of its conflicts that is: -1 for the heading."""
