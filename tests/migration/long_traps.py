@@ -36,6 +36,7 @@ def main() -> int:
     """Run it, and say what it came to."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--examples", type=int, default=1000)
+    parser.add_argument("--tables", type=int, default=3, help="tables of an example, at most")
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     asked = parser.parse_args()
@@ -56,13 +57,15 @@ def main() -> int:
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )
-        @given(databases())
+        @given(databases(asked.tables))
         def examples(drawn: Drawn) -> None:
             if time.monotonic() - began > asked.seconds:
                 raise Over
             try:
                 count[journey.there_and_back(drawn)] += 1
                 count["examples"] += 1
+                count["tables"] += len(drawn.statements)
+                count["rows"] += len(drawn.rows)
             except Exception as error:
                 said = re.sub(r"\d+", "9", f"{type(error).__name__}: {error}"[:110])
                 count["examples"] += 1

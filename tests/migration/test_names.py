@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from migrator_tui.migration import plan_file
+from migrator_tui.migration.pulling import pull
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.plan import Scope, TableOverride
+from migrator_tui.model.pull import PullRequest
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.connect import Target
+from tests.migration import auditing
+from tests.migration.comparing_files import contents, statements
 from tests.migration.conftest import MakeSource
 from tests.migration.running import Connection, Engine, fingerprint, rows, succeeded, value
 
@@ -129,3 +135,39 @@ def test_indexes_of_two_tables_that_are_cut_alike_stay_apart(
     assert (
         value(db, "SELECT count(*) FROM pg_indexes WHERE schemaname = 'public' AND lower(indexname) LIKE 'ix%%'") == 3
     )
+
+
+ODD = """
+CREATE TABLE "select" ("" INTEGER PRIMARY KEY,
+    "na me" TEXT UNIQUE, "na.me" TEXT, 'na"me' TEXT, `na'me` TEXT, [Na_Me] INT);
+CREATE TABLE "Sel.Ect" ("From" INTEGER REFERENCES "select" (""), "%s" TEXT, "{0}" TEXT, "$1" TEXT, "\\" TEXT, ":a" INT);
+CREATE TABLE "" ("UserID" INTEGER PRIMARY KEY, user_id INT, "userId!" INT AS ("user_id" + 1), CHECK ("user_id" > 0));
+CREATE TABLE "名前" ("Größe" INT, "größe " INT, "🙂" TEXT, ctid TEXT, tableoid INT, "x\ty" INT);
+CREATE TABLE "LONG1" ("LONGa" INT, "LONGb" INT, "LONGa_" INT REFERENCES "" ("UserID"), PRIMARY KEY ("LONGa", "LONGb"));
+CREATE TABLE "LONG2" (id INT, FOREIGN KEY (id, id) REFERENCES "LONG1" ("LONGb", "LONGa")) ;
+CREATE INDEX "LONG_1" ON "LONG1" ("LONGa"); CREATE INDEX "LONG_2" ON "LONG2" (id);
+CREATE INDEX "id" ON "LONG2" (id DESC);
+CREATE VIEW [View "of" select] AS SELECT "", "na.me" AS "LONGa" FROM "select";
+INSERT INTO "select" VALUES (1, 'a', 'b', 'c', 'd', 2); INSERT INTO "Sel.Ect" VALUES (1, 'e', 'f', 'g', 'h', 3);
+INSERT INTO "" VALUES (1, 2); INSERT INTO "名前" VALUES (1, 2, 'x', 'y', 3, 4);
+INSERT INTO "LONG1" VALUES (1, 1, 1); INSERT INTO "LONG2" VALUES (1);
+""".replace("LONG", "A very long name, " * 4)
+
+
+@pytest.mark.parametrize("names", ["keep", "snake_case"])
+def test_every_odd_name_goes_there_and_comes_back(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection, tmp_path: Path, names: str
+) -> None:
+    source = make_source(ODD)
+    outcome = succeeded(engine.migrate(source, target, scope=Scope(names=names)))  # type: ignore[arg-type]
+
+    assert auditing.audit(source, target, outcome.as_json()) == []
+    assert outcome.not_carried == ()
+    there = rows(
+        db, "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'c'"
+    )
+    assert len(there) == len(set(there))
+    assert all(len(name.encode()) <= 63 for (name,) in there)
+    pull(PullRequest(tmp_path / "back.db"), target)
+    assert contents(tmp_path / "back.db") == contents(source)
+    assert statements(tmp_path / "back.db") == statements(source)

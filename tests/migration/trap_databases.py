@@ -103,9 +103,9 @@ def quoted(name: str) -> str:
 
 
 @st.composite
-def databases(draw: st.DrawFn) -> Drawn:
-    """A database of up to three tables, with what belongs to them."""
-    names = draw(st.lists(_names(), min_size=1, max_size=3, unique_by=str.lower))
+def databases(draw: st.DrawFn, tables: int = 3) -> Drawn:
+    """A database of up to so many tables, with what belongs to them."""
+    names = draw(st.lists(_names(), min_size=1 + tables // 4, max_size=tables, unique_by=str.lower))
     columns = [draw(st.lists(_names(), min_size=1, max_size=5, unique_by=str.lower)) for _ in names]
     statements: list[str] = []
     rows: list[tuple[str, tuple[Cell | BadText, ...]]] = []
