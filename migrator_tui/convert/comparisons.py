@@ -10,6 +10,7 @@ from migrator_tui.convert.operands import (
     Operand,
     Refused,
     Storage,
+    as_text,
     family,
     literal,
     number_of,
@@ -110,14 +111,34 @@ def _apply_affinity(a: Operand, b: Operand) -> tuple[Operand, Operand]:
             converted = literal(text_of(other.literal))
         if converted is not other:
             return (converted, one) if swapped else (one, converted)
-    for one, other in ((a, b), (b, a)):
+    for one, other, swapped in ((a, b, False), (b, a, True)):
         if one.affinity in numeric and other.storage is Storage.TEXT and other.affinity not in numeric:
             known = isinstance(other.literal, str)
             if one.storage is Storage.TEXT and not known:
                 raise Refused("a column that SQLite would read as a number is compared with texts")
+            if one.storage is Storage.INTEGER:
+                read = _read_as_number(other)
+                return (read, one) if swapped else (one, read)
         if one.affinity == "TEXT" and other.storage.numeric and not other.affinity and other.literal is None:
-            raise Refused("a number is compared with a text")
+            if other.storage is not Storage.INTEGER or one.storage is not Storage.TEXT:
+                raise Refused("a number is compared with a text")
+            written = Operand(as_text(other), Storage.TEXT, type="text")
+            return (written, one) if swapped else (one, written)
     return a, b
+
+
+_NUMBER = r"^[ \t\n\r\f\v]*[+-]?(\d{1,18}\.?\d{0,18}|\.\d{1,18})([eE][+-]?\d{1,2})?[ \t\n\r\f\v]*$"
+
+
+def _read_as_number(value: Operand) -> Operand:
+    """A text that is compared with an integer: the number that it is, or what is above every number."""
+    if value.volatile:
+        raise Refused("a random value is compared several times")
+    if isinstance(value.literal, str):
+        return Operand("'NaN'::numeric", Storage.NUMBER, type="numeric")
+    sql = value.sql
+    number = f"CASE WHEN {sql} ~ '{_NUMBER}' THEN {sql}::numeric WHEN {sql} IS NOT NULL THEN 'NaN' END"
+    return Operand(f"({number})", Storage.NUMBER, type="numeric")
 
 
 def _collated(a: Operand, b: Operand, ordered: bool) -> tuple[str, str]:

@@ -290,6 +290,24 @@ def _hex(value: Operand) -> Operand:
     return text(f"coalesce(upper(encode({blob}, 'hex')), '')")
 
 
+def _quote(value: Operand) -> Operand:
+    source = plain(value)
+    if source.storage is Storage.NULL:
+        return literal("NULL")
+    if source.volatile:
+        raise Refused("quote of random values")
+    if source.storage is Storage.TEXT:
+        doubled = f"replace({as_text(source)}, chr(39), repeat(chr(39), 2))"
+        written = f"chr(39) || {doubled} || chr(39)"
+    elif source.storage is Storage.INTEGER:
+        written = as_text(source)
+    elif source.storage is Storage.BLOB:
+        written = f"'X' || chr(39) || upper(encode({source.sql}, 'hex')) || chr(39)"
+    else:
+        raise Refused("quote writes a real as text, which the two databases do differently")
+    return text(f"coalesce({written}, 'NULL')")
+
+
 def _randomblob(count: Operand) -> Operand:
     if not isinstance(count.literal, int) or not 1 <= count.literal <= MAX_RANDOM_BYTES:
         raise Refused(f"randomblob of something other than 1 to {MAX_RANDOM_BYTES} bytes")
@@ -365,6 +383,7 @@ _FUNCTIONS: dict[str, tuple[int, int, Callable[..., Operand]]] = {
     "min": (2, 100, _extreme("LEAST")),
     "nullif": (2, 2, _nullif),
     "printf": (1, 100, _printf),
+    "quote": (1, 1, _quote),
     "random": (0, 0, _random),
     "randomblob": (1, 1, _randomblob),
     "replace": (3, 3, _replace),

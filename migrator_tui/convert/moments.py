@@ -118,6 +118,9 @@ def _subject(arguments: list[Operand]) -> tuple[_Moment, list[str]]:
         if family(first.type) == "timestamptz":
             return _Moment(f"({first.sql} AT TIME ZONE 'utc')", fractions=bool(written.digits)), modifiers
         return _Moment(f"{first.sql}::timestamp", fractions=bool(written.digits)), modifiers
+    for kind, exact in first.assigned:  # what another of these functions has written
+        if kind == "timestamp" and first.storage is Storage.TEXT:
+            return _Moment(exact, fractions="milliseconds" in exact, note=first.note), modifiers
     value = plain(first)
     if value.storage is Storage.INTEGER and modifiers[:1] == ["unixepoch"] and not value.volatile:
         low, high = _EPOCH_RANGE

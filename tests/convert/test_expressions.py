@@ -170,7 +170,7 @@ def test_a_name_in_double_quotes_that_names_nothing_is_a_text_and_others_are_not
         "name REGEXP 'a'", "name MATCH 'a'", "json_extract(name, '$.a') = 1", "name ->> '$.a' = 'b'",
         "total_changes() > 0",
         "name + 1 > 2", "name GLOB other", "name COLLATE RTRIM = 'a'", "a < b < a", "half % 2 = 0",
-        "mixed / 2 > 1", "half || 'x' = 'y'", "date(name) = '2020-01-01'", "name > 5 + a", "x'00' = name",
+        "mixed / 2 > 1", "half || 'x' = 'y'", "date(name) = '2020-01-01'", "name > half + a", "x'00' = name",
         "strftime('%W', day) = '1'", "date(day, '+1 month') > day", "anything = 'a'", "count(*) > 1", "max(a) > 1",
         "+a = '1'", "CAST(name AS INTEGER) > 1", "round(half, a) = 1", "(SELECT 1) = 1", "a IN other", "rowid > 1",
         "name || a + 1 = 2",

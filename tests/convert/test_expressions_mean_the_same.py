@@ -121,6 +121,8 @@ text: st.SearchStrategy[str] = st.deferred(
         integer.map(lambda e: f"CAST({e} AS TEXT)"),
         st.tuples(text, integer).map(lambda t: f"printf('%s/%d%%', {t[0]}, {t[1]})"),
         text.map(lambda e: f"hex({e})"),
+        (text | integer | st.just("x")).map(lambda e: f"quote({e})"),
+        st.sampled_from(["%s", "%Y-%m-%dT%H:%M:%fZ"]).map(lambda f: f"strftime('{f}', datetime(ts, '+1 day'))"),
         st.sampled_from(["x", "i", "r", "s"]).map(lambda e: f"typeof({e})"),
         st.tuples(st.sampled_from(["date", "time", "datetime"]), st.sampled_from(["d", "ts", "z"])).map(
             lambda t: f"{t[0]}({t[1]})"
@@ -153,6 +155,10 @@ condition: st.SearchStrategy[str] = st.deferred(
         either(st.sampled_from(["d", "ts", "z"]), st.sampled_from(["d", "ts", "z", "s"]), "<", "=", ">="),
         either(text, text, "=", "<").map(lambda e: e[:-1] + " COLLATE NOCASE)"),
         # Across classes: mostly refused, and never anything but the same where they are not.
+        either(st.sampled_from(["i", "j", "n"]), st.sampled_from(["s", "u", "m"]), "=", "<", ">=", "<>", "IS NOT"),
+        st.sampled_from([" -2.0", ".5e1 ", "+3", "5e", "1e400", "", "4 4", "nan"]).map(
+            lambda v: f"(i = {quoted(v)} || '')"
+        ),
         either(text, integer, "=", "<", "IS", "+", "||", "IN (0, 'a') OR i ="),
         either(integer, texts.map(quoted) | st.sampled_from(["'1'", "' 2'", "'1.0'", "x'61'"]), "=", "<", "IS"),
     )
