@@ -34,15 +34,18 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=100, help="of the sample application (default: 100)")
     parser.add_argument("--rows", type=int, default=60_000, help="of the wide table (default: 60,000)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="of the databases whose name has this in it")
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mt-"))
     try:
-        sources = {
-            "sample application": sample_app.build(folder / "app", scale=arguments.scale, files=False).database,
-            f"{WIDE_COLUMNS} columns, half of them text": _wide(folder / "wide.db", arguments.rows),
+        sources: dict[str, Callable[[], Path]] = {
+            "sample application": lambda: sample_app.build(folder / "app", scale=arguments.scale, files=False).database,
+            f"{WIDE_COLUMNS} columns, half of them text": lambda: _wide(folder / "wide.db", arguments.rows),
+            "UUIDs and JSON among other columns": lambda: _events(folder / "events.db", arguments.rows * 5),
         }
-        for name, path in sources.items():
-            _measure(name, path, arguments.rounds)
+        for name, made in sources.items():
+            if arguments.only in name:
+                _measure(name, made(), arguments.rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
@@ -95,6 +98,27 @@ def _wide(path: Path, rows: int) -> Path:
         connection.execute(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
             f"INSERT INTO wide SELECT i, {', '.join(terms)} FROM n",
+            (rows,),
+        )
+        connection.commit()
+    return path
+
+
+def _events(path: Path, rows: int) -> Path:
+    """An application's log: two UUIDs, a JSON value of about 130 bytes, and what usually stands beside them."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TABLE events (id INTEGER PRIMARY KEY, uid UUID, person TEXT, kind VARCHAR(20), payload JSON, "
+            "at DATETIME, amount DECIMAL(10,2), note TEXT)"
+        )
+        hexed = "printf('%08x-0000-4000-8000-%012x', i * 7919 % 4294967296, i * {0})"
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+            f"INSERT INTO events SELECT i, {hexed.format(1)}, {hexed.format(3)}, "
+            "CASE i % 3 WHEN 0 THEN 'created' WHEN 1 THEN 'changed' ELSE 'deleted' END, "
+            "json_object('theme', 'dark', 'n', i, 'tags', json_array('a', 'b' || i), 'owner', json_object('id', i, "
+            "'name', 'Person ' || i, 'when', datetime(1700000000 + i, 'unixepoch')), 'x', 1.25), "
+            "datetime(1700000000 + i, 'unixepoch'), i * 0.25, 'value ' || i || ' of a text' FROM n",
             (rows,),
         )
         connection.commit()

@@ -8,6 +8,8 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrator_tui.convert import json_templates
+
 VERSION = b"\x01"
 """What jsonb's binary form begins with; the text follows."""
 
@@ -21,19 +23,23 @@ def kept_as(texts: pa.Array, most: str) -> str:
             pass
         else:
             return "jsonb"
-    return "json" if most and all(_is_json(text) for text in texts.to_pylist()) else ""
+    return "json" if most and all(map(_is_json, texts.to_pylist())) else ""
 
 
 def _is_json(text: str | None) -> bool:
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
     try:
         if text is not None:
-            json.loads(text, parse_constant=refuse)
+            _STRICT.decode(text)
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def without_version(sent: pa.Array) -> pa.Array:
@@ -45,30 +51,10 @@ def without_version(sent: pa.Array) -> pa.Array:
 def kept(texts: pa.Array) -> pa.Array:
     """The texts, each of which jsonb keeps by value: no name twice in an object, no number or character it lacks."""
 
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        members = dict(pairs)
-        if len(members) != len(pairs):
-            raise ValueError("an object has a name twice, of which jsonb keeps the last")
-        return members
-
-    def number(text: str) -> int:
-        value = Decimal(text)
-        if value.is_zero() and value.is_signed():
-            raise ValueError("jsonb has no minus zero")
-        if max(abs(value.adjusted()), len(text)) > _JSONB_DIGITS:
-            raise ValueError("a number has more digits than jsonb keeps")
-        return 0
-
-    def constant(text: str) -> None:
-        raise ValueError(f"{text} is no JSON")
-
-    for text in texts.cast(pa.binary()).cast(pa.string()).to_pylist():  # this cast validates
-        if text is None:
-            continue
+    readable = texts.cast(pa.binary()).cast(pa.string())  # this cast validates
+    for text in json_templates.unmatched(readable.drop_null()).to_pylist():
         try:
-            value = json.loads(
-                text, object_pairs_hook=once, parse_int=number, parse_float=number, parse_constant=constant
-            )
+            value = _ONCE.decode(text)
             if "\\u" in text:
                 written = json.dumps(value, ensure_ascii=False)
                 written.encode("utf-8")  # half of a surrogate pair is no character
@@ -81,7 +67,24 @@ def kept(texts: pa.Array) -> pa.Array:
     return texts
 
 
-_JSONB_DIGITS = 10_000
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("an object has a name twice, of which jsonb keeps the last")
+    return members
+
+
+def _number(text: str) -> int:
+    value = Decimal(text)
+    if value.is_zero() and value.is_signed():
+        raise ValueError("jsonb has no minus zero")
+    if max(abs(value.adjusted()), len(text)) > _JSONB_DIGITS:
+        raise ValueError("a number has more digits than jsonb keeps")
+    return 0
+
+
+_ONCE = json.JSONDecoder(object_pairs_hook=_once, parse_int=_number, parse_float=_number, parse_constant=_no_constant)
+_JSONB_DIGITS = json_templates.LONGEST
 
 
 def canonical(texts: pa.Array) -> pa.Array:
