@@ -19,7 +19,7 @@ from migrator_tui import yaml_lines
 from migrator_tui.model.decisions import Match, NaturalKey, OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import FillText, NamePolicy, Scope, TableOverride, fill_of
-from migrator_tui.model.project import ExposureScope, FilesScope, FileValue, ProjectScope, UsersScope
+from migrator_tui.model.project import ExposureScope, FilesScope, FileValue, IdsInPaths, ProjectScope, UsersScope
 from migrator_tui.model.schema import TableName
 
 FILE_NAME = "config.yaml"
@@ -171,6 +171,7 @@ class FilesKeys(_Keys):
     """A column (``table.column``) whose values name files, and the bucket they go to.
 
     ``value``: what the column holds on the target. ``verify: download`` reads every object back.
+    ``user_ids: uuid`` makes the UUIDs of users of the ids that paths begin with.
     """
 
     column: Annotated[Text, AfterValidator(_table_and_column)]
@@ -179,6 +180,7 @@ class FilesKeys(_Keys):
     value: FileValue = "key"
     owner: Text | None = None
     verify: Literal["metadata", "download"] = "metadata"
+    user_ids: IdsInPaths | None = None
 
     @model_validator(mode="after")
     def _url_of_a_public_bucket(self) -> FilesKeys:
@@ -487,7 +489,14 @@ def project_of(profile: Profile) -> ProjectScope:
         users=_users_of(profile.users) if profile.users else None,
         files=tuple(
             FilesScope(
-                name.schema, name.name, keys.bucket, keys.public, keys.value, keys.owner, keys.verify == "download"
+                name.schema,
+                name.name,
+                keys.bucket,
+                keys.public,
+                keys.value,
+                keys.owner,
+                keys.verify == "download",
+                keys.user_ids,
             )
             for name, keys in zip(files, profile.files, strict=True)
         ),

@@ -154,5 +154,5 @@ def _objects(plan: Plan, snapshot: Path) -> list[dict[str, Any]]:
             "left": item.left or None,
         }
         for column in (project.files if project else ())
-        for item in files_of(column, snapshot, f"{project.api if project else ''}{STORAGE_PATH}")
+        for item in files_of(column, snapshot, f"{project.api if project else ''}{STORAGE_PATH}", plan.users)
     ]

@@ -24,6 +24,7 @@ from migrator_tui.convert import (
     object_values,
     several_classes,
     shapes,
+    user_folders,
     user_ids,
     uuids,
 )
@@ -416,6 +417,20 @@ def _object_of_blob(name: str, argument: str) -> Codec | None:
     )
 
 
+def _object_of_user(name: str, argument: str) -> Codec | None:
+    found = user_folders.of_codec(name)
+    if found is None:
+        return None
+    return Codec(
+        name,
+        TEXT,
+        to_target=lambda values: object_values.rewritten(_utf8(values), found.prefix, found.base),
+        to_source=None,
+        read_back=_as_text,
+        mapped=True,
+    )
+
+
 def _user_id(name: str, namespace: str) -> Codec | None:
     if not user_ids.is_namespace(namespace):
         return None
@@ -434,6 +449,17 @@ def _user_id(name: str, namespace: str) -> Codec | None:
 def with_matched(made: Codec, matched: user_ids.Matched) -> Codec:
     """The codec of user ids by which users who were there already keep their UUIDs."""
     return replace(made, to_target=lambda values: matched.over(values, made.to_target(values)))
+
+
+def with_folders(made: Codec, folders: user_folders.UserFolders) -> Codec:
+    """The codec of paths that begin with users' ids, for the users of one source."""
+    found = user_folders.of_codec(made.name)
+    assert found is not None
+    return replace(
+        made,
+        to_target=lambda values: folders.all_rewritten(_utf8(values), found),
+        to_source=lambda sent: folders.all_original(sent, found),
+    )
 
 
 _FIXED: dict[str, Codec] = {
@@ -500,6 +526,8 @@ _BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
     "object-key": _object,
     "object-url": _object,
     blob_objects.CODEC: _object_of_blob,
+    user_folders.KEY: _object_of_user,
+    user_folders.URL: _object_of_user,
     user_ids.OF_INTEGER: _user_id,
     user_ids.OF_TEXT: _user_id,
 }

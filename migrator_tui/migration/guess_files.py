@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from migrator_tui.convert import object_values
+from migrator_tui.convert import object_values, user_folders
 from migrator_tui.migration.matching_files import prefixes_of, values
 from migrator_tui.model.plan import ColumnPlan, Plan
 from migrator_tui.model.project import FilesScope
@@ -58,7 +58,7 @@ def guess(plan: Plan, snapshot: Path, paths: set[str]) -> Iterator[Guess]:
 def is_text(column: ColumnPlan) -> bool:
     """Whether the column's texts travel as they are, or as a plan file has them, already rewritten."""
     kind = column.codec.partition(":")[0]
-    return column.codec == "text" or kind in (object_values.KEY, object_values.URL)
+    return column.codec == "text" or kind in (object_values.KEY, object_values.URL, user_folders.KEY, user_folders.URL)
 
 
 def bucket_name(table: str) -> str:

@@ -12,11 +12,16 @@ from pathlib import Path
 from migrator_tui.convert.blob_objects import BlobObjects
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.object_keys import is_too_long, key_of, rewritten
+from migrator_tui.convert.user_folders import UserFolders
 from migrator_tui.migration.blob_cells import cells
-from migrator_tui.model.project import FilesPlan
+from migrator_tui.migration.user_folders import folders_of
+from migrator_tui.model.project import FilesPlan, UsersPlan
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.supabase.storage_api import public_base
 from migrator_tui.supabase.upload_folder import LocalFile, UploadFolder, Why
+
+NOBODY = UserFolders({})
+"""For columns whose paths keep the ids that are in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +93,16 @@ def find(value: str, prefixes: Sequence[str], folder: UploadFolder) -> LocalFile
     return Why.OUTSIDE if outside else worst
 
 
-def named(plan: FilesPlan, file: LocalFile, value: str, storage: str) -> NamedFile:
+def named(plan: FilesPlan, file: LocalFile, value: str, storage: str, folders: UserFolders) -> NamedFile:
     """A value's file with its key, and why it stays behind where that was decided.
 
     Args:
         storage: Base address of the project's Storage.
+        folders: The users whose ids in paths become UUIDs; none where they do not.
     """
-    key = key_of(value.removeprefix(plan.prefix))
+    key = key_of(folders.moved(value.removeprefix(plan.prefix)))
     base = public_base(storage, plan.bucket) if plan.value == "url" else ""
-    on_target = value if plan.value == "keep" else rewritten(value, plan.prefix, base)
+    on_target = value if plan.value == "keep" else folders.rewritten(value, plan.prefix, base)
     return NamedFile(value, file, key, on_target, _left(plan, file, key))
 
 
@@ -121,17 +127,22 @@ def blobs_of(plan: FilesPlan, snapshot: Path, storage: str) -> Iterator[NamedFil
         yield NamedFile(file.path, file, key, on_target, _left(plan, file, key), row)
 
 
-def files_of(plan: FilesPlan, snapshot: Path, storage: str) -> Iterator[NamedFile]:
-    """Every value of a planned column that names a file, as the files are now; or every blob."""
+def files_of(plan: FilesPlan, snapshot: Path, storage: str, users: UsersPlan | None) -> Iterator[NamedFile]:
+    """Every value of a planned column that names a file, as the files are now; or every blob.
+
+    Args:
+        users: The plan's users, for ids of theirs in paths.
+    """
     if plan.of_blobs:
         yield from blobs_of(plan, snapshot, storage)
         return
     assert plan.uploads is not None
     folder = UploadFolder(plan.uploads)
+    folders = folders_of(snapshot, users) if plan.user_ids and users is not None else NOBODY
     for value in values(snapshot, plan.table, plan.column):
         found = find(value, plan.prefixes, folder)
         if isinstance(found, LocalFile):
-            yield named(plan, found, value, storage)
+            yield named(plan, found, value, storage, folders)
 
 
 def takes_type(mime_types: Collection[str] | None, mime: str) -> bool:

@@ -92,7 +92,7 @@ class Files(Silent):
 
     def within_publish(self, connection: psycopg.Connection[Any], context: RunContext) -> None:
         """Give each object that the run made its owner, so that policies by owner hold for it; keep the way back."""
-        pulling_files.record(connection, context.run, _files(context.plan), _storage(context))
+        pulling_files.record(connection, context.run, _files(context.plan), _storage(context), context.plan.users)
         for plan in _files(context.plan):
             if plan.owner is not None:
                 _own(connection, context, plan)
@@ -176,7 +176,11 @@ class Files(Silent):
     def _intend(self, context: RunContext, plan: FilesPlan) -> None:
         sets = context.sets
         stay = {*sets.quarantined.get(plan.table, ()), *sets.nulled.get(plan.table, {}).get(plan.column, ())}
-        found = (i for i in files_of(plan, context.source.snapshot, _storage(context)) if i.row not in stay)
+        found = (
+            i
+            for i in files_of(plan, context.source.snapshot, _storage(context), context.plan.users)
+            if i.row not in stay
+        )
         rows = (
             ObjectRow(
                 plan.bucket,

@@ -15,17 +15,17 @@ from psycopg import errors
 
 from migrator_tui.convert import object_values
 from migrator_tui.convert.blob_objects import of_codec
-from migrator_tui.convert.object_keys import rewritten
-from migrator_tui.migration import matching_files, planning
+from migrator_tui.convert.user_folders import OfUser
+from migrator_tui.migration import matching_files, planning, user_folders
 from migrator_tui.migration.guess_files import guess, is_text
-from migrator_tui.migration.matching_files import count
+from migrator_tui.migration.matching_files import NOBODY, count
 from migrator_tui.migration.plan_blobs import keys_of, require_files
 from migrator_tui.migration.plan_bucket import SHOWN, BucketCheck
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
-from migrator_tui.model.project import FilesPlan, FilesScope, ProjectPlan, ProjectScope
+from migrator_tui.model.project import FilesPlan, FilesScope, ProjectPlan, ProjectScope, UsersPlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.supabase.api import STORAGE_PATH
 from migrator_tui.supabase.storage_api import Bucket, public_base
@@ -227,11 +227,14 @@ class _Draft:
             by_download=scope.by_download,
             value="keep",
         )
+        self._folders = NOBODY
         why = _depends(source, table, column)
         if scope.value != "keep" and why:
             self._find("FILES-VALUE-KEPT", f"{self._name} keeps its values, and its files are moved: {why}.")
         elif scope.value != "keep":
             self.files = replace(self.files, value=scope.value)
+        if self.files.value != "keep" and len(prefixes) == 1:
+            self._ids_in_paths(source, plan.users)
         self.column = self._rewritten(column)
         self._match(bucket, there.objects.get(scope.bucket, {}))
 
@@ -247,6 +250,28 @@ class _Draft:
     def _values(self) -> Iterator[str]:
         return matching_files.values(self._source.snapshot, self._scope.table, self._scope.column)
 
+    def _ids_in_paths(self, source: Source, users: UsersPlan | None) -> None:
+        """Ask what becomes of users' ids that the paths begin with, or do what was said."""
+        asked, files = self._scope.user_ids, self.files
+        if users is None or asked == "keep":
+            return
+        folders = user_folders.folders_of(source.snapshot, users)
+        owner = next((c.source for c in self._table.columns if c.target == files.owner), None)
+        table, column = self._scope.table, self._scope.column
+        found = user_folders.look(source.snapshot, table, column, owner, [*self._values()], files.prefix, folders)
+        if found is None:
+            return
+        of_rows = "" if found.own is None else f"; in {found.own:,} rows it is the row's own user"
+        message = (
+            f"{self._name}: {found.paths:,} of {found.of:,} different paths begin with the id of a user "
+            f"({found.prefix}…){of_rows}."
+        )
+        sure = asked == "uuid" or bool(found.own)
+        choice = self._find("FILES-USER-ID", message, (), ("uuid", "keep") if sure else ("keep", "uuid"))
+        if choice == "uuid":
+            self._folders = folders
+            self.files = replace(files, prefix=found.prefix, user_ids=True)
+
     def _rewritten(self, column: ColumnPlan) -> ColumnPlan:
         """The column with the codec that rewrites its values, and a type that takes them."""
         plan = self.files
@@ -254,17 +279,21 @@ class _Draft:
             return replace(column, codec="text") if is_text(column) else column
         base = public_base(self._storage, plan.bucket) if plan.value == "url" else ""
         codec = object_values.codec_name(plan.prefix, base)
+        if plan.user_ids:
+            assert self._plan.users is not None
+            codec = OfUser(self._plan.users.namespace, plan.prefix, base).codec
         limited = re.search(r"\((\d+)\)$", column.type)
         if limited is None:
             return replace(column, codec=codec)
-        longest = max((len(rewritten(value, plan.prefix, base)) for value in self._values()), default=0)
+        longest = max((len(self._folders.rewritten(value, plan.prefix, base)) for value in self._values()), default=0)
         if longest <= int(limited[1]):
             return replace(column, codec=codec)
         if self._table.action is Action.CREATE:
             return replace(column, codec=codec, type="text")
         message = f"{self._name} keeps its values, and its files are moved: {column.type} on the target is too narrow."
         self._find("FILES-VALUE-KEPT", message)
-        self.files = replace(plan, value="keep")
+        self.files = replace(plan, value="keep", user_ids=False)
+        self._folders = NOBODY
         return replace(column, codec="text")
 
     def _match(self, bucket: Bucket | None, objects: dict[str, int]) -> None:
@@ -278,7 +307,7 @@ class _Draft:
                 (gone if found is Why.MISSING else refused).append(value)
                 continue
             self.referenced.add(found.path)
-            check.add(matching_files.named(self.files, found, value, self._storage))
+            check.add(matching_files.named(self.files, found, value, self._storage, self._folders))
         self.files = replace(self.files, missing=len(gone) + len(refused))
         if gone:
             self._find("FILES-MISSING", f"{self._name}: {count(len(gone), 'value')} without a file.", gone)

@@ -10,8 +10,10 @@ import psycopg
 import pyarrow as pa
 
 from migrator_tui.convert.codecs import codec
+from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.to_sqlite_types import Way
 from migrator_tui.convert.to_sqlite_values import Cells
+from migrator_tui.convert.user_folders import UserFolders, of_codec
 from migrator_tui.convert.user_ids import OF_INTEGER, GivenBack, namespace_of
 from migrator_tui.model.origin import ColumnOrigin, Origin, TableOrigin
 from migrator_tui.model.schema import TableName
@@ -31,6 +33,11 @@ class _Project:
     integers: bool = False
 
 
+def runs_of(origins: Iterable[Origin], namespace: str) -> list[str]:
+    """The runs that published users of a namespace."""
+    return [o.run for o in origins if any(namespace_of(c.codec) == namespace for t in o.tables for c in t.columns)]
+
+
 class UserIds:
     """Gives ids of users back.
 
@@ -41,7 +48,7 @@ class UserIds:
     def __init__(
         self,
         connection: psycopg.Connection[Any],
-        origins: Iterable[Origin],
+        origins: Sequence[Origin],
         tables: Mapping[TableName, TableOrigin | None],
     ) -> None:
         """
@@ -57,6 +64,14 @@ class UserIds:
         for one in origins:
             for namespace in {namespace_of(c.codec) for table in one.tables for c in table.columns} & projects.keys():
                 projects[str(namespace)].runs.append(one.run)
+        self._folders = {
+            found.namespace: UserFolders(
+                {key: str(uuid) for uuid, key in user_keys.read(connection, runs_of(origins, found.namespace)).items()}
+            )
+            for origin in tables.values()
+            for column in (origin.columns if origin else ())
+            if (found := of_codec(column.codec)) is not None
+        }
         self.notes: list[str] = []
         self._back: dict[str, GivenBack] = {}
         for namespace, project in projects.items():
@@ -75,7 +90,15 @@ class UserIds:
         return GivenBack(given)
 
     def way(self, column: ColumnOrigin, collation: str | None) -> Way | None:
-        """How a column comes back; None where it holds no ids of users."""
+        """How a column comes back; None where it holds no ids of users, nor paths that begin with some."""
+        of_user = of_codec(column.codec)
+        if of_user is not None:
+            folders = self._folders[of_user.namespace]
+
+            def returned(read: Sequence[pa.Array]) -> Cells:
+                return Cells((folders.all_original(read[0].cast(pa.string()), of_user),))
+
+            return Way(column.declared, "other", (f"{quote(column.target)}::text",), returned, collation)
         namespace = namespace_of(column.codec)
         if namespace is None:
             return None

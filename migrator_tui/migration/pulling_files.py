@@ -15,16 +15,20 @@ from typing import Any
 
 import psycopg
 
-from migrator_tui.convert.object_keys import from_url, key_of, rewritten
+from migrator_tui.convert.object_keys import from_url, key_of
+from migrator_tui.convert.user_folders import UserFolders
 from migrator_tui.locations import PRIVATE_FILE
 from migrator_tui.migration.matching_files import values
+from migrator_tui.migration.pull_user_ids import runs_of
 from migrator_tui.migration.uploads import WORKERS
 from migrator_tui.model.errors import Interrupted, MigratorError, UsageError, VerificationFailed
-from migrator_tui.model.project import FilesPlan
+from migrator_tui.model.project import FilesPlan, UsersPlan
 from migrator_tui.model.pull import PulledFiles
 from migrator_tui.postgres import ledger, objects
 from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.postgres.origins import published
 from migrator_tui.sqlite.inspect import inspect
+from migrator_tui.supabase import user_keys
 from migrator_tui.supabase.api import Api
 from migrator_tui.supabase.storage_api import Storage, public_base
 from migrator_tui.supabase.storage_errors import NotThere
@@ -41,6 +45,8 @@ class FilesOrigin:
     Attributes:
         base: What URLs in the column begin with; empty where it holds keys or what it held before.
         blobs: The source's column held the contents themselves.
+        namespace: Of the users whose ids in paths became UUIDs; empty where none did.
+        folder: What paths below the uploads folder begin with before the part that keys are made of.
     """
 
     run: str
@@ -51,12 +57,14 @@ class FilesOrigin:
     value: str
     base: str
     blobs: bool = False
+    namespace: str = ""
+    folder: str = ""
 
-    def key(self, value: str) -> str:
+    def key(self, value: str, folders: UserFolders) -> str:
         """The key of the object that a value names, as the SQLite file has the value; empty where it names none."""
         if self.value == "keep":
             return key_of(value.removeprefix(self.prefix))
-        there = rewritten(value, self.prefix, self.base)
+        there = folders.rewritten(value, self.prefix, self.base)
         if not self.base:
             return there
         try:
@@ -65,7 +73,13 @@ class FilesOrigin:
             return ""
 
 
-def record(connection: psycopg.Connection[Any], run: str, plans: tuple[FilesPlan, ...], storage: str) -> None:
+def record(
+    connection: psycopg.Connection[Any],
+    run: str,
+    plans: tuple[FilesPlan, ...],
+    storage: str,
+    users: UsersPlan | None,
+) -> None:
     """Keep, within the publishing transaction, what a pull needs."""
     found = [
         FilesOrigin(
@@ -77,6 +91,8 @@ def record(connection: psycopg.Connection[Any], run: str, plans: tuple[FilesPlan
             plan.value,
             public_base(storage, plan.bucket) if plan.value == "url" else "",
             plan.of_blobs,
+            users.namespace if plan.user_ids and users is not None else "",
+            plan.prefix.removeprefix(plan.prefixes[0]) if plan.user_ids else "",
         )
         for plan in plans
     ]
@@ -153,6 +169,7 @@ def pull_files(
     """
     with connect(target) as connection:
         known = tuple(origin for origin in origins(connection) if not origin.blobs)
+        folders = {origin.namespace: _folders(connection, origin.namespace) for origin in known}
         recorded = {origin.bucket: _recorded(connection, origin) for origin in known}
     there = {table.name.name: {column.name for column in table.columns} for table in inspect(file).tables}
     wanted = (
@@ -160,7 +177,7 @@ def pull_files(
         for origin in known
         if origin.column in there.get(origin.table, ())
         for value in values(file, origin.table, origin.column)
-        for key in (origin.key(value),)
+        for key in (origin.key(value, folders[origin.namespace]),)
     )
     pulling = _Downloads(folder, api, stop, replace)
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="pull-files") as pool:
@@ -276,8 +293,16 @@ def _recorded(connection: psycopg.Connection[Any], origin: FilesOrigin) -> dict[
     return {key: (path, hashes.get(key, "")) for key, path in paths.items()}
 
 
+def _folders(connection: psycopg.Connection[Any], namespace: str) -> UserFolders:
+    """The users of a namespace, by the maps of the runs that published them; none for an empty one."""
+    if not namespace:
+        return UserFolders({})
+    runs = runs_of(published(connection) or (), namespace)
+    return UserFolders({key: str(uuid) for uuid, key in user_keys.read(connection, runs).items()})
+
+
 def _path(origin: FilesOrigin, value: str) -> str:
-    return value.removeprefix(origin.prefix)
+    return origin.folder + value.removeprefix(origin.prefix)
 
 
 def _is_safe(path: str) -> bool:

@@ -13,13 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from migrator_tui.convert import placeholders
-from migrator_tui.convert.codecs import Codec, CodecError, codec, encode, with_matched
+from migrator_tui.convert.codecs import Codec, CodecError, codec, encode, with_folders, with_matched
 from migrator_tui.convert.identifiers import quote
+from migrator_tui.convert.user_folders import of_codec
 from migrator_tui.convert.user_ids import Matched
 from migrator_tui.migration import quarantine
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
 from migrator_tui.migration.quarantine import RowSets
+from migrator_tui.migration.user_folders import folders_of
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import SourceError, TargetError, UsageError
 from migrator_tui.model.plan import ColumnPlan, Plan, RowRule, TablePlan
@@ -97,7 +99,7 @@ class Encoder:
         self._plan = table
         self._table = source.table(table.source)
         self.columns: tuple[ColumnPlan, ...] = table.columns if with_generated else table.moved_columns
-        self.codecs: tuple[Codec, ...] = tuple(_codec(column, users) for column in self.columns)
+        self.codecs: tuple[Codec, ...] = tuple(_codec(column, users, source.snapshot) for column in self.columns)
         self._left_out = pa.array(sorted(sets.quarantined.get(table.source, {})), pa.int64())
         # A column can be read as one class only; the rows that hold another stay behind.
         # So are those that are no more than a placeholder, where these become NULL.
@@ -177,7 +179,7 @@ class Encoder:
         return pa.record_batch(arrays, schema=self.schema)
 
 
-def _codec(column: ColumnPlan, users: UsersPlan | None) -> Codec:
+def _codec(column: ColumnPlan, users: UsersPlan | None, snapshot: Path) -> Codec:
     made = codec(column.codec)
     if not made.mapped:
         return made
@@ -187,6 +189,8 @@ def _codec(column: ColumnPlan, users: UsersPlan | None) -> Codec:
             f"The plan makes user ids of {column.source} (codec {column.codec}), but names no table of users.",
             "Give the plan its `users` back, or the column another type and codec.",
         )
+    if of_codec(column.codec) is not None:
+        return with_folders(made, folders_of(snapshot, users))
     return with_matched(made, Matched(users.matched))
 
 

@@ -693,6 +693,18 @@ _KINDS = (
         "an index over the column, or a table without rowid",
     ),
     Kind(
+        "FILES-USER-ID",
+        Severity.INFO,
+        "Paths that begin with a user's id",
+        "Users' ids become UUIDs, and so can the ids in their files' paths: policies of Storage compare the first "
+        "folder of an object's name with auth.uid(). A pull gives the source's paths back.",
+        "users.avatar is 'uploads/42/avatar.png'",
+        (
+            Choice("uuid", "The object's path begins with the user's UUID, and so does the column's.", lossy=False),
+            Choice("keep", "The path keeps the id that it has.", lossy=False),
+        ),
+    ),
+    Kind(
         "FILES-VALUE-KEPT",
         Severity.WARNING,
         "A column of paths that cannot be rewritten",

@@ -15,6 +15,9 @@ from migrator_tui.model.schema import TableName
 FileValue = Literal["key", "url", "keep"]
 """What a column of files holds on the target: the object's key in its bucket, its public URL, or what it was."""
 
+IdsInPaths = Literal["uuid", "keep"]
+"""What becomes of users' ids that paths begin with: the users' UUIDs, or nothing."""
+
 Roles = Literal["app-metadata", "table"]
 Via = Literal["api", "sql"]
 """How users are made: by the Admin API before the tables are published, or by SQL within that transaction."""
@@ -59,6 +62,7 @@ class FilesScope:
         value: What the column holds on the target: the object's key, its public URL, or what it held before.
         owner: Source column that names the user whose file it is; found by its foreign key where it is None.
         by_download: Verify by reading every object back, and not by its size and recorded hash alone.
+        user_ids: What becomes of users' ids in the paths; None asks where there are some.
     """
 
     table: str
@@ -68,6 +72,7 @@ class FilesScope:
     value: FileValue = "key"
     owner: str | None = None
     by_download: bool = False
+    user_ids: IdsInPaths | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,7 @@ class FilesPlan:
         keeps_others: A file whose key is taken by another content is left behind, as was decided.
         keys: Of a column of blobs: the source columns that tell a row, by which its object is named.
         locator: Of a column of blobs: the name that its table has for the rowid.
+        user_ids: The ids of users that paths begin with, behind the prefix, become the users' UUIDs.
     """
 
     table: str
@@ -166,6 +172,7 @@ class FilesPlan:
     by_download: bool = False
     keys: tuple[str, ...] = ()
     locator: str = ""
+    user_ids: bool = False
 
     @property
     def of_blobs(self) -> bool:
