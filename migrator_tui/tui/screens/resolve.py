@@ -96,6 +96,7 @@ class ResolveScreen(ConflictReader):
         self._chosen = Chosen(Decisions())
         self._before: list[tuple[Sequence[ConflictGroup], int | None]] = []
         self._said = ""
+        self._lines: dict[str, Text] = {}
         self._keeper = Keeper(self._keep)
 
     def compose_body(self) -> ComposeResult:
@@ -128,8 +129,8 @@ class ResolveScreen(ConflictReader):
 
     def _headline(self) -> None:
         if self._reading:
-            self.query_one("#headline", Static).update("Reading the conflicts …")
-            self.query_one("#said", Static).update(self._waiting_keys())
+            self._say("#headline", Text("Reading the conflicts …"))
+            self._say("#said", Text(self._waiting_keys()))
             return
         total = sum(group.found for group in self._groups)
         decided = total - sum(group.undecided for group in self._groups)
@@ -138,12 +139,18 @@ class ResolveScreen(ConflictReader):
             line.append(f"  {bar(decided / total, BAR)}▏ {decided * 100 // total} %", "not bold")
         if selected := len(self._listed.selected):
             line.append(f"   ◉ {counted(selected, 'row')} selected, v unselects", "bold")
-        self.query_one("#headline", Static).update(line)
+        self._say("#headline", line)
         ready = self._all_decided()
         said = "Enter or g goes on with the run." if ready else "n goes to the next to decide."
         said = self._waiting_keys() or said
-        self.query_one("#said", Static).update(f"{said}  {self._said}")
+        self._say("#said", Text(f"{said}  {self._said}"))
         self.query_one("#go-on", Button).disabled = not ready
+
+    def _say(self, line: str, said: Text) -> None:
+        """Change a line if it says something else: a change lays the screen out, and a page down would wait for it."""
+        if self._lines.get(line) != said:
+            self._lines[line] = said
+            self.query_one(line, Static).update(said)
 
     def _all_decided(self) -> bool:
         return bool(self._groups) and not any(group.undecided for group in self._groups)
@@ -162,7 +169,6 @@ class ResolveScreen(ConflictReader):
         row = self._listed.current
         if row is None:
             self.query_one("#fields", Static).update("")
-            self.query_one(ActionBar).offer(())
             return
         choice, taken, origin = self._chosen.of(row)
         theme = self.app.current_theme

@@ -31,8 +31,13 @@ class ActionBar(Static):
     ActionBar { height: auto; padding: 0 1; background: $surface; }
     """
 
+    _offered: Sequence[Offered] = ()
+
     def offer(self, actions: Sequence[Offered]) -> None:
-        """Show these."""
+        """Show these. What is shown already is not laid out again, which a page down would wait for."""
+        if actions == self._offered:
+            return
+        self._offered = list(actions)
         parts = []
         for one in actions:
             if one.why_not is None:
