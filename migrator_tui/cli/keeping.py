@@ -44,7 +44,7 @@ def verify(shared: Shared, run: str, download: bool) -> int:
     from migrator_tui.migration.run_files import read_plan
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.staging import Source
-    from migrator_tui.migration.sync_record import BASE
+    from migrator_tui.migration.sync_record import BASE, as_compared
     from migrator_tui.migration.verifying import compare_published, missing_objects
     from migrator_tui.model.progress import RunStatus
     from migrator_tui.postgres.connect import connect
@@ -63,6 +63,7 @@ def verify(shared: Shared, run: str, download: bool) -> int:
     snapshot = snapshots.reopen(folder.path, plan.source_sha256)
     # After a sync the file is what the target is: the rows that it got are in no snapshot.
     synced = folder.read_json(BASE)
+    plan = as_compared(plan, folder)
     path = folder.file(synced["file"]) if synced else snapshot.path
     database = inspect(path)
     source = Source(path, database, profile(path, database))

@@ -93,7 +93,8 @@ class _Writer:
         self._snapshot = snapshot
         self._table = table
         self._name = quote_sqlite(table.source.name.name)
-        self._columns: tuple[ColumnPlan, ...] = table.plan.moved_columns
+        computed = table.way.computed
+        self._columns = tuple(column for column in table.plan.moved_columns if column.target not in computed)
         types = catalogue.types
         self._ways = [self._way(c, types[table.plan.target.name, c.target]) for c in self._columns]
 

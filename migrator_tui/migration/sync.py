@@ -17,6 +17,7 @@ from migrator_tui.migration import back_rows, planning, sync_base, sync_staging,
 from migrator_tui.migration.migrate import PUBLISH_ATTEMPTS, Migration
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.migration.staging import Source
 from migrator_tui.migration.sync_base import Base, Bases
 from migrator_tui.migration.sync_record import BASE, NEXT, SyncRecord
 from migrator_tui.migration.sync_ways import ways_of
@@ -31,7 +32,7 @@ from migrator_tui.model.errors import (
     UsageError,
 )
 from migrator_tui.model.outcome import RunOutcome
-from migrator_tui.model.plan import Action, Plan
+from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.postgres import ledger, publish, three_way_publish
 from migrator_tui.postgres.connect import Target, connect
@@ -60,16 +61,31 @@ class Sync(Migration):
         drafted = draft_plan(connection, source, self._snapshot.sha256, asked)
         plan = _of_rows(drafted, bases)
         _require_same_tables(plan, bases)
+        computed = {table.source: _computed(source, table) for table in plan.moved}
+        for name, columns in computed.items():
+            if columns:
+                self._notes.append(f"{name}: {', '.join(columns)}, which SQLite computes, is not compared.")
         SyncRecord(
             per_cell=self._request.per_cell,
             bases={table: base.run for table, base in bases.tables.items()},
             notes=bases.notes,
+            computed=computed,
             codecs={table: base.codecs[table] for table, base in bases.tables.items()},
         ).write(self._folder)
         return plan
 
     def _stage(self, plan: Plan) -> None:
-        super()._stage(plan)
+        try:
+            super()._stage(plan)
+        except SourceError as error:
+            if error.id not in ("SOURCE-READ", "VALUE-UNEXPECTED"):
+                raise
+            raise SourceError(
+                "SYNC-VALUES",
+                f"The file holds values of another kind than when the table was moved. {error.message} Nothing was "
+                "changed.",
+                "Change the values in the file, or leave the table out with --tables.",
+            ) from error
         record = SyncRecord.read(self._folder)
         self._notes += record.notes
         if self._published is not None:
@@ -307,6 +323,24 @@ def run_of(
     """What the request asks for: a migration, or a sync."""
     kind = Sync if request.command == sync_base.COMMAND else Migration
     return kind(request, target, folder, api=api, failpoint=failpoint)
+
+
+def _computed(source: Source, table: TablePlan) -> tuple[str, ...]:
+    """The target columns whose values the file computes.
+
+    Raises:
+        UsageError: ``SYNC-NOT-COVERED``: rows are paired by one of them.
+    """
+    described = source.table(table.source)
+    columns = tuple(c.target for c in table.moved_columns if described.column(c.source).generated is not None)
+    if set(columns) & set(table.match_key):
+        raise UsageError(
+            "SYNC-NOT-COVERED",
+            f"{table.source} cannot be synced: rows are paired by {', '.join(table.match_key)}, which SQLite computes. "
+            "Nothing was changed.",
+            "Name the other tables with --tables.",
+        )
+    return columns
 
 
 def _of_rows(plan: Plan, bases: Bases) -> Plan:

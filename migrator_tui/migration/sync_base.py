@@ -76,7 +76,7 @@ def find(connection: psycopg.Connection[Any], request: Request, source: Database
 
     Raises:
         UsageError: ``SYNC-HALF-DONE``: an earlier sync has to be finished first. ``SYNC-NO-BASE``: nothing was moved
-            between them. ``SYNC-NOT-COVERED``: users, files or computed columns that a sync does not carry.
+            between them. ``SYNC-NOT-COVERED``: users or files, which a sync does not carry.
             ``SYNC-DRIFT``: tables or columns that only one end has now.
     """
     records = [r for r in all_runs() if r.source == str(request.source) and r.server == server and r.run != own]
@@ -257,11 +257,4 @@ def _require_shape(name: str, base: Base, table: Table | None) -> None:
         raise drifted(
             f"{name} of the file has no column {', '.join(gone)} any more.",
             f"Add the column again, or bring the change to the target first: `migrator-tui migrate --tables {name}`.",
-        )
-    computed = [column.source for column in plan.moved_columns if there[column.source].generated is not None]
-    if computed:
-        raise UsageError(
-            "SYNC-NOT-COVERED",
-            f"{name} cannot be synced: SQLite computes {', '.join(computed)}, a plain column of {plan.target}.",
-            "Name the other tables with --tables.",
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from migrator_tui import locations
 from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.model.plan import ColumnPlan, Plan, TablePlan
 from migrator_tui.sqlite.carry_over import CarriedTable, carry_over
 from migrator_tui.sqlite.snapshot import FILE_NAME
 
@@ -27,6 +28,7 @@ class SyncRecord:
     Attributes:
         bases: Source table → the run whose end it starts from.
         codecs: Source table → target column → the codec by which its values get their form in the file.
+        computed: Source table → target columns whose values the file computes.
         carried: The tables that the file gets rows of, from ``snapshot.sqlite`` to ``next.sqlite``.
     """
 
@@ -34,6 +36,7 @@ class SyncRecord:
     bases: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     codecs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    computed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     carried: tuple[CarriedTable, ...] = ()
 
     def write(self, folder: RunFolder) -> None:
@@ -45,6 +48,16 @@ class SyncRecord:
         """The record; an empty one where there is none yet."""
         file = folder.file(SYNC)
         return _ADAPTER.validate_json(file.read_bytes()) if file.exists() else cls()
+
+
+def as_compared(plan: Plan, folder: RunFolder) -> Plan:
+    """The plan without the columns that a sync does not compare; that of another run as it is."""
+    computed = SyncRecord.read(folder).computed
+
+    def columns(table: TablePlan) -> tuple[ColumnPlan, ...]:
+        return tuple(column for column in table.columns if column.target not in computed.get(table.source, ()))
+
+    return replace(plan, tables=tuple(replace(table, columns=columns(table)) for table in plan.tables))
 
 
 def take_back_file(folder: RunFolder) -> tuple[str, ...]:

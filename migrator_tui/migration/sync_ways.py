@@ -18,6 +18,8 @@ def ways_of(connection: psycopg.Connection[Any], plan: Plan, folder: RunFolder) 
     """By source name, tables that others refer to first; None where the run is no sync."""
     if not folder.file(SYNC).exists():
         return None
-    schema, per_cell = staging_schema(folder.run), SyncRecord.read(folder).per_cell
-    order = parents_first(connection, plan.moved)
-    return {table.source: ThreeWay(table, schema, per_cell=per_cell) for table in order}
+    schema, record = staging_schema(folder.run), SyncRecord.read(folder)
+    return {
+        table.source: ThreeWay(table, schema, per_cell=record.per_cell, computed=record.computed.get(table.source, ()))
+        for table in parents_first(connection, plan.moved)
+    }

@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from migrator_tui.convert.identifiers import quote_sqlite
@@ -122,7 +123,8 @@ def prove(
     try:
         with SnapshotReader(after) as reader:
             for table in tables:
-                encoder = Encoder(source, table.plan, sets, users=None)
+                compared_columns = tuple(c for c in table.plan.columns if c.target not in table.way.computed)
+                encoder = Encoder(source, replace(table.plan, columns=compared_columns), sets, users=None)
                 described = source.table(table.plan.source)
                 chunk = whole(reader, described, [column.name for column in described.columns])
                 names = [(c.target, exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]

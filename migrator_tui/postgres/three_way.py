@@ -9,7 +9,7 @@ that end's state, also where that is not to have the row.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import psycopg
@@ -26,10 +26,12 @@ KINDS = ("same-key", "deleted", "deleted-edited", "unique", "parent")
 class ThreeWay:
     """The statements that compare one table; ``d`` is a row of the state, ``s``, ``l`` and ``b`` the three rows."""
 
-    def __init__(self, table: TablePlan, schema: str, *, per_cell: bool) -> None:
+    def __init__(self, table: TablePlan, schema: str, *, per_cell: bool, computed: Collection[str] = ()) -> None:
         """
         Args:
             per_cell: Rows that both ends changed are merged where they changed other columns.
+            computed: Columns whose values the file computes: they come with what else comes from there, and are not
+                compared, for nothing can be written back into them.
         """
         self.table = table
         self.per_cell = per_cell
@@ -43,7 +45,9 @@ class ThreeWay:
         self.locator = quote(locator_name(table))
         self.live = quote_name(table.target)
         self.columns = tuple(column.target for column in table.moved_columns)
-        self.values = tuple(column for column in self.columns if column not in table.match_key)
+        others = tuple(column for column in self.columns if column not in table.match_key)
+        self.values = tuple(column for column in others if column not in computed)
+        self.computed = tuple(column for column in others if column in computed)
         self._parts = Parts(table, schema, ())
 
     # Rows and their parts ------------------------------------------------------------------------------------------
@@ -178,6 +182,8 @@ class ThreeWay:
 
     def from_source(self, column: str) -> str:
         """SQL: the row of the state gets the source's value of a column."""
+        if column in self.computed:
+            return "(d.choice = 'keep-source' OR (d.choice = 'per-field' AND d.taken <> '{}') OR NOT d.in_t)"
         return (
             "(d.choice = 'keep-source' OR (d.choice = 'per-field' "
             f"AND {quote_literal(column)} = ANY(d.taken)) OR (d.choice IS NULL AND NOT d.in_t))"

@@ -219,7 +219,7 @@ def _update(connection: psycopg.Connection[Any], way: ThreeWay, run: str) -> int
     if not way.values:
         return 0
     journal, key = _journal(way, run)
-    values = ", ".join(f"{quote(c)} = {way.final(c)}" for c in way.values)
+    values = ", ".join(f"{quote(c)} = {way.final(c)}" for c in (*way.values, *way.computed))
     image = texts_of("l", stored_columns(connection, way.table.target))
     chosen = f"{way.staged} s JOIN {way.state} d ON d.src = s.{way.locator} AND {to_target(way)['update']}"
     # The images are read before the update sees the table, both in one statement and one snapshot.

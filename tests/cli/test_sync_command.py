@@ -25,8 +25,10 @@ def test_sync_says_what_came_to_which_end_and_leaves_decisions_to_a_file(
             connection.executescript(script)
 
     in_file(
-        "CREATE TABLE post (id INTEGER PRIMARY KEY, title TEXT, at DATETIME, tags JSON);"
-        "INSERT INTO post VALUES (1, 'one', '2026-01-05 10:00:00', '[1]'), (2, 'two', NULL, NULL), "
+        "CREATE TABLE post (id INTEGER PRIMARY KEY, title TEXT, at DATETIME, tags JSON, "
+        "short TEXT GENERATED ALWAYS AS (printf('%.3s', title)) STORED);"
+        "INSERT INTO post (id, title, at, tags) VALUES (1, 'one', '2026-01-05 10:00:00', '[1]'), "
+        "(2, 'two', NULL, NULL), "
         "(3, 'three', NULL, '{}');"
     )
     ends = ("--source", source, "--target", target.display)
@@ -34,7 +36,8 @@ def test_sync_says_what_came_to_which_end_and_leaves_decisions_to_a_file(
     assert (answer.code, answer.error["id"]) == (2, "SYNC-NO-BASE")
     assert cli("migrate", *ends, "--yes", "--json").code == 0
     in_file(
-        "UPDATE post SET title = 'eins' WHERE id = 1; INSERT INTO post VALUES (4, 'four', '2026-02-05 10:00:00', NULL)"
+        "UPDATE post SET title = 'eins' WHERE id = 1;"
+        "INSERT INTO post (id, title, at) VALUES (4, 'four', '2026-02-05 10:00:00')"
     )
     db.execute("UPDATE post SET title = 'un' WHERE id = 1")
     db.execute("UPDATE post SET at = '2026-03-05 10:00:00.25', tags = '[2]' WHERE id = 2")
