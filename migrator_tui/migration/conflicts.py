@@ -34,6 +34,7 @@ class ConflictRow:
         hits: The rows of other keys that hold a unique or natural key's value of it.
         both_ends: What is decided comes to the source as well; then ``source`` is empty where that has no row.
         base: The row as both ends had it last, where they are brought together; empty where they had none.
+        why: Why a choice that was made cannot be taken.
     """
 
     table: str
@@ -46,6 +47,7 @@ class ConflictRow:
     hits: tuple[Hit, ...] = ()
     both_ends: bool = False
     base: Mapping[str, str | None] = field(default_factory=dict)
+    why: str | None = None
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -118,7 +120,9 @@ def conflict_rows(
         ]
     merge = merges(connection, plan, run, {table})[table]
     return [
-        ConflictRow(table, met.key, kind, met.source, met.target or {}, met.choice, met.taken or (), met.hits)
+        ConflictRow(
+            table, met.key, kind, met.source, met.target or {}, met.choice, met.taken or (), met.hits, why=met.why
+        )
         for met in merge.page(connection, kind, offset, limit)
     ]
 

@@ -41,9 +41,11 @@ def _with_keys(draft: Drafting, by_source: dict[str, TablePlan], plan: TablePlan
         validated = True
         if number in orphans:
             plan, validated = _orphans(draft, plan, key, number, orphans[number].rows, orphans[number].keys)
-        if plan.action is not Action.CREATE:
-            continue
         target, columns = parent
+        if plan.action is not Action.CREATE:
+            followed = ForeignKey(tuple(renamed[c] for c in key.columns), target, columns)
+            plan = replace(plan, references=(*plan.references, followed))
+            continue
         if number in apart:
             plan, exact = _spelled_apart(draft, plan, key, number, apart[number])
             validated = validated and exact

@@ -11,9 +11,10 @@ from migrator_tui.model.decisions import Decisions, OnConflict
 from migrator_tui.model.errors import DecisionsNeeded, MigratorError
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger
-from migrator_tui.postgres.choices import Choices
+from migrator_tui.postgres.detecting import Conflict
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge_plan import keep_natural_keys, merges
+from migrator_tui.postgres.rekeying import Rekeying
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,19 @@ def resolve(
     with connection.transaction():
         ledger.hold(connection, fence)
         keep_natural_keys(connection, fence.run, decisions.natural_keys)
+        by_table = merges(connection, plan, fence.run)
+        Rekeying(connection, plan, fence.run, by_table).resolve(connection, decisions, policy)
     found = undecided = 0
     samples: list[str] = []
-    for merge in merges(connection, plan, fence.run).values():
-        with connection.transaction():
-            ledger.hold(connection, fence)
-            merge.detect(connection)
-            counts = Choices(merge).decide(connection, decisions, policy)
+    for merge in by_table.values():
+        counts = merge.counts(connection)
         found += counts.conflicts
         undecided += counts.undecided
         if counts.undecided and len(samples) < 3:
-            samples += [
-                f"{conflict.table} {conflict.key} ({conflict.kind})" for conflict in merge.sample(connection, 3)
-            ]
+            samples += [_told(conflict) for conflict in merge.sample(connection, 3)]
     return Resolved(found, undecided, tuple(samples), policy is OnConflict.FAIL)
+
+
+def _told(conflict: Conflict) -> str:
+    why = f": {conflict.why}" if conflict.why else ""
+    return f"{conflict.table} {conflict.key} ({conflict.kind}{why})"

@@ -142,7 +142,6 @@ def _stayed_behind(target: Target, plan: Plan, run: str) -> tuple[dict[str, set[
             kept = {
                 table.source: ledger.outvoted_rows(connection, run, str(table.target), locator_name(table))
                 for table in plan.moved
-                if table.action is Action.MERGE
             }
         except psycopg.Error as error:
             raise explain(error, target, established=True) from error

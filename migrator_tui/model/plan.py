@@ -119,6 +119,8 @@ class TablePlan:
         order_by: Source key columns, for tables whose rows are numbered in key order.
         rows, bytes: From the profile.
         fills: Values for columns that only the target has; only for ``merge``.
+        references: The source's foreign keys to tables that are moved, whose rows are followed to other keys; only for
+            ``merge``, as foreign keys of a live table are its own.
     """
 
     source: str
@@ -139,6 +141,7 @@ class TablePlan:
     row_rules: tuple[RowRule, ...] = ()
     comment: str | None = None
     fills: tuple[Fill, ...] = ()
+    references: tuple[ForeignKey, ...] = ()
 
     @property
     def moved_columns(self) -> tuple[ColumnPlan, ...]:

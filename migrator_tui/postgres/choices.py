@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -10,8 +11,10 @@ from psycopg.types.json import Jsonb
 
 from migrator_tui.convert.identifiers import quote, quote_literal
 from migrator_tui.model.decisions import (
+    CHOICES_OF,
     ConflictChoice,
     ConflictDecision,
+    ConflictKind,
     ConflictRule,
     Decisions,
     OnConflict,
@@ -22,30 +25,25 @@ from migrator_tui.postgres.merge import KINDS, Merge, MergeCounts, sql
 
 
 def _met(choice: ConflictChoice, kind: str | None) -> list[str]:
-    """What a row may meet for a choice: only a row of the same key is overwritten, others have a key of their own."""
-    met = [name for name, called in KINDS.items() if kind in (None, called)]
-    return [m for m in met if m == "different"] if choice in OVERWRITING else met
+    """What a row may meet for a choice."""
+    return [
+        name for name, called in KINDS.items() if kind in (None, called) and choice in CHOICES_OF[ConflictKind(called)]
+    ]
 
 
-OVERWRITING = (ConflictChoice.KEEP_SOURCE, ConflictChoice.PER_FIELD)
-SERVED = (*OVERWRITING, ConflictChoice.KEEP_TARGET, ConflictChoice.SKIP, ConflictChoice.QUARANTINE)
-"""The choices that publishing carries out."""
+MIXING = (ConflictChoice.PER_FIELD, ConflictChoice.MERGE)
+"""The choices that keep the other row but for the fields that name the source."""
 
 
-def _refuse_unserved(table: str, decided: Sequence[ConflictDecision | ConflictRule]) -> None:
-    """A choice that nothing carries out would lose its rows."""
-    for made in decided:
-        if isinstance(made.choice, ConflictChoice) and made.choice not in SERVED:
-            what = f"{made.choice} is not carried out yet"
-        elif isinstance(made, ConflictRule) and made.fields:
-            what = "`fields` of a rule are not carried out yet"
-        else:
-            continue
-        raise UsageError(
-            "DECISION-CHOICE",
-            f"A decision about {table} cannot be taken: {what}.",
-            f"Choose {', '.join(SERVED)}; nothing was published.",
-        )
+def _mixed(decision: ConflictDecision) -> ConflictChoice:
+    """Keeping one side but for some fields is choosing per field."""
+    whole = decision.choice in (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET)
+    return ConflictChoice.PER_FIELD if whole and decision.fields else decision.choice
+
+
+def _stored(choice: str) -> str:
+    """SQL: rows of one key are merged field by field."""
+    return f"CASE WHEN o.met = 'different' AND {choice} = 'merge' THEN 'per-field' ELSE {choice} END"
 
 
 class Choices:
@@ -59,19 +57,18 @@ class Choices:
 
         Raises:
             UsageError: ``DECISION-COLUMN``: a decision names a column that the table does not have.
-                ``DECISION-CHOICE``: a choice that publishing does not carry out.
+                ``DECISION-VALUES``: values are given for a choice that has none.
         """
         names = {"*", self._m.table.source, str(self._m.table.target), self._m.table.target.name}
         rows = [decision for decision in decisions.conflicts if decision.table in names]
         rules = [rule for rule in decisions.rules if rule.table in names]
-        _refuse_unserved(self._m.table.source, [*rows, *rules])
         self._choose_rows(connection, rows)
         for rule in rules:
             if rule.kind in (None, *KINDS.values()):
                 if isinstance(rule.choice, Preference):
                     self._prefer(connection, rule)
                 else:
-                    self._choose(connection, rule.choice, rule.kind, rule.columns)
+                    self._choose(connection, rule.choice, rule.kind, rule.columns, rule.fields)
         if policy in (OnConflict.KEEP_TARGET, OnConflict.KEEP_SOURCE):
             self._choose(connection, ConflictChoice(policy.value), None)
         return self._m.counts(connection)
@@ -82,18 +79,27 @@ class Choices:
         choice: ConflictChoice,
         kind: str | None,
         columns: Sequence[str] = (),
+        fields: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """All that are alike."""
         met = [m for m in _met(choice, kind) if m == "different" or not columns]
+        if choice is ConflictChoice.MERGE:  # which of several rows survives is said row by row
+            met = [m for m in met if m != "several"]
+        taken = self._taken(choice, fields)
         if met:
             # Where the target has no row to keep, the source's would be lost.
-            kept = " AND (met <> 'refused' OR live_hash IS NOT NULL)" if choice is ConflictChoice.KEEP_TARGET else ""
-            chosen = quote_literal(choice.value)
+            kept = (
+                " AND (met NOT IN ('refused', 'orphaned') OR live_hash IS NOT NULL)"
+                if choice is ConflictChoice.KEEP_TARGET
+                else ""
+            )
+            chosen = _stored(quote_literal(choice.value))
+            fielded = "NULL" if taken is None else f"ARRAY[{', '.join(map(quote_literal, taken))}]::text[]"
             listed = ", ".join(map(quote_literal, met))
             alike = f" AND src IN (SELECT d.src {self._paired(columns)})" if columns else ""
             connection.execute(
                 sql(
-                    f"UPDATE {self._m.state} SET choice = {chosen} "
+                    f"UPDATE {self._m.state} o SET choice = {chosen}, taken = {fielded}, why = NULL "
                     f"WHERE choice IS NULL AND met IN ({listed}){kept}{alike}"
                 )
             )
@@ -115,9 +121,17 @@ class Choices:
     def _choose_rows(self, connection: psycopg.Connection[Any], decisions: Sequence[ConflictDecision]) -> None:
         """Rows named by their keys, all in one statement; of several decisions about a row the first counts."""
         entries: list[dict[str, Any]] = [
-            {"n": n, "key": dict(decision.key), "met": _met(*choice[:2]), "choice": choice[0].value, "taken": choice[2]}
+            {
+                "n": n,
+                "key": dict(decision.key),
+                "met": _met(choice, decision.kind),
+                "choice": choice.value,
+                "taken": self._taken(decision.choice, decision.fields),
+                "edits": self._edits(decision),
+                "wanted": dict(decision.into) or None,
+            }
             for n, decision in enumerate(decisions)
-            if (choice := self._choice_of(decision))
+            for choice in [_mixed(decision)]
         ]
         if not entries:
             return
@@ -134,25 +148,46 @@ class Choices:
             connection.execute(
                 sql(
                     "WITH t AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%s) "
-                    "AS e(n int, key jsonb, met jsonb, choice text, taken jsonb)) "
-                    f"UPDATE {self._m.state} o SET choice = f.choice, "
-                    "taken = CASE WHEN jsonb_typeof(f.taken) = 'array' "
+                    "AS e(n int, key jsonb, met jsonb, choice text, taken jsonb, edits jsonb, wanted jsonb)) "
+                    f"UPDATE {self._m.state} o SET choice = {_stored('f.choice')}, edits = f.edits, wanted = f.wanted, "
+                    "why = NULL, taken = CASE WHEN jsonb_typeof(f.taken) = 'array' "
                     "THEN ARRAY(SELECT jsonb_array_elements_text(f.taken)) END "
                     f"FROM (SELECT DISTINCT ON (p.src) p.* FROM ({query}) p JOIN {self._m.state} d USING (src) "
-                    "WHERE d.choice IS NULL AND p.met ? d.met AND (p.choice <> 'keep-target' OR d.met <> 'refused' "
-                    "OR d.live_hash IS NOT NULL) ORDER BY p.src, p.n) f WHERE f.src = o.src"
+                    "WHERE d.choice IS NULL AND p.met ? d.met AND (p.choice <> 'keep-target' "
+                    "OR d.met NOT IN ('refused', 'orphaned') OR d.live_hash IS NOT NULL) ORDER BY p.src, p.n) f "
+                    "WHERE f.src = o.src"
                 ),
                 (Jsonb(chosen),),
             )
 
-    def _choice_of(self, decision: ConflictDecision) -> tuple[ConflictChoice, str | None, list[str] | None]:
-        """The choice of a decision, the kind it is for, and the columns that it takes from the source."""
-        if not decision.fields:
-            return decision.choice, decision.kind, None
-        chosen = {self._column(name, "fields"): side for name, side in decision.fields.items()}
-        base = "source" if decision.choice is ConflictChoice.KEEP_SOURCE else "target"
-        taken = [column for column in self._m.values if chosen.get(column, base) == "source"]
-        return ConflictChoice.PER_FIELD, decision.kind, taken
+    def _taken(self, choice: ConflictChoice, fields: Mapping[str, str]) -> list[str] | None:
+        """The columns that are taken from the source, None for all."""
+        if not fields and choice not in MIXING:
+            return None
+        chosen = {self._column(name, "fields"): side for name, side in fields.items()}
+        base = "source" if choice in (ConflictChoice.EDIT, ConflictChoice.KEEP_SOURCE) else "target"
+        return [column for column in self._m.values if chosen.get(column, base) == "source"]
+
+    def _edits(self, decision: ConflictDecision) -> dict[str, str | None] | None:
+        """The values that a decision gives, by the columns' names on the target.
+
+        Raises:
+            UsageError: ``DECISION-VALUES``: its choice takes none.
+        """
+        if not decision.values:
+            return None
+        if decision.choice not in (ConflictChoice.EDIT, ConflictChoice.KEEP_BOTH):
+            raise UsageError(
+                "DECISION-VALUES",
+                f"A decision about {self._m.table.source} gives `values`, which {decision.choice} does not take.",
+                "Choose edit, or keep-both for a new key.",
+            )
+        keys = self._m.table.match_key if decision.choice is ConflictChoice.KEEP_BOTH else ()
+        renamed = {c.source: c.target for c in self._m.table.moved_columns}
+        return {
+            name if (name := renamed.get(given, given)) in keys else self._column(given, "values"): value
+            for given, value in decision.values.items()
+        }
 
     def _column(self, name: str, where: str) -> str:
         """A column that a decision names, by its name on the target or in the source.

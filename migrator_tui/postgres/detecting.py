@@ -33,6 +33,7 @@ class MergeCounts:
         refused: A check or foreign key of the live table does not take the row.
         several: Several live rows at once, by different keys.
         duplicate: An earlier row of the source, by a natural key alone.
+        orphaned: The row that it refers to is not on the target and does not come.
     """
 
     new: int = 0
@@ -44,15 +45,20 @@ class MergeCounts:
     refused: int = 0
     several: int = 0
     duplicate: int = 0
+    orphaned: int = 0
 
     @property
     def conflicts(self) -> int:
         """Rows that need a choice."""
-        return self.different + self.clashing + self.refused + self.several + self.duplicate
+        return self.different + self.clashing + self.refused + self.several + self.duplicate + self.orphaned
 
 
-STILL = "o.met = excluded.met AND o.live_hash IS NOT DISTINCT FROM excluded.live_hash AND o.hits = excluded.hits"
+STILL = "o.found = excluded.found AND o.live_hash IS NOT DISTINCT FROM excluded.live_hash AND o.hits = excluded.hits"
 """What a row meets is what it met when it was decided upon."""
+
+CHOSEN = ("choice", "taken", "edits", "wanted", "new_key", "why")
+"""What was chosen for a row: the choice, the columns from the source, edited values, the row that it is to be merged
+with as a person named it, the key that was generated, and why a choice could not be taken."""
 
 KINDS = {
     "different": "same-key",
@@ -60,6 +66,7 @@ KINDS = {
     "several": "several",
     "duplicate": "duplicate",
     "refused": "rule",
+    "orphaned": "parent",
 }
 """What a staged row meets that needs a choice, and what decisions call it."""
 
@@ -72,6 +79,7 @@ class Conflict:
     kind: str
     key: str
     choice: str | None
+    why: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class Met:
         source: The staged row, as texts.
         target: The live row of its key, else of the first hit; None where there is none.
         choice, taken: What was decided, and the columns taken from the source where it is mixed.
+        why: Why a choice that was made cannot be taken.
     """
 
     key: Mapping[str, Any]
@@ -108,6 +117,7 @@ class Met:
     choice: str | None
     taken: tuple[str, ...] | None
     hits: tuple[Hit, ...] = ()
+    why: str | None = None
 
 
 class Detection(Parts):
@@ -145,18 +155,20 @@ class Detection(Parts):
             f"'hash', {row_hash(alias)})"
         )
 
-    def _hits(self, keys: Sequence[MatchedBy]) -> str:
+    def _hits(self, keys: Sequence[MatchedBy], *, written: bool) -> str:
         """The rows of other keys that ``s`` meets. By a natural key that its own live row holds already, none."""
         own = MatchedBy(f"key {', '.join(self.table.match_key)}", self.table.match_key)
         found = []
         for n, key in enumerate(keys, 1):
             unlike = f"NOT coalesce({key.same('s', 'l')}, false)"
             if key.natural:
-                found.append(f"CASE WHEN u{n}.hits IS NOT NULL AND {unlike} THEN u{n}.hits ELSE '[]' END")
+                found.append(f"CASE WHEN u{n}.hits IS NOT NULL AND {unlike} THEN u{n}.hits ELSE '[]'::jsonb END")
             else:
                 other = f"u{n}.ctid IS NOT NULL AND u{n}.ctid IS DISTINCT FROM l.ctid"
-                found.append(f"CASE WHEN {other} THEN jsonb_build_array({self._hit(f'u{n}', key)}) ELSE '[]' END")
-        for n, key in enumerate((own, *keys)):
+                found.append(
+                    f"CASE WHEN {other} THEN jsonb_build_array({self._hit(f'u{n}', key)}) ELSE '[]'::jsonb END"
+                )
+        for n, key in enumerate(() if written else (own, *keys)):
             earlier = f"e{n}.src < s.{self.locator}"
             if key.natural:
                 earlier += f" AND NOT coalesce({key.same('s', 'l')}, false)"
@@ -164,18 +176,26 @@ class Detection(Parts):
                 f"jsonb_build_object('side', 'source', 'by', {quote_literal(key.label)}, 'src', e{n}.src, "
                 f"'natural', {str(key.natural).lower()})"
             )
-            found.append(f"CASE WHEN {earlier} THEN jsonb_build_array({hit}) ELSE '[]' END")
-        return " || ".join(found)
+            found.append(f"CASE WHEN {earlier} THEN jsonb_build_array({hit}) ELSE '[]'::jsonb END")
+        return " || ".join(found) or "'[]'::jsonb"
 
-    def _detection(self) -> str:
+    def _detection(self, rows: str = "", *, written: bool = False) -> str:
+        """What staged rows meet.
+
+        Args:
+            rows: Those rows, if not all; as what FROM takes.
+            written: They are about to be written as they are: held to the keys of the target alone, and not to other
+                staged rows.
+        """
         own = MatchedBy("", self.table.match_key)
-        firsts = "".join(self._first(n, key, self.staged) for n, key in enumerate((own, *self.keys)))
-        others = "".join(self._met_live(n, key) for n, key in enumerate(self.keys, 1))
+        keys = [key for key in self.keys if not (written and key.natural)]
+        firsts = "" if written else "".join(self._first(n, key, self.staged) for n, key in enumerate((own, *keys)))
+        first = "true" if written else f"e0.src IS NOT DISTINCT FROM s.{self.locator}"
+        others = "".join(self._met_live(n, key) for n, key in enumerate(keys, 1))
         return (
             f"SELECT s.{self.locator} AS src, CASE "
             # Of two staged rows that are one to the live key, only the first can be the live row.
-            f"WHEN l.ctid IS NOT NULL AND NOT ({self.differs('s', 'l')}) "
-            f"AND e0.src IS NOT DISTINCT FROM s.{self.locator} THEN 'same' "
+            f"WHEN l.ctid IS NOT NULL AND NOT ({self.differs('s', 'l')}) AND {first} THEN 'same' "
             "WHEN c.live > 1 OR c.live > 0 AND l.ctid IS NOT NULL THEN 'several' "
             "WHEN c.live > 0 OR c.firm THEN 'clashing' "
             "WHEN c.alike THEN 'duplicate' "
@@ -183,37 +203,51 @@ class Detection(Parts):
             "WHEN l.ctid IS NULL THEN 'new' ELSE 'different' END AS met, "
             f"CASE WHEN l.ctid IS NULL THEN NULL ELSE {row_hash('l')} END AS live_hash, {self.key_json('s')} AS key, "
             "h.hits "
-            f"FROM {self.staged} s LEFT JOIN {self.live} l ON {self.paired('s', 'l')}{firsts}{others} "
-            f"CROSS JOIN LATERAL (SELECT {self._hits(self.keys)} AS hits) h CROSS JOIN LATERAL ("
+            f"FROM {rows or self.staged} s LEFT JOIN {self.live} l ON {self.paired('s', 'l')}{firsts}{others} "
+            f"CROSS JOIN LATERAL (SELECT {self._hits(keys, written=written)} AS hits) h CROSS JOIN LATERAL ("
             "SELECT count(DISTINCT x -> 'key') FILTER (WHERE x ->> 'side' = 'target') AS live, "
             "coalesce(bool_or(x -> 'natural' = 'false'), false) AS firm, "
             "coalesce(bool_or(x -> 'natural' = 'true'), false) AS alike FROM jsonb_array_elements(h.hits) x) c"
         )
 
-    def detect(self, connection: psycopg.Connection[Any]) -> MergeCounts:
-        """Find out what each staged row meets, keeping the choices of an earlier detection that still holds."""
+    def detect(self, connection: psycopg.Connection[Any], *, pages: bool = True) -> MergeCounts:
+        """Find out what each staged row meets, keeping the choices of an earlier detection that still holds.
+
+        Args:
+            pages: Number the conflicts for :meth:`page`; left out where more is found out first.
+        """
         connection.execute(
             sql(
                 f"CREATE TABLE IF NOT EXISTS {self.state} "
-                "(src bigint PRIMARY KEY, met text NOT NULL, live_hash text, key jsonb NOT NULL, "
-                "hits jsonb NOT NULL DEFAULT '[]', choice text, taken text[])"
+                "(src bigint PRIMARY KEY, found text NOT NULL, met text NOT NULL, live_hash text, key jsonb NOT NULL, "
+                "hits jsonb NOT NULL DEFAULT '[]', choice text, taken text[], edits jsonb, wanted jsonb, "
+                "into_key jsonb, into_src bigint, new_key jsonb, why text)"
             )
         )
+        kept = ", ".join(f"{name} = CASE WHEN {STILL} THEN o.{name} END" for name in CHOSEN)
         connection.execute(
             sql(
-                f"INSERT INTO {self.state} AS o (src, met, live_hash, key, hits) {self._detection()} "
-                "ON CONFLICT (src) DO UPDATE SET met = excluded.met, live_hash = excluded.live_hash, "
-                f"hits = excluded.hits, choice = CASE WHEN {STILL} THEN o.choice END, "
-                f"taken = CASE WHEN {STILL} THEN o.taken END"
+                f"INSERT INTO {self.state} AS o (src, found, met, live_hash, key, hits) "
+                f"SELECT src, met, met, live_hash, key, hits FROM ({self._detection()}) n "
+                f"ON CONFLICT (src) DO UPDATE SET {kept}, "
+                f"met = CASE WHEN {STILL} AND o.met = 'orphaned' THEN o.met ELSE excluded.met END, "
+                "found = excluded.found, live_hash = excluded.live_hash, key = excluded.key, hits = excluded.hits"
             )
         )
-        number(connection, self.table, self.schema, self.state, list(KINDS))
+        if pages:
+            self.number(connection)
         return self.counts(connection)
+
+    def number(self, connection: psycopg.Connection[Any]) -> None:
+        """Number the conflicts, so that any page of them is read at once."""
+        number(connection, self.table, self.schema, self.state, list(KINDS))
 
     def counts(self, connection: psycopg.Connection[Any]) -> MergeCounts:
         """The counts of the last detection."""
         listed = ", ".join(map(quote_literal, KINDS))
-        counted = ", ".join(f"count(*) FILTER (WHERE met = '{met}')" for met in ("refused", "several", "duplicate"))
+        counted = ", ".join(
+            f"count(*) FILTER (WHERE met = '{met}')" for met in ("refused", "several", "duplicate", "orphaned")
+        )
         row = connection.execute(
             sql(
                 "SELECT count(*) FILTER (WHERE met = 'new'), count(*) FILTER (WHERE met = 'same'), "
@@ -240,12 +274,12 @@ class Detection(Parts):
         listed = ", ".join(map(quote_literal, KINDS))
         rows = connection.execute(
             sql(
-                f"SELECT met, key::text, choice FROM {self.state} "
+                f"SELECT met, key::text, choice, why FROM {self.state} "
                 f"WHERE met IN ({listed}) AND choice IS NULL ORDER BY src LIMIT %s"
             ),
             (limit,),
         )
-        return [Conflict(self.table.source, KINDS[met], key, choice) for met, key, choice in rows]
+        return [Conflict(self.table.source, KINDS[met], key, choice, why) for met, key, choice, why in rows]
 
     def waiting(self, connection: psycopg.Connection[Any]) -> list[int]:
         """The locators of the undecided conflicts."""
@@ -273,7 +307,8 @@ class Detection(Parts):
         rows = connection.execute(
             sql(
                 f"SELECT d.key, d.met, {texts_of('s', self.columns)}, "
-                f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice, d.taken, d.hits "
+                f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice, d.taken, "
+                f"d.why, d.hits "
                 f"FROM {pages_name(self.table, self.schema)} n JOIN {self.state} d USING (src) "
                 f"JOIN {self.staged} s ON s.{self.locator} = n.src "
                 f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} WHERE n.met = {quote_literal(met)} "
@@ -282,13 +317,13 @@ class Detection(Parts):
         ).fetchall()
         told = self._told(connection, [hit for row in rows for hit in row[-1]])
         page = []
-        for key, met, source, target, choice, taken, hits in rows:
+        for key, met, source, target, choice, taken, why, hits in rows:
             others = tuple(told(hit) for hit in hits)
             first = next((hit.values for hit in others if hit.side == "target"), None)
             first = first or next((hit.values for hit in others), None)
             shown = self._in_order(target) or first
             chosen = None if taken is None else tuple(taken)
-            page.append(Met(key, KINDS[met], self._in_order(source) or {}, shown, choice, chosen, others))
+            page.append(Met(key, KINDS[met], self._in_order(source) or {}, shown, choice, chosen, others, why))
         return page
 
     def _told(
@@ -337,7 +372,7 @@ class Detection(Parts):
         row = connection.execute(
             sql(
                 f"SELECT count(*) FROM ({self._detection()}) n JOIN {self.state} o USING (src) "
-                "WHERE n.met <> o.met OR n.met NOT IN ('new', 'same') "
+                "WHERE n.met <> o.found OR n.met NOT IN ('new', 'same') "
                 "AND (n.live_hash IS DISTINCT FROM o.live_hash OR n.hits <> o.hits)"
             )
         ).fetchone()

@@ -34,6 +34,10 @@ class Merged:
     quarantined: int = 0
 
 
+ADDED = "d.met = 'new' OR d.choice = 'keep-both' OR d.choice = 'edit' AND d.live_hash IS NULL"
+"""SQL: a staged row is added to the live table."""
+
+
 class Merge(Detection):
     """The statements that merge one table, all in terms of the staging schema and the live table."""
 
@@ -50,6 +54,7 @@ class Merge(Detection):
                 "SOURCE-DUPLICATE",
                 "an earlier row of the source for {} holds a natural key's value of the row with the key {}",
             ),
+            "orphaned": ("FK-ORPHAN", "{} does not have, nor get, what the row with the key {} refers to"),
             "refused": ("TARGET-RULE", "a check, key or index of {} does not take the row with the key {}"),
         }
         return {src: (reasons[met][0], reasons[met][1].format(self.table.target, key)) for src, met, key in rows}
@@ -71,7 +76,7 @@ class Merge(Detection):
         inserted = connection.execute(
             sql(
                 f"WITH w AS (INSERT INTO {self.live} ({columns}) OVERRIDING SYSTEM VALUE SELECT {chosen} "
-                f"FROM {self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} AND d.met = 'new' "
+                f"FROM {self.final} s JOIN {self.state} d ON d.src = s.{self.locator} AND ({ADDED}) "
                 f"RETURNING *) {journal} "
                 f"SELECT {run}, {tbl}, {self.key_json('w')}, 'insert', NULL, {row_hash('w')} FROM w"
             )
@@ -79,8 +84,8 @@ class Merge(Detection):
         updated = 0
         if self.values:
             taken = (
-                f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} "
-                "AND d.choice IN ('keep-source', 'per-field')"
+                f"{self.final} s JOIN {self.state} d ON d.src = s.{self.locator} AND d.live_hash IS NOT NULL "
+                "AND d.choice IN ('keep-source', 'per-field', 'edit')"
             )
             values = ", ".join(
                 f"{quote(c)} = CASE WHEN {self._from_source(c)} THEN s.{quote(c)} ELSE l.{quote(c)} END"
@@ -101,7 +106,7 @@ class Merge(Detection):
             ).rowcount
         # Of a row that is taken per field either side loses something.
         kept = (
-            f"{self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} "
+            f"{self.bare} s JOIN {self.state} d ON d.src = s.{self.locator} "
             "AND d.choice IN ('keep-target', 'per-field')"
         )
         connection.execute(
@@ -119,12 +124,18 @@ class Merge(Detection):
                     for row in left_behind
                 ],
             )
-        counts = self.counts(connection)
-        row = connection.execute(sql(f"SELECT count(*) FROM {self.state} WHERE choice = 'keep-target'")).fetchone()
-        return Merged(inserted, updated, counts.same, int(row[0]) if row else 0, len(left_behind))
+        row = connection.execute(
+            sql(
+                "SELECT count(*) FILTER (WHERE choice = 'merge' AND cardinality(taken) > 0), "
+                "count(*) FILTER (WHERE met = 'same' OR choice = 'merge' AND cardinality(taken) = 0), "
+                f"count(*) FILTER (WHERE choice = 'keep-target') FROM {self.state}"
+            )
+        ).fetchone()
+        given, unchanged, kept_target = row or (0, 0, 0)
+        return Merged(inserted, updated + given, unchanged, kept_target, len(left_behind))
 
     def _from_source(self, column: str) -> str:
-        return f"(d.taken IS NULL OR {quote_literal(column)} = ANY(d.taken))"
+        return f"(d.taken IS NULL OR d.choice = 'edit' OR {quote_literal(column)} = ANY(d.taken))"
 
     def _archive(self, run: str, side: str, taken: str) -> str:
         tbl = quote_literal(str(self.table.target))
@@ -143,7 +154,7 @@ class Merge(Detection):
         )
         mixed = connection.execute(
             sql(
-                f"SELECT count(*) FROM {self.state} d JOIN {self.staged} s ON s.{self.locator} = d.src "
+                f"SELECT count(*) FROM {self.state} d JOIN {self.final} s ON s.{self.locator} = d.src "
                 f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} LEFT JOIN migrator.undo u "
                 f"ON u.run = {quote_literal(run)} AND u.tbl = {quote_literal(str(self.table.target))} "
                 f"AND u.op = 'update' AND u.key = d.key WHERE d.choice = 'per-field' "
@@ -152,9 +163,9 @@ class Merge(Detection):
         ).fetchone()
         row = connection.execute(
             sql(
-                f"SELECT count(*) FROM {self.staged} s JOIN {self.state} d ON d.src = s.{self.locator} "
+                f"SELECT count(*) FROM {self.final} s JOIN {self.state} d ON d.src = s.{self.locator} "
                 f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} "
-                "WHERE (d.met IN ('new', 'same') OR d.choice = 'keep-source') "
+                "WHERE (d.met IN ('new', 'same') OR d.choice IN ('keep-source', 'keep-both', 'edit')) "
                 f"AND (l.ctid IS NULL OR ({self.differs('s', 'l')}))"
             )
         ).fetchone()

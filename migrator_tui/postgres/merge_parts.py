@@ -62,6 +62,11 @@ def equal(left: str, right: str, columns: Sequence[str]) -> str:
     return " AND ".join(f"{left}.{quote(c)} = {right}.{quote(c)}" for c in columns)
 
 
+def key_json(alias: str, columns: Sequence[str]) -> str:
+    """SQL for a row's key as a JSON object."""
+    return f"jsonb_build_object({', '.join(f'{quote_literal(c)}, {alias}.{quote(c)}' for c in columns)})"
+
+
 def row_hash(alias: str) -> str:
     """SQL for the hash of a whole row, stable within a server version and the session settings of ``connect``."""
     return f"md5(({alias}.*)::text)"  # without the star it would be a column of that name, where there is one
@@ -122,9 +127,12 @@ class Parts:
         """
         self.table, self.schema = table, schema
         self.refuses = " OR ".join(rules) or "false"
-        self.staged = filled_rows(f"{quote(schema)}.{quote(staged_name(table))}", table.fills)
+        self.bare = f"{quote(schema)}.{quote(staged_name(table))}"
         self.locator = quote(locator_name(table))
         digest = hashlib.sha256(table.source.encode()).hexdigest()[:10]
+        self.moved = f"{quote(schema)}.{quote(f'_mt_moved_{digest}')}"
+        self.edited = f"{quote(schema)}.{quote(f'_mt_edited_{digest}')}"
+        self.overlaid = False
         self.state = f"{quote(schema)}.{quote(f'_mt_state_{digest}')}"
         self.live = quote_name(table.target)
         self.columns = tuple(column.target for column in table.moved_columns)
@@ -133,6 +141,50 @@ class Parts:
             key for key in uniques if set(key) != set(table.match_key) and set(key) <= set(written_columns(table))
         )
         self.keys = (*(MatchedBy(f"unique {', '.join(key)}", key) for key in self.uniques), *naturals)
+
+    @property
+    def staged(self) -> str:
+        """The rows that meet live ones, as what FROM takes: as they were staged, but that references of theirs follow
+        rows which get other keys, and with what fills columns of the target alone."""
+        return filled_rows(self._over(self.moved), self.table.fills)
+
+    @property
+    def final(self) -> str:
+        """The rows as they are written: with edited values and new keys as well."""
+        return filled_rows(self._over(self.moved, self.edited), self.table.fills)
+
+    def _over(self, *overlays: str) -> str:
+        if not self.overlaid:
+            return self.bare
+        names = ", ".join((self.locator, *map(quote, self.columns)))
+        layers = []
+        for n, layer in enumerate((self.bare, *overlays)):
+            hidden = " AND ".join(
+                f"NOT EXISTS (SELECT FROM {above} x WHERE x.{self.locator} = b.{self.locator})"
+                for above in overlays[n:]
+            )
+            layers.append(f"SELECT {names} FROM {layer} b WHERE {hidden or 'true'}")
+        return f"({' UNION ALL '.join(layers)})"
+
+    def prepare_overlays(self, connection: psycopg.Connection[Any]) -> None:
+        """Make the tables of rows that are written otherwise than they were staged."""
+        for name in (self.moved, self.edited):
+            connection.execute(sql(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {self.bare})"))
+
+    def look_for_overlays(self, connection: psycopg.Connection[Any]) -> None:
+        """Find out whether some rows are."""
+        found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (self.edited,)).fetchone()
+        self.overlaid = False
+        if found == (True,):
+            rows = connection.execute(
+                sql(f"SELECT EXISTS (SELECT FROM {self.moved}) OR EXISTS (SELECT FROM {self.edited})")
+            ).fetchone()
+            self.overlaid = rows == (True,)
+
+    def cast(self, value: str, column: str) -> str:
+        """SQL: a text as a value of the column's type. Length and precision are held to when the row is written."""
+        kinds = {c.target: c.type for c in self.table.columns} | {f.target: f.type for f in self.table.fills}
+        return f"({value})::{_unbounded(kinds[column])}"
 
     def paired(self, left: str, right: str) -> str:
         """SQL: two rows have the same match key."""
@@ -157,15 +209,13 @@ class Parts:
 
     def by_key(self, alias: str, key: str) -> str:
         """SQL: a row's match key is that of a JSON object."""
-        kinds = {c.target: c.type for c in self.table.columns} | {f.target: f.type for f in self.table.fills}
         return " AND ".join(
-            f"{alias}.{quote(c)} = ({key} ->> {quote_literal(c)})::{_unbounded(kinds[c])}" for c in self.table.match_key
+            f"{alias}.{quote(c)} = {self.cast(f'{key} ->> {quote_literal(c)}', c)}" for c in self.table.match_key
         )
 
     def key_json(self, alias: str) -> str:
         """SQL for a row's match key as a JSON object."""
-        pairs = ", ".join(f"{quote_literal(c)}, {alias}.{quote(c)}" for c in self.table.match_key)
-        return f"jsonb_build_object({pairs})"
+        return key_json(alias, self.table.match_key)
 
 
 def stored_columns(connection: psycopg.Connection[Any], table: TableName) -> list[str]:

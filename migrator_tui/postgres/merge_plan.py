@@ -31,7 +31,7 @@ def merges(
     schema = staging_schema(run)
     moved = {table.target for table in plan.moved}
     named = _kept_keys(connection, schema)
-    return {
+    found = {
         table.source: Merge(
             table,
             schema,
@@ -42,6 +42,9 @@ def merges(
         for table in parents_first(connection, _merged(plan))
         if only is None or table.source in only
     }
+    for merge in found.values():
+        merge.look_for_overlays(connection)
+    return found
 
 
 def keep_natural_keys(connection: psycopg.Connection[Any], run: str, named: Sequence[NaturalKey]) -> None:

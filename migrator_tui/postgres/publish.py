@@ -21,12 +21,15 @@ from migrator_tui.model.errors import MigratorError, TargetError, VerificationFa
 from migrator_tui.model.origin import Origin
 from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.schema import TableName
+from migrator_tui.postgres.circles import checked_at_the_end
 from migrator_tui.postgres.ddl import add_foreign_key, locator_name, staged_name, staging_schema
 from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
 from migrator_tui.postgres.load import QuarantinedRow
 from migrator_tui.postgres.merge import Merge, Merged, sql
 from migrator_tui.postgres.merge_plan import merges
+from migrator_tui.postgres.merging_parents import ParentMerging
 from migrator_tui.postgres.origins import record
+from migrator_tui.postgres.rekeying import Rekeying
 
 LOCK_TIMEOUT_MS = 3_000
 STEP = "published"
@@ -88,10 +91,14 @@ def publish(
         set_state(connection, fence, "published")
         failpoint("publish-locked")
         by_table = merges(connection, plan, fence.run)
-        _lock(connection, plan)
-        _detect_again(connection, by_table)
-        rows = left_behind or {}
-        merged = {source: merge.write(connection, fence, rows.get(source, ())) for source, merge in by_table.items()}
+        rekeying = Rekeying(connection, plan, fence.run, by_table)
+        parents = ParentMerging(connection, fence, by_table, rekeying)
+        _lock(connection, plan, parents.tables)
+        _detect_again(connection, by_table, rekeying)
+        merged = _merge(connection, fence, by_table, left_behind or {})
+        parents.merge()
+        rekeying.record(connection, fence.run)
+        rekeying.rewrite_new_tables(connection, fence.run)
         failpoint("publish-merged")
         _move_types(connection, plan, schema)
         _move_tables(connection, plan, schema)
@@ -99,11 +106,11 @@ def publish(
         unvalidated = _foreign_keys(connection, plan)
         _views(connection, plan)
         beside(connection)
-        created = _compare(connection, plan, by_table, staged_rows, fence.run)
+        created = _compare(connection, plan, staged_rows)
         failpoint("publish-compared")
         raise_sequences(connection, plan)  # last: a rollback would not take it back
         published = Published(merged, created, unvalidated)
-        write_step(connection, fence.run, STEP, _to_step(connection, plan, published))
+        write_step(connection, fence.run, STEP, _to_step(connection, plan, published, parents.tables))
         if origin is not None:
             record(connection, fence.run, origin)
         failpoint("publish-commit")
@@ -155,21 +162,42 @@ def left_behind(connection: psycopg.Connection[Any], plan: Plan, run: str) -> di
     return {source: rows for source, rows in chosen.items() if rows}
 
 
-def _lock(connection: psycopg.Connection[Any], plan: Plan) -> None:
+def _lock(connection: psycopg.Connection[Any], plan: Plan, children: Sequence[TableName]) -> None:
     # In name order, so that two runs wait for one another instead of deadlocking.
-    for target in sorted(table.target for table in plan.moved if table.action is Action.MERGE):
+    for target in sorted({*children, *(table.target for table in plan.moved if table.action is Action.MERGE)}):
         connection.execute(sql(f"LOCK TABLE {quote_name(target)} IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def _detect_again(connection: psycopg.Connection[Any], by_table: Mapping[str, Merge]) -> None:
+def _detect_again(connection: psycopg.Connection[Any], by_table: Mapping[str, Merge], rekeying: Rekeying) -> None:
+    others = rekeying.changed_since(connection)
     for source, merge in by_table.items():
-        changed = merge.changed_since(connection)
+        changed = merge.changed_since(connection) + others.get(source, 0)
         if changed:
             raise ChangedSince(
                 "CONFLICT-CHANGED",
                 f"{source}: {changed} live rows changed on the target since they were compared.",
                 "They are compared again.",
             )
+
+
+def _merge(
+    connection: psycopg.Connection[Any],
+    fence: Fence,
+    by_table: Mapping[str, Merge],
+    left_behind: Mapping[str, Sequence[QuarantinedRow]],
+) -> dict[str, Merged]:
+    """Write the staged rows of all merged tables, and look whether they are there as they should be."""
+    with checked_at_the_end(connection, [merge.table.target for merge in by_table.values()]):
+        merged = {source: m.write(connection, fence, left_behind.get(source, ())) for source, m in by_table.items()}
+    for source, merge in by_table.items():
+        wrong = merge.unexpected(connection, fence.run)
+        if wrong:
+            raise VerificationFailed(
+                "PUBLISH-MERGE",
+                f"{merge.table.target}: {wrong} rows would not be on the target as they were staged from {source}.",
+                "Nothing was published. A trigger or rule of the table changes rows as they are written.",
+            )
+    return merged
 
 
 def _move_types(connection: psycopg.Connection[Any], plan: Plan, schema: str) -> None:
@@ -247,9 +275,7 @@ def raise_sequences(connection: psycopg.Connection[Any], plan: Plan) -> None:
 def _compare(
     connection: psycopg.Connection[Any],
     plan: Plan,
-    by_table: Mapping[str, Merge],
     staged: Mapping[str, int],
-    run: str,
 ) -> dict[str, int]:
     created = {}
     for table in _created(plan):
@@ -260,14 +286,6 @@ def _compare(
                 "PUBLISH-COUNT",
                 f"{table.target} would show {created[table.source]} rows, but {staged[table.source]} were staged.",
                 "Nothing was published. Somebody wrote into the staging schema; start a new run.",
-            )
-    for source, merge in by_table.items():
-        wrong = merge.unexpected(connection, run)
-        if wrong:
-            raise VerificationFailed(
-                "PUBLISH-MERGE",
-                f"{merge.table.target}: {wrong} rows would not be on the target as they were staged from {source}.",
-                "Nothing was published. A trigger or rule of the table changes rows as they are written.",
             )
     return created
 
@@ -282,7 +300,9 @@ def _writers(connection: psycopg.Connection[Any], table: TableName) -> list[str]
     return [row[0] for row in rows]
 
 
-def _to_step(connection: psycopg.Connection[Any], plan: Plan, published: Published) -> dict[str, Any]:
+def _to_step(
+    connection: psycopg.Connection[Any], plan: Plan, published: Published, children: Sequence[TableName]
+) -> dict[str, Any]:
     # A snapshot lists the running transactions only below its xmax, the first that no completed one had passed; from
     # there on to this one they may all be running.
     row = connection.execute(
@@ -312,7 +332,10 @@ def _to_step(connection: psycopg.Connection[Any], plan: Plan, published: Publish
             for source, m in published.merged.items()
         },
         # In the order in which they were written, which undo goes backwards.
-        "merged_into": [[plan.table(s).target.schema, plan.table(s).target.name] for s in published.merged],
+        "merged_into": [
+            *([plan.table(s).target.schema, plan.table(s).target.name] for s in published.merged),
+            *([child.schema, child.name] for child in children),
+        ],
         "unvalidated": [[table.schema, table.name, name] for table, name in published.unvalidated],
     }
 

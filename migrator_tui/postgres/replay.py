@@ -16,6 +16,7 @@ from psycopg import errors
 
 from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.schema import TableName
+from migrator_tui.postgres.circles import checked_at_the_end
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge import row_hash, sql, texts_of
 
@@ -89,7 +90,8 @@ def _delete_rings(connection: psycopg.Connection[Any], tables: Sequence[_Written
         with connection.transaction():
             # A ring over several tables is whole only at the end.
             connection.execute("SET CONSTRAINTS ALL DEFERRED")
-            deleted = sum(table.delete_going() for table in tables)
+            with checked_at_the_end(connection, [table.table for table in tables]):
+                deleted = sum(table.delete_going() for table in tables)
             connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except REFUSED:
         return 0

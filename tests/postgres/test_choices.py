@@ -121,20 +121,25 @@ def test_a_trigger_that_changes_a_field_that_was_to_stay_is_noticed(
     assert merge.unexpected(db, fence.run) == 1
 
 
-@pytest.mark.parametrize(
-    "decisions",
-    [
-        about(1, ConflictChoice.MERGE),
-        about(1, ConflictChoice.KEEP_BOTH),
-        Decisions(rules=(ConflictRule("people", ConflictChoice.PER_FIELD, fields={"name": "source"}),)),
-    ],
-)
-def test_a_choice_that_nothing_carries_out_is_refused_and_loses_no_row(
-    db: Connection, merge: Merge, decisions: Decisions
+@pytest.mark.parametrize("choice", [ConflictChoice.PER_FIELD, ConflictChoice.MERGE])
+def test_a_rule_takes_the_fields_that_it_names_from_the_source(
+    db: Connection, merge: Merge, choice: ConflictChoice
 ) -> None:
+    rule = ConflictRule("people", choice, fields={"name_in_source": "source"})
+    Choices(merge).decide(db, Decisions(rules=(rule,)), OnConflict.ASK)
+    assert choices(db, merge) == {src: ("per-field", ["name"]) for src in (1, 2, 3)}
+
+
+def test_without_fields_a_row_that_is_mixed_keeps_all_of_the_target(db: Connection, merge: Merge) -> None:
+    Choices(merge).decide(db, about(1, ConflictChoice.PER_FIELD), OnConflict.ASK)
+    assert choices(db, merge)[1] == ("per-field", [])
+
+
+def test_values_for_a_choice_that_takes_none_are_refused(db: Connection, merge: Merge) -> None:
+    decision = ConflictDecision("people", {"id": 1}, ConflictChoice.KEEP_SOURCE, values={"name": "x"})
     with pytest.raises(UsageError) as caught:
-        Choices(merge).decide(db, decisions, OnConflict.KEEP_SOURCE)
-    assert caught.value.id == "DECISION-CHOICE"
+        Choices(merge).decide(db, Decisions(conflicts=(decision,)), OnConflict.KEEP_SOURCE)
+    assert caught.value.id == "DECISION-VALUES"
     assert {choice for choice, _ in choices(db, merge).values()} == {None}
 
 
