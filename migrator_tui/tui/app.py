@@ -90,6 +90,11 @@ class MigratorApp(App[int]):
         if isinstance(self.screen, StepScreen) and not self.screen.is_mounted:
             self.call_later(self.go, step)  # keys that were typed ahead: a screen is not replaced while it is made
             return
+        if self.session.outdated and step.number <= Step.REVIEW.number:
+            # What the bench knows of the target is from before the run: the ends are opened anew.
+            self.session.close()
+            self.session.plan = None
+            step = min(step, Step.CONNECT, key=lambda one: one.number)
         if step.number > self.session.reached.number:
             self.session.reached = step
         screen = screen_of(step)

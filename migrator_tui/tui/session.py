@@ -17,6 +17,7 @@ from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Plan, Scope
+from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target
 from migrator_tui.tui.steps import Step
@@ -40,6 +41,7 @@ class Session:
         outcome: Its summary, once it has ended.
         reached: The furthest step that was reached; earlier ones can be gone back to.
         offered: A SQLite file that was chosen on Home, before there are ends.
+        outdated: A run has changed the target since the bench was opened.
     """
 
     ends: Ends | None = None
@@ -52,6 +54,7 @@ class Session:
     outcome: RunOutcome | None = None
     reached: Step = Step.HOME
     offered: Path | None = None
+    outdated: bool = False
 
     @property
     def target_label(self) -> str:
@@ -68,6 +71,13 @@ class Session:
         self.ends, self.password, self.bench, self.plan = ends, None, None, None
         self.handle, self.outcome, self.reached, self.offered = None, None, Step.CONNECT, None
         self.scope, self.decisions = self._saved() or (ends.scope, ends.decisions)
+
+    def end(self, outcome: RunOutcome) -> None:
+        """A run has ended so; what was known of the target no longer holds where it wrote there."""
+        self.outcome = outcome
+        wrote = outcome.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK)
+        # The demo's database would be made empty again by being opened, before its run can be taken back.
+        self.outdated = wrote and self.bench is not None and self.ends is not None and not self.ends.fresh
 
     def save(self) -> None:
         """Keep scope and decisions for the next time these ends are opened; from any thread."""
@@ -87,6 +97,7 @@ class Session:
         if self.bench is not None:
             self.bench.close()
             self.bench = None
+        self.outdated = False
 
     def _saved(self) -> tuple[Scope, Decisions] | None:
         assert self.ends is not None

@@ -156,6 +156,11 @@ async def test_undo_asks_for_the_name_of_a_live_target() -> None:
         await until(pilot, lambda: guide.told == [f"rollback {RUN}"])
         guide.run.end(outcome(RunStatus.ROLLED_BACK, "users"))
         await until(pilot, lambda: "taken back" in text(app, "#sentence"))
+        # What Compare had read of the target is from before: the ends are opened anew first.
+        app.go(Step.COMPARE)
+        await there(app, pilot, Step.CONNECT)
+        assert app.session.bench is None
+        assert app.session.plan is None
 
 
 def conflict(number: int, kind: str = "same-key") -> ConflictRow:

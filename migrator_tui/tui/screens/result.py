@@ -122,7 +122,7 @@ class ResultScreen(StepScreen):
             outcome = handle.outcome()
             if outcome is not None:
                 timer.stop()
-                self.session.outcome = outcome
+                self.session.end(outcome)
                 self.migrator.go(Step.RESULT)
 
         timer = self.set_interval(0.1, look)

@@ -169,7 +169,7 @@ class RunScreen(StepScreen):
         return max(0.0, (progress.rows_done - rows) / (progress.seconds - seconds)) if progress.seconds > seconds else 0
 
     def _end(self, outcome: RunOutcome) -> None:
-        self.session.outcome = outcome
+        self.session.end(outcome)
         if outcome.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK):
             self.migrator.go(Step.RESULT)
             return
@@ -251,5 +251,5 @@ def _said(progress: Progress) -> str:
     if progress.status is RunStatus.PAUSED:
         return "‖ Paused. Nothing is held open on the target. p goes on."
     if progress.waiting_for == "confirmation":
-        return "Staged and checked. Nothing is visible on the target until you publish (Enter)."
+        return "Staged and checked. Nothing is visible there until you publish: Enter."
     return progress.message

@@ -48,6 +48,18 @@ class Radio(RadioButton):
         return super().render()
 
 
+class Tick(Checkbox):
+    """``[✓]`` or ``[ ]``: which it is is told by a sign, not by a colour alone."""
+
+    BUTTON_LEFT = "["
+    BUTTON_RIGHT = "]"
+
+    def render(self) -> Content:
+        """The sign and the label."""
+        self.BUTTON_INNER = "✓" if self.value else " "
+        return super().render()
+
+
 class EndsForm(VerticalScroll, can_focus=False):
     """Says by :class:`Changed` that something else stands in it, and by :class:`Submitted` that Enter was pressed."""
 
@@ -146,7 +158,7 @@ class EndsForm(VerticalScroll, can_focus=False):
         yield _row(
             "password",
             Input(placeholder="empty: PGPASSWORD, ~/.pgpass, keyring", password=True, compact=True, id="password"),
-            Checkbox("keep in keyring", compact=True, id="keep"),
+            Tick("keep in keyring", compact=True, id="keep"),
             id="password-row",
         )
         yield Static("", id="target-note", classes="note", markup=False)
