@@ -19,7 +19,15 @@ from migrator_tui import yaml_lines
 from migrator_tui.model.decisions import Match, NaturalKey, OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import FillText, NamePolicy, Scope, TableOverride, fill_of
-from migrator_tui.model.project import ExposureScope, FilesScope, FileValue, IdsInPaths, ProjectScope, UsersScope
+from migrator_tui.model.project import (
+    ExposureScope,
+    FileAccess,
+    FilesScope,
+    FileValue,
+    IdsInPaths,
+    ProjectScope,
+    UsersScope,
+)
 from migrator_tui.model.schema import TableName
 
 FILE_NAME = "config.yaml"
@@ -171,7 +179,8 @@ class FilesKeys(_Keys):
     """A column (``table.column``) whose values name files, and the bucket they go to.
 
     ``value``: what the column holds on the target. ``verify: download`` reads every object back.
-    ``user_ids: uuid`` makes the UUIDs of users of the ids that paths begin with.
+    ``user_ids: uuid`` makes the UUIDs of users of the ids that paths begin with. ``access: owner`` lets each user at
+    the objects of their own.
     """
 
     column: Annotated[Text, AfterValidator(_table_and_column)]
@@ -181,6 +190,7 @@ class FilesKeys(_Keys):
     owner: Text | None = None
     verify: Literal["metadata", "download"] = "metadata"
     user_ids: IdsInPaths | None = None
+    access: FileAccess = "none"
 
     @model_validator(mode="after")
     def _url_of_a_public_bucket(self) -> FilesKeys:
@@ -497,6 +507,7 @@ def project_of(profile: Profile) -> ProjectScope:
                 keys.owner,
                 keys.verify == "download",
                 keys.user_ids,
+                keys.access,
             )
             for name, keys in zip(files, profile.files, strict=True)
         ),

@@ -155,7 +155,7 @@ def companions_of(plan: Plan) -> tuple[Companion, ...]:
     if project.users is not None:
         found.append(MovingUsers())
         found.append(MappingUserIds())
-    if project.exposure or project.views:
+    if project.exposure or project.views or any(plan.access != "none" for plan in project.files):
         found.append(Exposing())
     if project.migration is not None:
         found.append(MigrationFile())

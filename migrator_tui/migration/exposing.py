@@ -25,6 +25,7 @@ from migrator_tui.supabase.access_matrix import Tried, try_access
 from migrator_tui.supabase.advisor import Advice, advise
 from migrator_tui.supabase.exposure import VERBS, statements, view_statements
 from migrator_tui.supabase.object_matrix import try_objects
+from migrator_tui.supabase.object_policies import close_again, open_to_owners, owned_buckets
 from migrator_tui.supabase.rights import Rights, rights, take_back
 
 STEP = "exposure"
@@ -55,7 +56,9 @@ class Exposing(Silent):
         for view in project.views:
             for statement in view_statements(view):
                 connection.execute(sql(statement))
-        write_step(connection, context.run, STEP, {"existing": journal})
+        buckets = owned_buckets(project.files)
+        made = open_to_owners(connection, buckets) if buckets else {}
+        write_step(connection, context.run, STEP, {"existing": journal, "objects": made})
 
     def verify(self, context: RunContext) -> Beside | None:
         """Try who may do what, and look at the result in the manner of Supabase's linter.
@@ -82,11 +85,13 @@ class Exposing(Silent):
         return beside(project, tried, advice)
 
     def undo_within(self, connection: psycopg.Connection[Any], undoing: Undoing) -> Sequence[str]:
-        """Give tables that were there before their rights and policies back."""
+        """Give tables that were there before, and storage.objects, their rights and policies back."""
         done = read_step(connection, undoing.run, STEP)
         kept: list[str] = []
         for entry in reversed(done["existing"]) if done else ():
             kept += take_back(connection, Rights.from_json(entry["before"]), Rights.from_json(entry["after"]))
+        if done and (made := done.get("objects")):
+            kept += close_again(connection, made)
         return kept
 
 

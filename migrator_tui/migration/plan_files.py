@@ -23,6 +23,7 @@ from migrator_tui.migration.plan_blobs import keys_of, require_files
 from migrator_tui.migration.plan_bucket import SHOWN, BucketCheck
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.staging import Source
+from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.project import FilesPlan, FilesScope, ProjectPlan, ProjectScope, UsersPlan
@@ -225,6 +226,7 @@ class _Draft:
             owner=_owner(plan, table, source, scope, project),
             creates=bucket is None,
             by_download=scope.by_download,
+            access=scope.access,
             value="keep",
         )
         self._folders = NOBODY
@@ -334,6 +336,7 @@ def _of_blobs(
         owner=_owner(plan, plan.table(scope.table), source, scope, project),
         creates=bucket is None,
         by_download=scope.by_download,
+        access=scope.access,
         keys=keys_of(source, table),
         locator=table.locator or "",
     )
@@ -387,7 +390,23 @@ def _depends(source: Source, table: TablePlan, column: ColumnPlan) -> str:
 
 
 def _owner(plan: Plan, table: TablePlan, source: Source, scope: FilesScope, project: ProjectScope) -> str | None:
-    """The target column that names the user whose file it is; in the table of users itself, the user's own id."""
+    """The target column that names the user whose file it is.
+
+    Raises:
+        UsageError: ``FILES-OWNER``: there is none, and users are to be let at their own files.
+    """
+    found = _owner_column(plan, table, source, scope, project)
+    if found is None and scope.access == "owner":
+        raise UsageError(
+            "FILES-OWNER",
+            f"{scope.table}.{scope.column}: users are to reach their own files, and nothing says whose each file is.",
+            "Name the column with the user in `owner`, or leave `access` out.",
+        )
+    return found
+
+
+def _owner_column(plan: Plan, table: TablePlan, source: Source, scope: FilesScope, project: ProjectScope) -> str | None:
+    """That of the configuration, or the one that refers to users; in the table of users itself, the user's own id."""
     targets = {column.source: column.target for column in table.columns}
     if scope.owner is not None:
         return targets.get(scope.owner)

@@ -15,6 +15,9 @@ from migrator_tui.model.schema import TableName
 FileValue = Literal["key", "url", "keep"]
 """What a column of files holds on the target: the object's key in its bucket, its public URL, or what it was."""
 
+FileAccess = Literal["none", "owner"]
+"""Whom policies of a bucket's objects let in: nobody, or each user at their own."""
+
 IdsInPaths = Literal["uuid", "keep"]
 """What becomes of users' ids that paths begin with: the users' UUIDs, or nothing."""
 
@@ -63,6 +66,7 @@ class FilesScope:
         owner: Source column that names the user whose file it is; found by its foreign key where it is None.
         by_download: Verify by reading every object back, and not by its size and recorded hash alone.
         user_ids: What becomes of users' ids in the paths; None asks where there are some.
+        access: Whom policies of the bucket's objects let in: nobody, or each user at their own.
     """
 
     table: str
@@ -73,6 +77,7 @@ class FilesScope:
     owner: str | None = None
     by_download: bool = False
     user_ids: IdsInPaths | None = None
+    access: FileAccess = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,7 @@ class FilesPlan:
         missing: Values that name no file.
         value: What the column holds on the target.
         owner: Target column with the user whose file it is, if any.
+        access: As in :class:`FilesScope`; ``owner`` only where there is one.
         creates: The bucket is made by the run.
         size_limit: Bytes above which files are left behind, as was decided; None for no limit.
         mime_types: Types of the files that are not left behind; None for all.
@@ -170,6 +176,7 @@ class FilesPlan:
     mime_types: tuple[str, ...] | None = None
     keeps_others: bool = False
     by_download: bool = False
+    access: FileAccess = "none"
     keys: tuple[str, ...] = ()
     locator: str = ""
     user_ids: bool = False

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from migrator_tui.convert.identifiers import quote, quote_name
 from migrator_tui.model.project import ProjectPlan, TableExposure
 from migrator_tui.model.schema import TableName
+from migrator_tui.supabase.object_policies import object_statements, owned_buckets
 from migrator_tui.supabase.policies import policies
 
 API_ROLES = ("anon", "authenticated", "service_role")
@@ -75,4 +76,5 @@ def script(project: ProjectPlan, sequences: Mapping[TableName, Sequence[str]]) -
         sequences: Table → quoted names of the sequences that its columns are filled from.
     """
     lines = [line for e in project.exposure for line in statements(e, sequences.get(e.table, ()))]
-    return (*lines, *(line for view in project.views for line in view_statements(view)))
+    lines += [line for view in project.views for line in view_statements(view)]
+    return (*lines, *(line for bucket in owned_buckets(project.files) for line in object_statements(bucket)))

@@ -41,12 +41,14 @@ class _Bucket:
 
     Attributes:
         owned: Each object is a user's.
+        by_owner: The plan lets each user at their own.
         sample, owner: Name and owner of the object; None where there is none.
     """
 
     name: str
     public: bool
     owned: bool
+    by_owner: bool
     sample: str | None
     owner: str | None
 
@@ -76,8 +78,17 @@ def try_objects(connection: psycopg.Connection[Any], files: Sequence[FilesPlan])
         return tuple(_judge(bucket, trial, said) for (bucket, trial), said in zip(trials, answers, strict=True))
 
 
-def expected(who: str, verb: str, *, public: bool, owned: bool) -> bool | None:
-    """What the plan means of one trial; None where that is the application's affair."""
+def expected(who: str, verb: str, *, public: bool, owned: bool, by_owner: bool) -> bool | None:
+    """What the plan means of one trial; None where that is the application's affair.
+
+    Args:
+        owned: Each object is a user's.
+        by_owner: The plan lets each user at their own.
+    """
+    if by_owner and who == USER:
+        return True
+    if by_owner and who == ANOTHER and verb == "SELECT" and not public:
+        return False
     if who == ANON and (verb != "SELECT" or not public):
         return False
     # Users may well share what they read, or add to a bucket; what is another's they do not change.
@@ -92,7 +103,9 @@ def _look(connection: psycopg.Connection[Any], name: str, plans: Sequence[FilesP
     ).fetchone()
     sample, owner = found or (None, None)
     public = any(plan.public for plan in plans)
-    return _Bucket(name, public, any(plan.owner is not None for plan in plans), sample, owner)
+    # Nobody can be let at an object that is nobody's.
+    by_owner = is_uuid(owner) and any(plan.access == "owner" for plan in plans)
+    return _Bucket(name, public, any(plan.owner is not None for plan in plans), by_owner, sample, owner)
 
 
 def _trials(bucket: _Bucket) -> Iterator[Trial]:
@@ -125,5 +138,5 @@ def _judge(bucket: _Bucket, trial: Trial, said: str) -> Tried:
         may, why = None, "this version of Storage lets nobody try a deletion"
     elif may is False and trial.rows and bucket.sample is None and not why:
         may, why = None, "there is no object to try it on"
-    meant = expected(trial.who, trial.verb, public=bucket.public, owned=bucket.owned)
+    meant = expected(trial.who, trial.verb, public=bucket.public, owned=bucket.owned, by_owner=bucket.by_owner)
     return Tried(bucket.label, trial.who, trial.verb, may, meant, why)

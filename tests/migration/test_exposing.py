@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
 from migrator_tui.demo.project.layout import lay_out
@@ -19,10 +20,20 @@ from migrator_tui.model.decisions import FindingDecision
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.progress import RunStatus
-from migrator_tui.model.project import ExposureScope, ProjectPlan, ProjectScope, TableExposure, UsersPlan, UsersScope
+from migrator_tui.model.project import (
+    ExposureScope,
+    FilesScope,
+    ProjectPlan,
+    ProjectScope,
+    TableExposure,
+    UsersPlan,
+    UsersScope,
+)
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.supabase.api import Api
+from migrator_tui.supabase.exposure import VERBS
+from migrator_tui.supabase.object_policies import policies_there
 from tests.migration.conftest import MakeSource
 from tests.migration.running import Engine, decided, fingerprint, leftovers, rows, session, succeeded, value
 
@@ -95,6 +106,63 @@ def test_a_run_exposes_what_the_configuration_says_and_closes_the_rest(
     assert tried["public.notes", "a user", "UPDATE"] is True
     assert tried["public.notes", "another user", "DELETE"] is False
     assert not [a for a in beside.details["advice"] if a["level"] == "error"]
+
+
+FILES = FilesScope("notes", "body", "docs", owner="author", access="owner")
+
+
+@pytest.fixture
+def with_files(make_source: MakeSource, project: Project, tmp_path: Path) -> tuple[Path, Engine, Scope]:
+    """Notes that name a file each, of two users, whom the configuration lets at their own."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    for name in ("hello", "hi"):
+        (folder / name).write_text(f"file {name}")
+    scope = Scope(project=ProjectScope(project.api_url, folder, files=(FILES,), exposure=CONFIGURED))
+    return make_source(SOURCE), Engine(Api(project.api_url, project.secret_key)), scope
+
+
+def test_users_open_the_files_that_are_theirs_by_policies_that_are_taken_back_with_the_run(
+    with_files: tuple[Path, Engine, Scope], project: Project
+) -> None:
+    source, engine, scope = with_files
+    with session(project.target) as connection:
+        connection.execute("CREATE POLICY theirs ON storage.objects FOR SELECT USING (bucket_id = 'other')")
+        before = policies_there(connection)
+    outcome = succeeded(engine.migrate(source, project.target, scope=scope))
+    (beside,) = [item for item in outcome.beside if item.name == "exposure"]
+    tried = {(t["who"], t["verb"]): t["may"] for t in beside.details["access"] if t["table"].startswith("storage")}
+    assert {verb: tried["a user", verb] for verb in VERBS} == dict.fromkeys(VERBS, True)
+    assert [tried["another user", verb] for verb in ("SELECT", "UPDATE", "DELETE")] == [False] * 3
+    assert not any(tried["anon", verb] for verb in VERBS)
+    for user, names in ((ANN, {"hello": 200, "hi": 400}), (BEN, {"hello": 400, "hi": 200})):
+        token = project.keys.sign({"sub": user, "role": "authenticated", "aud": "authenticated"})
+        headers = {"apikey": project.publishable_key, "Authorization": f"Bearer {token}"}
+        for name, status in names.items():
+            url = f"{project.api_url}/storage/v1/object/authenticated/docs/{name}"
+            assert httpx.get(url, headers=headers).status_code == status
+    assert any("owner_select" in line for line in read_plan(RunFolder.open(outcome.run)).ddl)
+    undone = engine.rollback(outcome.run, project.target)
+    assert (undone.status, undone.kept_edits) == (RunStatus.ROLLED_BACK, ())
+    with session(project.target) as connection:
+        assert policies_there(connection) == before
+
+
+def test_a_policy_that_opens_a_private_bucket_to_others_ends_the_run_as_not_verified(
+    with_files: tuple[Path, Engine, Scope], project: Project
+) -> None:
+    source, engine, scope = with_files
+    with session(project.target) as connection:
+        connection.execute("CREATE POLICY wrong ON storage.objects FOR SELECT TO authenticated USING (true)")
+    outcome = engine.migrate(source, project.target, scope=scope)
+    assert outcome.status is RunStatus.VERIFICATION_FAILED
+    assert outcome.error is not None
+    assert outcome.error.id == "VERIFY-ACCESS"
+    assert "storage.objects of docs: another user may select" in outcome.error.message
+    nobodys = replace(scope.project, files=(replace(FILES, table="sections", column="title", owner=None),))
+    refused = engine.migrate(source, project.target, scope=replace(scope, project=nobodys))
+    assert refused.error is not None
+    assert refused.error.id == "FILES-OWNER"
 
 
 def test_a_rollback_leaves_nothing_of_the_exposure(
