@@ -204,9 +204,9 @@ class Sync(Migration):
         carried = tuple(write_back.carried_table(snapshot, t.source, t.plan) for t in tables)
         self._board.say("trying the file's new rows on a copy")
         after = back_rows.build(folder, snapshot, tables, self._target)
-        write_back.rehearse(folder, snapshot, after, carried)
+        suspended = write_back.rehearse(folder, snapshot, after, carried, set(ways))
         write_back.prove(after, plan, tables, self._target, fence.run, self._runner.control.check)
-        replace(record, carried=carried).write(self._folder)
+        replace(record, carried=carried, suspended=suspended).write(self._folder)
         self._failpoint("back-laid-out")
 
     def _publish(self, plan: Plan) -> Published:
@@ -250,7 +250,13 @@ class Sync(Migration):
             self._board.say(f"writing to {self._request.source.name}")
             file = NEXT
             try:
-                done = carry_over(self._request.source, self._snapshot.path, self._folder.file(file), record.carried)
+                done = carry_over(
+                    self._request.source,
+                    self._snapshot.path,
+                    self._folder.file(file),
+                    record.carried,
+                    suspended=record.suspended,
+                )
             except SourceError as error:
                 if error.id == "SYNC-SOURCE-CHANGED":
                     # What both ends have in common is what the file was: a sync anew finds the target's rows changed.
@@ -265,6 +271,8 @@ class Sync(Migration):
                     "SYNC-HALF-DONE", f"The target is done, the file is not: {error.message}", error.hint
                 ) from error
             self._audit.record("written-back", inserted=done.inserted, updated=done.updated, deleted=done.deleted)
+            if record.suspended:
+                self._notes.append(f"Did not fire for what was written into the file: {', '.join(record.suspended)}.")
             self._failpoint("written-back")
         self._folder.write_json(BASE, {"file": file})
 

@@ -29,6 +29,7 @@ class SyncRecord:
         bases: Source table → the run whose end it starts from.
         codecs: Source table → target column → the codec by which its values get their form in the file.
         computed: Source table → target columns whose values the file computes.
+        suspended: Triggers of the file that do not fire for what is written into it.
         carried: The tables that the file gets rows of, from ``snapshot.sqlite`` to ``next.sqlite``.
     """
 
@@ -37,6 +38,7 @@ class SyncRecord:
     notes: tuple[str, ...] = ()
     codecs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     computed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    suspended: tuple[str, ...] = ()
     carried: tuple[CarriedTable, ...] = ()
 
     def write(self, folder: RunFolder) -> None:
@@ -73,7 +75,14 @@ def take_back_file(folder: RunFolder) -> tuple[str, ...]:
     if not record.carried or (folder.read_json(BASE) or {}).get("file") == FILE_NAME:
         return ()  # nothing was to be written, or it was changed too much meanwhile to be
     source = Path(folder.record().source)
-    done = carry_over(source, folder.file(NEXT), folder.file(FILE_NAME), record.carried, keep_changed=True)
+    done = carry_over(
+        source,
+        folder.file(NEXT),
+        folder.file(FILE_NAME),
+        record.carried,
+        keep_changed=True,
+        suspended=record.suspended,
+    )
     return tuple(f"{source.name}, {row}: changed since the sync wrote it; kept." for row in done.kept)
 
 

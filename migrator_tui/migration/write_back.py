@@ -7,9 +7,10 @@ constraints, ends as it. The difference between snapshot and ``next.sqlite`` is 
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,12 @@ from migrator_tui.sqlite.read import SnapshotReader
 from migrator_tui.sqlite.snapshot import snapshot_uri
 
 _TRIAL = "trial.sqlite"
+_WRITES = re.compile(
+    r"\b(?:UPDATE(?:\s+OR\s+\w+)?|(?:INSERT(?:\s+OR\s+\w+)?|REPLACE)\s+INTO|DELETE\s+FROM)\s+"
+    r"(\"[^\"]+\"|`[^`]+`|\[[^\]]+\]|\w+)",
+    re.IGNORECASE,
+)
+"""Tables that a trigger's statements write into."""
 
 
 def carried_table(snapshot: Path, table: Table, plan: TablePlan) -> CarriedTable:
@@ -65,19 +72,58 @@ def carried_table(snapshot: Path, table: Table, plan: TablePlan) -> CarriedTable
     return CarriedTable(table.name.name, key, columns)
 
 
-def rehearse(folder: Path, snapshot: Path, after: Path, tables: Sequence[CarriedTable]) -> None:
+def rehearse(
+    folder: Path, snapshot: Path, after: Path, tables: Sequence[CarriedTable], synced: Collection[str]
+) -> tuple[str, ...]:
     """Carry the difference over into a copy of the snapshot, triggers and all.
+
+    Triggers that write into synced tables alone are suspended where the rows would be other ones with them: what they
+    would write is on the target already, or is not to be.
+
+    Args:
+        synced: Names of all tables whose rows are alike on both ends then.
+
+    Returns:
+        The triggers that are to be suspended.
 
     Raises:
         SourceError: As :func:`~migrator_tui.sqlite.carry_over.carry_over`; and ``SYNC-CASCADE``: rows of a table that
             takes no part refer to a row that would go.
     """
+    try:
+        _try(folder, snapshot, after, tables, ())
+        return ()
+    except SourceError as error:
+        if error.id != "SYNC-SOURCE-TRIGGER":
+            raise
+        suspended = _writing_only(snapshot, tables, synced)
+        if not suspended:
+            raise
+    _try(folder, snapshot, after, tables, suspended)
+    return suspended
+
+
+def _writing_only(snapshot: Path, tables: Sequence[CarriedTable], synced: Collection[str]) -> tuple[str, ...]:
+    """The triggers on these tables that write into synced ones, and into no others."""
+    own, known = {table.name.lower() for table in tables}, {name.lower() for name in synced}
+    with closing(sqlite3.connect(snapshot_uri(snapshot), uri=True)) as connection:
+        triggers = connection.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    found = []
+    for name, table, statement in triggers:
+        body = re.split(r"\bBEGIN\b", statement, maxsplit=1, flags=re.IGNORECASE)[-1]
+        written = {match.strip('"`[]').lower() for match in _WRITES.findall(body)}
+        if table.lower() in own and written and written <= known:
+            found.append(name)
+    return tuple(found)
+
+
+def _try(folder: Path, snapshot: Path, after: Path, tables: Sequence[CarriedTable], suspended: Sequence[str]) -> None:
     trial = folder / _TRIAL
     shutil.copyfile(snapshot, trial)
     trial.chmod(PRIVATE_FILE)
     try:
         try:
-            carry_over(trial, snapshot, after, tables)
+            carry_over(trial, snapshot, after, tables, suspended=suspended)
         except SourceError as error:
             if error.id != "SYNC-SOURCE-CHANGED":
                 error.message = error.message.replace(str(trial), "The file")
@@ -89,23 +135,27 @@ def rehearse(folder: Path, snapshot: Path, after: Path, tables: Sequence[Carried
                 "Delete or change those rows in the file first, or keep the rows: a decision with kind: deleted and "
                 "choice: keep-source.",
             ) from error
-        with closing(sqlite3.connect(trial)) as connection:
-            connection.execute("ATTACH ? AS mt_after", (str(after),))
-            for table in tables:
-                name, columns = quote_sqlite(table.name), ", ".join(map(quote_sqlite, table.columns))
-                for one, other in (("main", "mt_after"), ("mt_after", "main")):
-                    if connection.execute(
-                        f"SELECT {columns} FROM {one}.{name} EXCEPT SELECT {columns} FROM {other}.{name} LIMIT 1"
-                    ).fetchone():
-                        raise SourceError(
-                            "SYNC-SOURCE-TRIGGER",
-                            f"A trigger of the file changes rows of {table.name} when the target's rows are written. "
-                            "Nothing was changed.",
-                            "Drop the trigger, or leave the table out with --tables.",
-                        )
+        _require_alike(trial, after, tables)
     finally:
         for ending in ("", "-journal", "-wal", "-shm"):
             Path(f"{trial}{ending}").unlink(missing_ok=True)
+
+
+def _require_alike(trial: Path, after: Path, tables: Sequence[CarriedTable]) -> None:
+    with closing(sqlite3.connect(trial)) as connection:
+        connection.execute("ATTACH ? AS mt_after", (str(after),))
+        for table in tables:
+            name, columns = quote_sqlite(table.name), ", ".join(map(quote_sqlite, table.columns))
+            for one, other in (("main", "mt_after"), ("mt_after", "main")):
+                if connection.execute(
+                    f"SELECT {columns} FROM {one}.{name} EXCEPT SELECT {columns} FROM {other}.{name} LIMIT 1"
+                ).fetchone():
+                    raise SourceError(
+                        "SYNC-SOURCE-TRIGGER",
+                        f"A trigger of the file changes rows of {table.name} when the target's rows are written. "
+                        "Nothing was changed.",
+                        "Drop the trigger, or leave the table out with --tables.",
+                    )
 
 
 def prove(

@@ -56,12 +56,14 @@ def carry_over(
     tables: Sequence[CarriedTable],
     *,
     keep_changed: bool = False,
+    suspended: Sequence[str] = (),
     busy_seconds: float = BUSY_SECONDS,
 ) -> Carried:
     """Make ``live`` differ from ``before`` as ``after`` does, all at once or not at all.
 
     Args:
         before, after: Copies that nobody writes to.
+        suspended: Triggers that do not fire for what is written; they are there again when it commits.
         keep_changed: Rows that were changed meanwhile stay, and the others are written; else nothing is written.
 
     Raises:
@@ -71,7 +73,7 @@ def carry_over(
     """
     try:
         with closing(_open(live, before, after, busy_seconds)) as connection:
-            carrier = _Carrier(connection, tables)
+            carrier = _Carrier(connection, tables, suspended)
             try:
                 return carrier.carry(in_place=True, keep_changed=keep_changed)
             except sqlite3.IntegrityError:
@@ -132,8 +134,11 @@ class _Table:
 
 
 class _Carrier:
-    def __init__(self, connection: sqlite3.Connection, tables: Sequence[CarriedTable]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, tables: Sequence[CarriedTable], suspended: Sequence[str]
+    ) -> None:
         self._connection = connection
+        self._suspended = suspended
         self._tables = [_Table(table, number) for number, table in enumerate(tables)]
 
     def carry(self, *, in_place: bool, keep_changed: bool) -> Carried:
@@ -147,6 +152,7 @@ class _Carrier:
             self._compare(table)
         kept = self._changed(keep_changed=keep_changed)
         carried = Carried(self._count("insert"), self._count("update"), self._count("delete"), kept)
+        triggers = self._suspend()
         if in_place:
             for statement in self._written_in_place():
                 run(statement)
@@ -157,6 +163,8 @@ class _Carrier:
                 run("ROLLBACK")
                 raise sqlite3.IntegrityError("FOREIGN KEY constraint failed")
         self._read_back()
+        for statement in triggers:
+            run(statement)
         run("COMMIT")
         return carried
 
@@ -283,6 +291,17 @@ class _Carrier:
                     "Nothing was written to the SQLite file.",
                     "A trigger of the file changes rows as they are written: drop it, or leave the table out.",
                 )
+
+    def _suspend(self) -> list[str]:
+        """Drop the triggers that are not to fire, within the transaction; the statements that make them again."""
+        statements = []
+        for name in self._suspended:
+            for (statement,) in self._connection.execute(
+                "SELECT sql FROM main.sqlite_master WHERE type = 'trigger' AND name = ?", (name,)
+            ).fetchall():
+                self._connection.execute(f"DROP TRIGGER main.{quote_sqlite(name)}")
+                statements.append(statement)
+        return statements
 
     def _count(self, op: str) -> int:
         return sum(
