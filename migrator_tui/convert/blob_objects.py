@@ -39,7 +39,8 @@ class BlobObjects:
         """The SQLite expression for a row's path; NULL where the quoted column is."""
         parts = " || '/' || ".join(_part(key) for key in self.keys)
         folder = self.folder.replace("'", "''")
-        return f"CASE WHEN {column} IS NOT NULL THEN '{folder}' || {parts} END"
+        # Asked for its class alone, SQLite leaves a large value where it is.
+        return f"CASE WHEN typeof({column}) <> 'null' THEN '{folder}' || {parts} END"
 
 
 def of_codec(name: str) -> BlobObjects | None:

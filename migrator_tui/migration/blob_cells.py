@@ -100,14 +100,17 @@ def cells(snapshot: Path, table: str, column: str, locator: str, named: BlobObje
     """
     own = quote_sqlite(column)
     query = (
-        f"SELECT {locator}, {named.path(own)}, length({own}), substr({own}, 1, {LOOKED_AT}) "
+        f"SELECT {locator}, {named.path(own)}, length({own}) "
         f"FROM {quote_sqlite(table)} NOT INDEXED WHERE typeof({own}) = 'blob' ORDER BY {locator}"
     )
     try:
         with closing(connect(snapshot)) as connection:
             cursor = connection.execute(query)
             while rows := cursor.fetchmany(1000):
-                for row, path, size, beginning in rows:
-                    yield row, LocalFile(path, size, 0, content_type(beginning or b""))
+                for row, path, size in rows:
+                    # substr() would read the whole blob for its beginning.
+                    with connection.blobopen(table, column, row, readonly=True) as blob:
+                        beginning = blob.read(LOOKED_AT)
+                    yield row, LocalFile(path, size, 0, content_type(beginning))
     except sqlite3.Error as error:
         raise SourceError("SOURCE-READ", f"{table}.{column} cannot be read: {error}.", "") from error

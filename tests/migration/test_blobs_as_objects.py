@@ -17,7 +17,7 @@ from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import FindingDecision
 from migrator_tui.model.outcome import RunOutcome
-from migrator_tui.model.plan import Scope
+from migrator_tui.model.plan import Scope, TableOverride
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.project import FilesScope, ProjectScope
 from migrator_tui.model.pull import PullRequest
@@ -174,6 +174,39 @@ def test_a_configured_column_may_hold_urls_and_joins_its_own_table_again(
     assert (second.beside[0].moved, second.beside[0].matched) == (0, 3)
     pull(PullRequest(tmp_path / "back.db"), project.target, api=engine.api)
     assert contents(tmp_path / "back.db") == contents(source)
+
+
+def test_blobs_stay_in_a_live_column_of_bytes_and_rows_left_behind_leave_no_object(
+    make_source: MakeSource, engine: Engine, project: Project
+) -> None:
+    source = make_source(
+        "CREATE TABLE live (id INTEGER PRIMARY KEY, raw BLOB);"
+        "CREATE TABLE strays (id INTEGER PRIMARY KEY, up INTEGER REFERENCES live, raw BLOB);"
+        f"INSERT INTO live VALUES (1, x'{'aa' * 2000}');"
+        f"INSERT INTO strays VALUES (1, 1, x'{'bb' * 2000}'), (2, 9, x'{'cc' * 2000}');"
+    )
+    with connect(project.target) as connection:
+        connection.execute("CREATE TABLE live (id bigint PRIMARY KEY, raw bytea)")
+    chosen = decided(
+        *(FindingDecision("FILES-BLOB", "key", table, "raw") for table in ("live", "strays")),
+        FindingDecision("FK-ORPHAN", "quarantine", "strays"),
+    )
+    outcome = verified(engine.migrate(source, project.target, scope=scope(project), decisions=chosen))
+    assert [f.table for f in outcome.findings if f.id == "FILES-BLOB-KEPT"] == ["live"]
+    assert stored(project) == {("strays", "strays/raw/1"): b"\xbb" * 2000}
+    with connect(project.superuser) as connection:
+        assert value(connection, "SELECT raw FROM live") == b"\xaa" * 2000
+
+
+def test_a_plan_that_makes_paths_of_blobs_and_moves_none_is_refused(
+    source: Path, engine: Engine, project: Project
+) -> None:
+    columns = {"content": ("content", "text", BlobObjects("notes/content/", ("id",)).codec)}
+    given = replace(scope(project), tables={"notes": TableOverride(columns=columns)})
+    outcome = engine.migrate(source, project.target, scope=given)
+    assert outcome.error is not None
+    assert outcome.error.id == "PLAN-FILES"
+    assert "notes.content" in outcome.error.message
 
 
 def codecs() -> Iterator[BlobObjects]:
