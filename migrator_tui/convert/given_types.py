@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from migrator_tui.convert import shapes
+from migrator_tui.convert import counted_time, shapes
 from migrator_tui.convert.codecs import MAX_PRECISION
 from migrator_tui.convert.parsed_texts import uuid_codec
 from migrator_tui.convert.refused_texts import text_trouble
@@ -32,7 +32,7 @@ def onto(
     classes = profile.classes
     typed = Typed(kind, "text")
     if len(classes) > 1 and set(classes) != {"integer", "real"}:
-        choices = ("exact", "text", "null", "quarantine") if _is_textual(live) else ("quarantine", "null")
+        choices = ("exact", "text", "null", "quarantine") if is_textual(live) else ("quarantine", "null")
         main = _main_classes_onto(column, profile, live)
         finding = mixed_finding(table, column, profile, main, choices, nullable=nullable)
         choice = decide(finding)
@@ -54,7 +54,7 @@ def onto(
     typed = _moments_onto(table, column, profile, replace(typed, codec=found), decide)
     if classes == ("text",) and (profile.nul_texts or profile.invalid_utf8):
         text = text_trouble(table, column, profile, decide, bytea=False)
-        if text.codec != "text" and not _is_textual(live):
+        if text.codec != "text" and not is_textual(live):
             return replace(typed, misfit=f"{table}.{column.name} holds texts that {kind} cannot take")
         typed = replace(
             typed,
@@ -81,7 +81,8 @@ def _main_classes_onto(column: Column, profile: ColumnProfile, live: Column) -> 
     return tuple(name for name in made_for if name in profile.classes) or main_classes(column, profile)
 
 
-def _is_textual(live: Column) -> bool:
+def is_textual(live: Column) -> bool:
+    """Whether a column takes any text."""
     # Whole: text[] is no text. An extension's type may be written with its schema.
     textual = r"(text|character varying|varchar|character|bpchar|(.*\.)?citext)(\(\d+\))?"
     return live.enum is None and bool(re.fullmatch(textual, live.type))
@@ -91,7 +92,7 @@ def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live:
     kind = live.type
     integers = {"bigint": "integer", "integer": "integer4", "smallint": "integer2"}
     numeric = re.fullmatch(r"numeric(?:\((\d+),(\d+)\))?", kind)
-    if live.enum is not None or _is_textual(live):
+    if live.enum is not None or is_textual(live):
         if classes <= {"text"}:
             return "text"
         return "text-of-integer" if classes <= {"integer"} and live.enum is None else None
@@ -170,6 +171,29 @@ _LONG_NAMES = {
 }  # fmt: skip
 
 
+def live_column(name: str, kind: str) -> Column:
+    """A column of the target of a type as a person writes it."""
+    plain = re.sub(r"\s*\(.*", "", kind.strip().lower())
+    length = re.sub(r"\s", "", kind.strip()[len(plain) :])
+    return Column(name, _LONG_NAMES.get(plain, plain) + length)
+
+
+def _counted_codec(plain: str, profile: ColumnProfile) -> str | None:
+    """The codec of numbers that a person calls moments: by the way to count that makes likely moments of all."""
+    kind = _LONG_NAMES.get(plain, plain)
+    if set(profile.classes) == {"integer"}:
+        ends = (profile.integer_min or 0, profile.integer_max or 0)
+        if kind == "timestamp with time zone":
+            return next((f"timestamptz:{n}" for n in counted_time.EPOCHS if counted_time.likely(n, *ends)), None)
+    elif set(profile.classes) == {"real"}:
+        span = (profile.real_min or 0.0, profile.real_max or 0.0)
+        for name in counted_time.OF_REALS:
+            fits = "timestamp without time zone" if name == "julian" else "timestamp with time zone"
+            if kind == fits and counted_time.likely(name, *span):
+                return f"{'timestamp' if name == 'julian' else 'timestamptz'}:real-{name}"
+    return None
+
+
 def codec_for(kind: str, proposed: str, column: Column | None = None, profile: ColumnProfile | None = None) -> str:
     """The codec for a type that a person wrote into the plan over the proposed one.
 
@@ -184,11 +208,14 @@ def codec_for(kind: str, proposed: str, column: Column | None = None, profile: C
     if plain in ("text", "character varying", "varchar", "citext", "character"):
         return proposed if base == "text" else "text:any"
     if column is not None and profile is not None and profile.classes:
-        length = re.sub(r"\s", "", kind.strip()[len(plain) :])
-        named = _LONG_NAMES.get(plain, plain) + length
-        found = _codec_onto(set(profile.classes), column, profile, Column(column.name, named))
+        found = _codec_onto(set(profile.classes), column, profile, live_column(column.name, kind))
         if found is not None:
             return found
+        if counted := _counted_codec(plain, profile):
+            return counted
+        moment = _moment(live_column(column.name, kind).type)
+        if moment and profile.classes == ("text",) and not profile.shapes:  # too few were dates to count spellings
+            return "date:iso-date" if moment == "date" else f"{moment}:mixed"
     integers = {"bigint": "integer", "int8": "integer", "integer": "integer4", "int4": "integer4", "int": "integer4",
                 "smallint": "integer2", "int2": "integer2"}  # fmt: skip
     if plain in integers:

@@ -48,7 +48,8 @@ def new_table(
             left_behind.append(column.name)
             continue
         found = _profile(profile, column)
-        typed = _typed(draft, name, column, found, fixed)
+        proposed = _typed(draft, name, column, found, fixed)
+        typed = _given(draft, name, column, found, proposed, fixed[1])
         for finding in typed.findings:
             draft.find(finding)
         rules += row_rules(column, typed)
@@ -63,6 +64,7 @@ def new_table(
                 and not typed.nulled
                 and not _broken_not_null(draft, table, column, found, rules),
                 comment=_comment(column.comment),
+                given=(wanted_type or proposed.type, wanted_codec or typed.codec) != (proposed.type, proposed.codec),
             )
         )
     plan = TablePlan(
@@ -102,6 +104,20 @@ def _typed(
     parsed = parsed_texts.propose(table, column, found, standing, draft.chooser.choice) if standing else None
     nullable = plan_standing.may_be_null(draft, table, column.name)
     return parsed or types.propose(table, column, found, draft.chooser.choice, nullable=nullable)
+
+
+def _given(
+    draft: Drafting, table: str, column: Column, found: ColumnProfile, proposed: Typed, wanted: str | None
+) -> Typed:
+    """What becomes of a column whose type a person wrote: it is filled as a live column of that type would be."""
+    if wanted is None or wanted == proposed.type or proposed.codec in draft.user_ids.values():
+        return proposed
+    live = given_types.live_column(column.name, wanted)
+    if given_types.is_textual(live):
+        return proposed
+    nullable = plan_standing.may_be_null(draft, table, column.name)
+    typed = given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable)
+    return proposed if typed.misfit else replace(typed, type=wanted)
 
 
 def _comment(declared: str | None) -> str | None:

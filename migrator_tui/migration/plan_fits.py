@@ -1,4 +1,5 @@
-"""Which stored values do not fit the target's own columns: proved on every value before anything is staged.
+"""Which stored values do not fit the target's own columns, or types that a person gave: proved on every value before
+anything is staged.
 
 A codec is chosen by what a column mostly holds. Here every value of a column that goes into a narrower type (an enum, a
 domain, ``varchar(5)``, ``uuid`` …) is converted once, and what would not arrive becomes a finding with its keys.
@@ -16,7 +17,8 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert.codecs import TEXT, Codec, CodecError, codec, differences, encode
+from migrator_tui.convert.codecs import TEXT, Codec, CodecError, codec, differences, encode, exists
+from migrator_tui.convert.given_types import live_column
 from migrator_tui.migration import quarantine
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.quarantine import RowSets
@@ -56,14 +58,14 @@ class _Suspect:
 def with_unfit(
     plan: Plan, source: Source, target: Database, connection: psycopg.Connection[Any], chooser: Chooser
 ) -> Plan:
-    """The plan with a finding, and what was decided, for every column of a live table that some values do not fit."""
+    """The plan with a finding, and what was decided, for every column that some values do not fit."""
     findings = list(plan.findings)
     tables = {}
     sets: RowSets | None = None
     for table in plan.moved:
-        if table.action is not Action.MERGE or not table.rows:
+        if not table.rows:
             continue
-        suspects = _suspects(table, source, target)
+        suspects = _suspects(table, source, target) if table.action is Action.MERGE else _given(table)
         if not suspects:
             continue
         sets = quarantine.find(source.snapshot, source.database, plan) if sets is None else sets
@@ -98,6 +100,21 @@ def _suspects(table: TablePlan, source: Source, target: Database) -> list[_Suspe
         by_server = column.base is not None or (column.enum is not None and column.enum not in enums)
         if tests or by_server:
             suspects.append(_Suspect(planned, column, made, tests, distinct=set() if by_server else None))
+    return suspects
+
+
+def _given(table: TablePlan) -> list[_Suspect]:
+    """Columns that are made anew, of a type or codec that a person wrote."""
+    suspects = []
+    for planned in table.moved_columns:
+        if not planned.given or not exists(planned.codec):
+            continue
+        column, made = live_column(planned.target, planned.type), codec(planned.codec)
+        column = replace(column, not_null=planned.not_null)
+        tests: list[Unfit] = [] if made.mapped else [lambda values, c=made: _refused(c, values)]  # type: ignore[misc]
+        tests += _narrow(column.type, made)
+        if tests:
+            suspects.append(_Suspect(planned, column, made, tests))
     return suspects
 
 

@@ -184,7 +184,8 @@ _KINDS = (
         "VALUE-RANGE",
         Severity.ERROR,
         "Values do not fit the target's column",
-        "The target table exists and its column is narrower than the stored values.",
+        "The target table exists and its column is narrower than the stored values, or a person gave a new column a "
+        "type that some values are not of.",
         "an integer 3000000000 for a column of type integer; 'guest' for an enum of admin and member",
         (_quarantine("The row"), Choice("null", "The value becomes NULL; the row is moved.", lossy=True)),
     ),

@@ -34,6 +34,7 @@ class ColumnPlan:
         codec: Name of the conversion (:mod:`migrator_tui.convert.codecs`), which both directions are recorded by.
         default: Postgres expression, or None.
         identity_next: First value the identity gives, None for a column that is no identity.
+        given: A person wrote another type or codec than was proposed, so that some values may not fit.
         generated: Expression in Postgres' dialect where the target computes the column; then no value is moved.
     """
 
@@ -46,6 +47,7 @@ class ColumnPlan:
     identity_next: int | None = None
     generated: Generated | None = None
     comment: str | None = None
+    given: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
