@@ -38,6 +38,7 @@ from migrator_tui.migration.run_files import DECISIONS, read_outcome, read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
 from migrator_tui.migration.runner import RunHandle, Runner
 from migrator_tui.migration.sync import run_of
+from migrator_tui.migration.sync_base import COMMAND
 from migrator_tui.model.decisions import ConflictRule, Decisions
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.outcome import RunOutcome
@@ -117,6 +118,10 @@ class Guide(Protocol):
         Raises:
             MigratorError: The target does not let us in (``TARGET-PASSWORD`` …); the run stays as it is.
         """
+
+    def sync(self, run: str, password: Secret | None) -> RunHandle:
+        """Bring both ends of a run together by what each changed since; a new run, which stops before it writes until
+        it is confirmed. Raises as :meth:`resume`."""
 
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         """Take a run back; raises as :meth:`resume`."""
@@ -229,6 +234,18 @@ class LiveGuide:
         request = replace(request, decisions=decisions.then(request.decisions), confirm=True)
         target = self._reached(folder.record(), password)
         runner = Runner(folder.run, run_of(request, target, folder, api=self._api(request.scope, target)))
+        runner.start()
+        return runner
+
+    def sync(self, run: str, password: Secret | None) -> RunHandle:
+        """Bring both ends of a run together."""
+        record = RunFolder.open(run).record()
+        schema = Request.from_json(record.options).scope.schema
+        request = Request(Path(record.source), Scope(schema=schema), confirm=True, command=COMMAND)
+        target = self._reached(record, password)
+        embedded = Path(record.embedded_folder) if record.embedded_folder else None
+        folder = begin(request, target, embedded_folder=embedded)
+        runner = Runner(folder.run, run_of(request, target, folder))
         runner.start()
         return runner
 

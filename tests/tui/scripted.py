@@ -179,6 +179,10 @@ class ScriptedGuide:
         self.decided = decisions
         return self.run
 
+    def sync(self, run: str, password: Secret | None) -> RunHandle:
+        self.told.append(f"sync {run}")
+        return self.run
+
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         self.told.append(f"rollback {run}")
         return self.run

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -121,6 +121,20 @@ async def test_a_password_that_is_missing_is_asked_for(app_on: AppOn) -> None:
         await pilot.press("enter")
         await until(pilot, lambda: on(app, RunScreen))
         assert guide.given == ["geheim"]
+
+
+async def test_both_ends_of_a_run_that_left_them_alike_can_be_synced(app_on: AppOn) -> None:
+    older = replace(record(RunStatus.SUCCEEDED, "20261122-000000-aaaa"), server="shop")
+    newer = replace(older, run=RUN, command="sync")
+    guide = ScriptedGuide(listed=[newer, older, record(RunStatus.SUCCEEDED, "20261121-000000-aaaa")])
+    async with app_on(guide) as (app, pilot):
+        await until(pilot, lambda: "Keep in step" in listed(app))
+        assert listed(app).count("Sync app.db") == 1
+        await pilot.press("right")
+        await until(pilot, lambda: getattr(app.focused, "chosen", None) == f"sync-{RUN}")
+        await pilot.press("enter")
+        await until(pilot, lambda: on(app, RunScreen))
+        assert guide.told == [f"sync {RUN}"]
 
 
 async def test_a_run_that_succeeded_opens_its_result(app_on: AppOn) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -31,6 +31,7 @@ from migrator_tui.tui.widgets.choices import Choice, Choices
 
 RESUMABLE = (RunStatus.INTERRUPTED, RunStatus.NEEDS_DECISIONS)
 SHOWN_RUNS, SHOWN_FILES = 200, 500
+IN_STEP, SYNC = "Keep in step", "sync-"
 DEMO, MIGRATE, COMPARE, BACK = "demo", "migrate", "compare", "back"
 BEGINNINGS = (
     Choice(DEMO, "Try the demo", "A sample application; no network, no account.", "d"),
@@ -120,6 +121,7 @@ class HomeScreen(StepScreen):
             (f"In {self.migrator.folder.name or 'this folder'}", [
                 _offer(i, o) for i, o in self._offers.items() if o.source is not None
             ]),
+            (IN_STEP, [_sync(record) for record in both_ends(runs)]),
             ("Earlier runs", [_run(i, r) for i, r in self._runs.items() if r.status not in RESUMABLE]),
         )  # fmt: skip
         shown = [c for title, group in groups if group for c in (Choice(None, f"── {title} "), *group)]
@@ -133,7 +135,7 @@ class HomeScreen(StepScreen):
                     Choice(None, "Enter tries the demo; m migrates a project."),
                 ]
             )
-        useful = any(group for title, group in groups if title != "Earlier runs")
+        useful = any(group for title, group in groups if title not in (IN_STEP, "Earlier runs"))
         if useful and not self._touched and self.focused is self.query_one("#begin"):
             found.focus()
         self.refresh_bindings()
@@ -177,6 +179,8 @@ class HomeScreen(StepScreen):
             self._work("◌ Building the sample application…", self._prepare_demo)
         elif chosen in (MIGRATE, COMPARE):
             self.migrator.go(Step.CONNECT)
+        elif chosen.startswith(SYNC):
+            self._sync(self._runs[f"run-{chosen.removeprefix(SYNC)}"], None)
         elif chosen in self._runs:
             self._open_run(self._runs[chosen])
         elif chosen in self._offers:
@@ -216,25 +220,36 @@ class HomeScreen(StepScreen):
     def _go_on(self, record: RunRecord, password: Secret | None) -> None:
         before = Session()
         before.begin(ends_of(record))  # what was decided on screen before the process ended
+        self._begin(record, password, lambda: self.guide.resume(record.run, before.decisions, password), self._go_on)
 
-        def resume() -> None:
+    def _sync(self, record: RunRecord, password: Secret | None) -> None:
+        self._begin(record, password, lambda: self.guide.sync(record.run, password), self._sync)
+
+    def _begin(
+        self,
+        record: RunRecord,
+        password: Secret | None,
+        begin: Callable[[], RunHandle],
+        again: Callable[[RunRecord, Secret | None], None],
+    ) -> None:
+        def connect() -> None:
             try:
-                handle = self.guide.resume(record.run, before.decisions, password)
+                handle = begin()
             except MigratorError as error:
                 if error.id != "TARGET-PASSWORD":
                     raise
-                self.app.call_from_thread(self._ask, record, error)
+                self.app.call_from_thread(self._ask, record, error, again)
                 return
             self.app.call_from_thread(self._run, record, handle, password)
 
-        self._work(f"◌ Connecting to {short(record.target)}…", resume)
+        self._work(f"◌ Connecting to {short(record.target)}…", connect)
 
-    def _ask(self, record: RunRecord, why: MigratorError) -> None:
+    def _ask(self, record: RunRecord, why: MigratorError, again: Callable[[RunRecord, Secret | None], None]) -> None:
         self._idle()
 
         def answered(password: Secret | None) -> None:
             if password is not None:
-                self._go_on(record, password)
+                again(record, password)
 
         self.app.push_screen(Password(short(record.target), why), answered)
 
@@ -272,6 +287,15 @@ class HomeScreen(StepScreen):
         self.show_trouble(fault)
 
 
+def both_ends(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """The newest run of each file and target that left them alike, and that a sync can start from."""
+    newest: dict[tuple[str, str | None], RunRecord] = {}
+    for record in runs[:SHOWN_RUNS]:
+        if record.status is RunStatus.SUCCEEDED and record.server and record.command in ("migrate", "sync"):
+            newest.setdefault((record.source, record.server), record)
+    return list(newest.values())
+
+
 def ends_of(record: RunRecord) -> Ends:
     """The ends of an earlier run."""
     folder = Path(record.embedded_folder) if record.embedded_folder else None
@@ -282,6 +306,11 @@ def _run(id: str, record: RunRecord) -> Choice:
     mark, style = MARKS[record.status]
     detail = f"{record.started[:16].replace('T', ' ')}  {record.command}  {record.run}"
     return Choice(id, f"{Path(record.source).name} → {short(record.target)}", detail, mark, style)
+
+
+def _sync(record: RunRecord) -> Choice:
+    ends = f"{Path(record.source).name} ⇄ {short(record.target)}"
+    return Choice(f"{SYNC}{record.run}", f"Sync {ends}", "What each changed since comes to the other; asked first.")
 
 
 def _offer(id: str, offer: Offer) -> Choice:
