@@ -17,13 +17,13 @@ from migrator_tui.convert import object_values
 from migrator_tui.convert.blob_objects import of_codec
 from migrator_tui.convert.user_folders import OfUser
 from migrator_tui.migration import matching_files, planning, user_folders
+from migrator_tui.migration.file_owners import owner_of
 from migrator_tui.migration.guess_files import guess, is_text
 from migrator_tui.migration.matching_files import NOBODY, count
 from migrator_tui.migration.plan_blobs import keys_of, require_files
 from migrator_tui.migration.plan_bucket import SHOWN, BucketCheck
 from migrator_tui.migration.plan_draft import Chooser
 from migrator_tui.migration.staging import Source
-from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.project import FilesPlan, FilesScope, ProjectPlan, ProjectScope, UsersPlan
@@ -31,8 +31,6 @@ from migrator_tui.model.schema import TableName
 from migrator_tui.supabase.api import STORAGE_PATH
 from migrator_tui.supabase.storage_api import Bucket, public_base
 from migrator_tui.supabase.upload_folder import UploadFolder, Why
-
-OWNER_NAMES = ("owner_id", "user_id", "author_id", "uploader_id", "uploaded_by", "created_by", "owner")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +221,7 @@ class _Draft:
             public=bucket.public if bucket else scope.public,
             prefix=prefixes[0] if len(prefixes) == 1 else "",
             prefixes=prefixes or ("",),
-            owner=_owner(plan, table, source, scope, project),
+            owner=owner_of(plan, table, source, scope, project),
             creates=bucket is None,
             by_download=scope.by_download,
             access=scope.access,
@@ -333,7 +331,7 @@ def _of_blobs(
         None,
         public=bucket.public if bucket else scope.public,
         value=scope.value,
-        owner=_owner(plan, plan.table(scope.table), source, scope, project),
+        owner=owner_of(plan, plan.table(scope.table), source, scope, project),
         creates=bucket is None,
         by_download=scope.by_download,
         access=scope.access,
@@ -387,39 +385,3 @@ def _depends(source: Source, table: TablePlan, column: ColumnPlan) -> str:
     if any(c.generated and word.search(c.generated.expression) for c in described.columns):
         return "a generated column is computed of it"
     return ""
-
-
-def _owner(plan: Plan, table: TablePlan, source: Source, scope: FilesScope, project: ProjectScope) -> str | None:
-    """The target column that names the user whose file it is.
-
-    Raises:
-        UsageError: ``FILES-OWNER``: there is none, and users are to be let at their own files.
-    """
-    found = _owner_column(plan, table, source, scope, project)
-    if found is None and scope.access == "owner":
-        raise UsageError(
-            "FILES-OWNER",
-            f"{scope.table}.{scope.column}: users are to reach their own files, and nothing says whose each file is.",
-            "Name the column with the user in `owner`, or leave `access` out.",
-        )
-    return found
-
-
-def _owner_column(plan: Plan, table: TablePlan, source: Source, scope: FilesScope, project: ProjectScope) -> str | None:
-    """That of the configuration, or the one that refers to users; in the table of users itself, the user's own id."""
-    targets = {column.source: column.target for column in table.columns}
-    if scope.owner is not None:
-        return targets.get(scope.owner)
-    users = plan.users.scope if plan.users else project.users
-    if users is None:
-        return None
-    if table.source == users.table:
-        return targets.get(users.id)
-    described = source.table(table.source)
-    found = [
-        key.columns[0]
-        for key in described.foreign_keys
-        if key.parent.name == users.table and len(key.columns) == 1 and key.columns[0] in targets
-    ]
-    candidates = [name for name in OWNER_NAMES if name in found] or (found if len(found) == 1 else [])
-    return targets[candidates[0]] if candidates else None
