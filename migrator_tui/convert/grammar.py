@@ -58,8 +58,37 @@ _EXPRESSIONS_BEGIN = {
 }
 
 
+_LISTED = """
+    ABORT ACTION ADD AFTER ALL ALTER ALWAYS ANALYZE AND AS ASC ATTACH AUTOINCREMENT BEFORE BEGIN BETWEEN BY CASCADE CASE
+    CAST CHECK COLLATE COLUMN COMMIT CONFLICT CONSTRAINT CREATE CROSS CURRENT CURRENT_DATE CURRENT_TIME
+    CURRENT_TIMESTAMP DATABASE DEFAULT DEFERRABLE DEFERRED DELETE DESC DETACH DISTINCT DO DROP EACH ELSE END ESCAPE
+    EXCEPT EXCLUDE EXCLUSIVE EXISTS EXPLAIN FAIL FILTER FIRST FOLLOWING FOR FOREIGN FROM FULL GENERATED GLOB GROUP
+    GROUPS HAVING IF IGNORE IMMEDIATE IN INDEX INDEXED INITIALLY INNER INSERT INSTEAD INTERSECT INTO IS ISNULL JOIN KEY
+    LAST LEFT LIKE LIMIT MATCH MATERIALIZED NATURAL NO NOT NOTHING NOTNULL NULL NULLS OF OFFSET ON OR ORDER OTHERS OUTER
+    OVER PARTITION PLAN PRAGMA PRECEDING PRIMARY QUERY RAISE RECURSIVE REFERENCES REGEXP REINDEX RELEASE RENAME
+    REPLACE RESTRICT RETURNING RIGHT ROLLBACK ROW ROWS SAVEPOINT SELECT SET TABLE TEMP TEMPORARY THEN TIES TO
+    TRANSACTION TRIGGER UNBOUNDED UNION UNIQUE UPDATE USING VACUUM VALUES VIEW VIRTUAL WHEN WHERE WINDOW WITH WITHOUT
+    TRUE FALSE
+"""
+_WORDS = frozenset(_LISTED.split())
+"""SQLite's own (sqlite.org/lang_keywords.html) and its constants, but for RANGE, which is a name outside of windows."""
+
+_TYPES = SQLiteParser.TYPE_TOKENS - SQLiteParser.NESTED_TYPE_TOKENS - {TokenType.INTERVAL}
+
+
+def _is_keyword(word: str, token: TokenType) -> bool:
+    if not word[0].isalpha():
+        return True
+    return token in _TYPES or all(part in _WORDS for part in word.split())
+
+
 class SourceDialect(SQLite):
-    """SQLite without sqlglot's knowledge of functions."""
+    """SQLite without what sqlglot knows of functions, and of other databases' keywords."""
+
+    class Tokenizer(SQLite.Tokenizer):
+        KEYWORDS: ClassVar[dict[str, TokenType]] = {
+            word: token for word, token in SQLite.Tokenizer.KEYWORDS.items() if _is_keyword(word, token)
+        }
 
     class Parser(SQLiteParser):
         FUNCTIONS: ClassVar[dict[str, Callable[..., exp.Expr]]] = {}

@@ -370,3 +370,13 @@ def test_the_defaults_of_real_databases_are_taken_by_the_server_or_say_why(
         ("stamps", "StartTime"),
         ("typenames", "is_public"),
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["interval", "range", "object", "lock", "list", "array", "map", "grant", "fetch", "end_"]
+)
+def test_words_that_only_other_databases_reserve_are_names(name: str) -> None:
+    columns = {"t": {"id": ("id", "bigint"), name: (name, "bigint")}}
+    query = f"SELECT {name}, t.{name} AS q FROM t WHERE {name} = 1 AND {name} < 3 GROUP BY {name} ORDER BY {name} DESC"
+    assert view(f"CREATE VIEW v AS {query}", {"t": "t"}, columns).why == ""
+    assert check(f"{name} > 0", {name: "bigint"}).sql == f'("{name}" > 0)'
