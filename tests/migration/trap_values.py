@@ -58,7 +58,7 @@ EXPRESSIONS = (
     "1", "{0} == {1}", "nullif({0}, '')", "replace({0}, 'a', 'b')",
     "unicode({0})", "max({0}, {1})", "({0}, {1}) > (0, 1)",
     "{0} * {1}", "quote({0})", "CAST({0} AS TEXT)", "CAST({0} AS REAL)", "CAST({0} AS BLOB)", "{0} = 1", "{0} = '1'",
-    "{0} > '5'", "{0} IN ('1', 2)", "{0} IS NOT {1}", "{0} BETWEEN {1} AND 9", "{0} LIKE {1}",
+    "{0} > '5'", "{0} IN ('1', 2)", "{0} IS NOT {1}", "{0} BETWEEN {1} AND 9",
     "{0} LIKE 'a!%' ESCAPE '!'",
     "strftime('%s', {0})", "datetime({0})", "julianday({0})", "date({0}, '+1 month')", "{0} >= '2026-01-01'",
     "CASE {0} WHEN 1 THEN 'a' WHEN 2 THEN 'b' END", "{0} >> 1", "{0} | 4", "{0} % {1}", "{0} / {1}", "total({0}) > 0",
