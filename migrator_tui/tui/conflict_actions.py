@@ -13,6 +13,7 @@ KEYS: Mapping[str, ConflictChoice] = {
     "s": ConflictChoice.KEEP_SOURCE,
     "t": ConflictChoice.KEEP_TARGET,
     "f": ConflictChoice.PER_FIELD,
+    "m": ConflictChoice.MERGE,
     "x": ConflictChoice.QUARANTINE,
     "k": ConflictChoice.SKIP,
 }
@@ -33,7 +34,7 @@ def actions(row: ConflictRow, selected: Sequence[ConflictRow]) -> list[Offered]:
             offered.append(Offered(key, word, f"choose('{choice.value}')", why))
     offered += [
         Offered(key.upper(), f"all {WORDS[KEYS[key]].removeprefix('keep ')}", f"choose_all('{KEYS[key].value}')")
-        for key in ("s", "t")
+        for key in ("s", "t", "m")
         if why_not(row, KEYS[key]) is None
     ]
     offered.append(Offered("r", "rule", "by_rule", None if row.kind == "same-key" else "Rules compare two rows."))

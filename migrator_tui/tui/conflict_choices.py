@@ -16,6 +16,7 @@ WORDS: Mapping[ConflictChoice, str] = {
     ConflictChoice.KEEP_SOURCE: "keep source",
     ConflictChoice.KEEP_TARGET: "keep target",
     ConflictChoice.PER_FIELD: "per field",
+    ConflictChoice.MERGE: "merge",
     ConflictChoice.SKIP: "skip",
     ConflictChoice.QUARANTINE: "quarantine",
 }
@@ -41,6 +42,10 @@ def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
         return "A sync leaves no row apart: keep that of one end."
     if choice in (ConflictChoice.SKIP, ConflictChoice.QUARANTINE):
         return None
+    if choice is ConflictChoice.MERGE:
+        if row.kind == "same-key":
+            return "Rows of one key are made one field by field."
+        return None if row.hits else "There is no row to make it one with."
     if choice is ConflictChoice.KEEP_TARGET:
         if row.kind == "rule" and not row.target:
             return "The target has no row of this key that could be kept."
@@ -65,11 +70,29 @@ def consequence(row: ConflictRow, choice: ConflictChoice | None, taken: Sequence
     if choice is ConflictChoice.PER_FIELD:
         fields = ", ".join(taken) or "nothing"
         return f"The target keeps its row but for {fields}, from the source; what loses is archived."
+    if choice is ConflictChoice.MERGE:
+        others = len({str(hit.key) for hit in row.hits if hit.side == "target"}) - 1
+        also = f" {counted(others, 'other row')} of the target end in it too, and are archived." if others > 0 else ""
+        return f"It becomes one with {_survivor(row)}, which keeps its values; what refers to it follows.{also}"
     if choice is ConflictChoice.SKIP:
         return "The source's row is left out of this run; it is kept in quarantine, whole."
     if choice is ConflictChoice.QUARANTINE:
         return "The source's row is set aside in quarantine, to be mended; the target stays as it is."
     return "Undecided: nothing is published before every conflict has a choice."
+
+
+def _survivor(row: ConflictRow) -> str:
+    into = merged(row).into or row.hits[0].key
+    return f"{row.table} {', '.join(f'{name}={value}' for name, value in into.items())}"
+
+
+def merged(row: ConflictRow) -> ConflictDecision:
+    """The decision that makes a row one with the row that is shown beside it."""
+    into: Mapping[str, str | int | float | None] = {}
+    if row.kind == "several":
+        own = all(row.target.get(name) == str(value) for name, value in row.key.items())
+        into = row.key if own else next(hit.key for hit in row.hits if hit.side == "target")
+    return ConflictDecision(row.table, dict(row.key), ConflictChoice.MERGE, row.kind, into=dict(into))
 
 
 def _on_both_ends(row: ConflictRow, choice: ConflictChoice, taken: Sequence[str]) -> str:
@@ -106,6 +129,8 @@ def ruled(row: ConflictRow, rule: ConflictRule) -> tuple[ConflictChoice | None, 
     if rule.table not in (row.table, "*") or rule.kind not in (None, row.kind):
         return None, ()
     if rule.columns and (row.kind != "same-key" or set(rule.columns) != set(row.differing)):
+        return None, ()
+    if rule.choice is ConflictChoice.MERGE and row.kind == "several":
         return None, ()
     if isinstance(rule.choice, ConflictChoice):
         return (None if why_not(row, rule.choice) else rule.choice), ()

@@ -25,6 +25,7 @@ from migrator_tui.tui.conflict_choices import (
     alike,
     fewer,
     keys_in_words,
+    merged,
     per_field,
     rules_for,
     why_not,
@@ -55,6 +56,8 @@ class ResolveScreen(ConflictReader):
         Binding("s", "choose('keep-source')", "Source", show=False, tooltip="The source's row.", id="resolve.source"),
         Binding("t", "choose('keep-target')", "Target", show=False, tooltip="The live row stays.", id="resolve.target"),
         Binding("f", "choose_fields", "Per field", show=False, tooltip="Choose field by field.", id="resolve.fields"),
+        Binding("m", "choose('merge')", "Merge", show=False, tooltip="One with the row met.", id="resolve.merge"),
+        Binding("M", "choose_all('merge')", "Merge all", show=False, tooltip="For all alike.", id="all.merge"),
         Binding("x", "choose('quarantine')", "Quarantine", show=False, tooltip="Set it aside.", id="resolve.aside"),
         Binding("k", "choose('skip')", "Skip", show=False, tooltip="Leave it out of this run.", id="resolve.skip"),
         Binding("S", "choose_all('keep-source')", "All source", show=False, tooltip="For all alike.", id="all.source"),
@@ -276,7 +279,11 @@ class ResolveScreen(ConflictReader):
         self._with_row(lambda row: self._choose_all(row, wanted))
 
     def _choose_all(self, row: ConflictRow, choice: ConflictChoice) -> None:
-        if not self._refused(row, choice):
+        if choice is ConflictChoice.MERGE and row.kind == "several":
+            self.notify(
+                "Which of several rows survives is said row by row: m, or select some first.", severity="warning"
+            )
+        elif not self._refused(row, choice):
             self._pick_rule(f"{WORDS[choice].capitalize()} for all alike", alike(row, choice))
 
     def action_by_rule(self) -> None:
@@ -374,4 +381,6 @@ class ResolveScreen(ConflictReader):
 
 
 def _decision(row: ConflictRow, choice: ConflictChoice) -> ConflictDecision:
-    return ConflictDecision(row.table, dict(row.key), choice, row.kind)
+    return (
+        merged(row) if choice is ConflictChoice.MERGE else ConflictDecision(row.table, dict(row.key), choice, row.kind)
+    )

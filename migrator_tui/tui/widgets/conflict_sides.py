@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rich.console import Group
@@ -25,6 +25,13 @@ class Marks:
     waits: str = "bold"
 
 
+_KEPT = {
+    ConflictChoice.KEEP_SOURCE: "source",
+    ConflictChoice.KEEP_TARGET: "target",
+    ConflictChoice.MERGE: "target",
+}
+
+
 def side_by_side(
     row: ConflictRow,
     choice: ConflictChoice | None = None,
@@ -42,17 +49,17 @@ def side_by_side(
         stacked: The two values of a field below each other, for narrow terminals.
     """
     marks = marks or Marks()
-    key = ", ".join(f"{name}={value}" for name, value in row.key.items())
-    title = Text.assemble((f"{visible(row.table)} {visible(key)}", "bold"), f"  {KINDS_IN_WORDS[row.kind]}")
+    title = Text.assemble((f"{visible(row.table)} {visible(_named(row.key))}", "bold"), f"  {KINDS_IN_WORDS[row.kind]}")
     word = f"✓ {WORDS.get(choice, choice.value)}{', by a rule' if by_rule else ''}" if choice else "○ undecided"
     verdict = Text.assemble((word, marks.kept if choice else marks.waits), f"  {consequence(row, choice, [*taken])}")
-    return Group(title, verdict, Text(), _table(row, choice, taken, stacked, marks))
+    hits = [Text(f"  {hit.side} {visible(_named(hit.key))}  by {visible(hit.by)}", "italic") for hit in row.hits]
+    return Group(title, *hits, verdict, Text(), _table(row, choice, taken, stacked, marks))
 
 
 def _table(
     row: ConflictRow, choice: ConflictChoice | None, taken: Collection[str], stacked: bool, marks: Marks
 ) -> Table:
-    kept = {ConflictChoice.KEEP_SOURCE: "source", ConflictChoice.KEEP_TARGET: "target"}.get(choice) if choice else None
+    kept = _KEPT.get(choice) if choice else None
     heads = {side: f"{side} ✓ kept" if side == kept else side for side in ("source", "target")}
     table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="bold")
     table.add_column("  field", no_wrap=True, max_width=32)
@@ -100,6 +107,10 @@ def _add(
             table.add_row("", "", Text(note, "italic"))
     else:
         table.add_row(Text("\n").join([label, said]) if note else label, ours, theirs)
+
+
+def _named(key: Mapping[str, object]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in key.items())
 
 
 def _shown(value: str | None) -> str:
