@@ -49,10 +49,7 @@ class Radio(RadioButton):
 
 
 class Tick(Checkbox):
-    """``[✓]`` or ``[ ]``: which it is is told by a sign, not by a colour alone."""
-
-    BUTTON_LEFT = "["
-    BUTTON_RIGHT = "]"
+    """With a tick or without one: which it is is told by a sign, not by a colour alone."""
 
     def render(self) -> Content:
         """The sign and the label."""
