@@ -63,7 +63,7 @@ class Session:
             return self.bench.facts.target_label
         if self.ends is None:
             return "the target"
-        return self.ends.target if self.ends.target == EMBEDDED else Target.parse(self.ends.target).label
+        return "the embedded server" if self.ends.target == EMBEDDED else Target.parse(self.ends.target).label
 
     def begin(self, ends: Ends) -> None:
         """Start over with other ends; what was saved for them comes back."""

@@ -66,10 +66,10 @@ class ProjectList(LineList):
             return [(fit(f" {entry.label}", width), entry.style)]
         rest = width - LABEL_CELLS - 4
         short = entry.key[0] == "access"  # who reaches a table takes more words than how that is known
-        value = min(rest, rest - cell_len(entry.note) - 1 if short else max(22, rest // 2)) if entry.note else rest
+        value = min(rest, rest - cell_len(entry.note) - 1 if short else max(24, rest // 2)) if entry.note else rest
         return [
             ("   " + fit(entry.label, LABEL_CELLS - 1) + " ", "plain"),
-            (fit(entry.value, value), entry.style),
+            (fit(entry.value, value - 1) + " ", entry.style),
             (fit(entry.note, max(0, rest - value)), "muted"),
         ]
 
