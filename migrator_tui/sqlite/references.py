@@ -18,11 +18,12 @@ from migrator_tui.convert import shapes as text_shapes
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.schema import Database, ForeignKey, Table
+from migrator_tui.sqlite.gathering import invalid_utf8
 from migrator_tui.sqlite.locating import LOCATOR, located_rows, located_source, placed
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.sqlite.statements import folded
-from migrator_tui.sqlite.stored_values import CLASSES, class_only, invalid_utf8
+from migrator_tui.sqlite.stored_values import CLASSES, class_only
 
 ROWS = "_mt_rows"
 """The name under which a predicate finds the whole table, with the locator as ``LOCATOR``."""
