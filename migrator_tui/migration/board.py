@@ -30,6 +30,7 @@ class Board:
         self._retry: str | None = None
         self._waiting_for: str | None = None
         self._merges_into: tuple[TableName, ...] = ()
+        self._changes: tuple[str, ...] = ()
 
     def snapshot(self) -> Progress:
         """Everything at this moment."""
@@ -44,6 +45,7 @@ class Board:
                 waiting_for=self._waiting_for,
                 seconds=self._clock() - self._began,
                 merges_into=self._merges_into,
+                changes=self._changes,
             )
 
     @contextmanager
@@ -122,6 +124,11 @@ class Board:
         """The live tables with rows that the run merges into."""
         with self._lock:
             self._merges_into = tables
+
+    def set_changes(self, changes: tuple[str, ...]) -> None:
+        """What will be written into which end, a line each."""
+        with self._lock:
+            self._changes = changes
 
     def set_waiting(self, what: str | None) -> None:
         """What the run waits for: ``decisions``, ``confirmation``, or nothing."""

@@ -6,7 +6,7 @@ guarded transaction writes the file, of which all was proved before. A crash bet
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +40,7 @@ from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_choices import SyncChoices
+from migrator_tui.postgres.three_way_publish import Written
 from migrator_tui.sqlite.carry_over import carry_over
 from migrator_tui.sqlite.snapshot import FILE_NAME
 from migrator_tui.supabase.api import Api
@@ -179,22 +180,26 @@ class Sync(Migration):
         assert fence is not None
         source = self._source_of()
 
-        def lay_out(connection: psycopg.Connection[Any]) -> dict[str, int]:
+        def lay_out(connection: psycopg.Connection[Any]) -> dict[str, tuple[Written, Written]]:
             with connection.transaction():
                 ledger.hold(connection, fence)
                 for way in ways.values():
                     three_way_publish.lay_out_back(connection, way)
                 return {
-                    name: three_way_publish.counted(connection, way, three_way_publish.to_source(way)).rows
+                    name: (
+                        three_way_publish.counted(connection, way, three_way_publish.to_target(way)),
+                        three_way_publish.counted(connection, way, three_way_publish.to_source(way)),
+                    )
                     for name, way in ways.items()
                 }
 
         counts = self._with_target(lay_out)
+        self._board.set_changes(_changes(counts, self._request.source.name))
         record = SyncRecord.read(self._folder)
         tables = [
             back_rows.BackTable(way, source.table(name), record.codecs.get(name, {}))
             for name, way in ways.items()
-            if counts[name]
+            if counts[name][1].rows
         ]
         if not tables:
             replace(record, carried=()).write(self._folder)
@@ -331,6 +336,21 @@ def run_of(
     """What the request asks for: a migration, or a sync."""
     kind = Sync if request.command == sync_base.COMMAND else Migration
     return kind(request, target, folder, api=api, failpoint=failpoint)
+
+
+def _changes(counts: Mapping[str, tuple[Written, Written]], file: str) -> tuple[str, ...]:
+    """What either end gets, in words."""
+    lines = []
+    for end, number in (("the target", 0), (file, 1)):
+        sums = [written[number] for written in counts.values()]
+        parts = (
+            (sum(w.inserted for w in sums), "added"),
+            (sum(w.updated for w in sums), "changed"),
+            (sum(w.deleted for w in sums), "deleted"),
+        )
+        told = ", ".join(f"{rows:,} {word}" for rows, word in parts if rows)
+        lines.append(f"{end}: {f'rows {told}' if told else 'nothing'}")
+    return tuple(lines)
 
 
 def _computed(source: Source, table: TablePlan) -> tuple[str, ...]:

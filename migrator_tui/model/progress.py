@@ -88,6 +88,7 @@ class Progress:
         message: The latest thing worth a line.
         seconds: Since the run (or this resumption) began.
         merges_into: Live tables with rows that the run merges into, known once it has a plan.
+        changes: What will be written into which end, a line each, where the run writes to both.
     """
 
     run: str
@@ -99,6 +100,7 @@ class Progress:
     waiting_for: str | None = None
     seconds: float = 0.0
     merges_into: tuple[TableName, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def rows_total(self) -> int:

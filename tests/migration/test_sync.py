@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from migrator_tui.migration.conflicts import conflict_groups, conflict_rows
+from migrator_tui.migration.migrate import begin
+from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.migration.runner import Runner
+from migrator_tui.migration.sync import Sync
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, OnConflict
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.progress import RunStatus
@@ -355,3 +359,29 @@ def test_what_a_sync_does_not_cover_is_refused_before_either_end_is_written(
     assert in_file(source, "SELECT sql FROM sqlite_master WHERE name = 'halved'") == [(HALVED.strip("; "),)]
     assert alike(source, db, "box", "toy")
     assert rows(db, "SELECT id, colour FROM toy ORDER BY id") == [(1, "grey"), (2, "pink"), (4, None)]
+
+
+def test_what_either_end_will_get_is_told_before_it_is_confirmed(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    source = make_source(TWO)
+    succeeded(engine.migrate(source, target))
+    edit_both(source, db)
+    folder = begin(Request(source, command="sync", confirm=True, accept_recommended=True), target)
+    runner = Runner(folder.run, Sync(Request.from_json(folder.record().options), target, folder))
+    before = both(source, db)
+    told = []
+
+    def confirm(what: str | None) -> None:
+        if what is not None:
+            told.extend([runner.progress().changes, both(source, db)])
+            runner.confirm()
+
+    runner.board.set_waiting = confirm  # type: ignore[method-assign]
+    runner.start()
+    assert runner.wait() is not None
+    assert told == [
+        ("the target: rows 2 added, 1 changed, 2 deleted", "source.db: rows 1 added, 1 changed, 1 deleted"),
+        before,
+    ]
+    assert alike(source, db, "box", "toy")

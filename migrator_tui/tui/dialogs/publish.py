@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -16,6 +17,7 @@ from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import counted
 
 SHOWN_TABLES = 6
+BOTH_ENDS = "One transaction on the target, then one in the file. Both can be undone afterwards."
 
 
 class Publish(ModalScreen[bool]):
@@ -27,15 +29,17 @@ class Publish(ModalScreen[bool]):
         ),
     ]
 
-    def __init__(self, plan: Plan | None, target: str, *, typed: bool) -> None:
+    def __init__(self, plan: Plan | None, target: str, *, typed: bool, changes: Sequence[str] = ()) -> None:
         """
         Args:
             target: The target's short name, to be typed where ``typed``.
+            changes: What is written into which end, where the run writes to both.
         """
         super().__init__()
         self.plan = plan
         self.target = target
         self.typed = typed
+        self.changes = changes
 
     def compose(self) -> ComposeResult:
         """What happens, the name, two buttons."""
@@ -44,8 +48,10 @@ class Publish(ModalScreen[bool]):
             yield Static(
                 f"Everything is staged, and every cell was checked. Publishing to {self.target}:", markup=False
             )
-            yield Static("\n".join(f"  • {line}" for line in effects(self.plan)), markup=False)
-            yield Static(promise(self.plan), classes="muted", markup=False)
+            lines = self.changes or effects(self.plan)
+            yield Static("\n".join(f"  • {line}" for line in lines), markup=False)
+            said = BOTH_ENDS if self.changes else promise(self.plan)
+            yield Static(said, classes="muted", markup=False)
             if self.typed:
                 yield Input(placeholder=f"type {self.target} to publish", id="name")
             with ButtonRow(classes="buttons"):

@@ -310,7 +310,7 @@ def _run(id: str, record: RunRecord) -> Choice:
 
 def _sync(record: RunRecord) -> Choice:
     ends = f"{Path(record.source).name} ⇄ {short(record.target)}"
-    return Choice(f"{SYNC}{record.run}", f"Sync {ends}", "What each changed since comes to the other; asked first.")
+    return Choice(f"{SYNC}{record.run}", f"Sync {ends}", "Brings to each what the other one changed.")
 
 
 def _offer(id: str, offer: Offer) -> Choice:

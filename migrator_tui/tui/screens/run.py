@@ -221,7 +221,8 @@ class RunScreen(StepScreen):
             if yes and self.session.handle is not None:
                 self.session.handle.confirm()
 
-        self.app.push_screen(Publish(handle.plan(), self.session.target_label, typed=not local), answered)
+        asked = Publish(handle.plan(), self.session.target_label, typed=not local, changes=handle.progress().changes)
+        self.app.push_screen(asked, answered)
 
     def action_resume(self) -> None:
         """Go on with the interrupted run."""
