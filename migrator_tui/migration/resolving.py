@@ -46,7 +46,8 @@ class Resolved:
             "CONFLICTS",
             message,
             "Staging is kept. `migrator-tui resume RUN --decisions FILE`, or --on-conflict keep-target or keep-source, "
-            "goes on; a row that a rule refuses needs a decision: {table: …, kind: rule, choice: quarantine}.",
+            "goes on; what is no same-key conflict can be decided by kind: {table: …, kind: unique, choice: merge}, "
+            "keep-both or quarantine; {kind: rule, choice: quarantine}; {kind: parent, choice: quarantine}.",
         )
 
 

@@ -9,13 +9,23 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, Preference
+from migrator_tui.model.decisions import (
+    CHOICES_OF,
+    ConflictChoice,
+    ConflictDecision,
+    ConflictKind,
+    ConflictRule,
+    Decisions,
+    Preference,
+)
 from migrator_tui.tui.wording import counted
 
 WORDS: Mapping[ConflictChoice, str] = {
     ConflictChoice.KEEP_SOURCE: "keep source",
     ConflictChoice.KEEP_TARGET: "keep target",
     ConflictChoice.PER_FIELD: "per field",
+    ConflictChoice.EDIT: "edit",
+    ConflictChoice.KEEP_BOTH: "keep both",
     ConflictChoice.MERGE: "merge",
     ConflictChoice.SKIP: "skip",
     ConflictChoice.QUARANTINE: "quarantine",
@@ -46,8 +56,34 @@ def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
         if row.kind == "same-key":
             return "Rows of one key are made one field by field."
         return None if row.hits else "There is no row to make it one with."
+    ConflictChoice.MERGE: "merge",
+    ConflictChoice.SKIP: "skip",
+    ConflictChoice.QUARANTINE: "quarantine",
+}
+KINDS_IN_WORDS = {
+    "same-key": "same key, other values",
+    "unique": "another row has this unique value",
+    "several": "several rows have its keys",
+    "duplicate": "an earlier row is the same by a natural key",
+    "rule": "a rule of the table refuses it",
+    "parent": "the row it refers to does not come",
+    "deleted": "deleted on one end",
+    "deleted-edited": "deleted on one end, edited or needed on the other",
+}
+
+
+def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
+    """Why a choice cannot be had for a row, in a sentence; None where it can."""
+    if row.both_ends:
+        if choice in (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET):
+            return None
+        if choice is ConflictChoice.PER_FIELD:
+            return None if row.kind == "same-key" else "Only rows that both ends have are chosen field by field."
+        return "A sync leaves no row apart: keep that of one end."
+    if choice in (ConflictChoice.SKIP, ConflictChoice.QUARANTINE):
+        return None
     if choice is ConflictChoice.KEEP_TARGET:
-        if row.kind == "rule" and not row.target:
+        if row.kind in ("rule", "parent") and not row.target:
             return "The target has no row of this key that could be kept."
         return None
     if row.kind == "same-key":
@@ -70,6 +106,10 @@ def consequence(row: ConflictRow, choice: ConflictChoice | None, taken: Sequence
     if choice is ConflictChoice.PER_FIELD:
         fields = ", ".join(taken) or "nothing"
         return f"The target keeps its row but for {fields}, from the source; what loses is archived."
+    if choice is ConflictChoice.EDIT:
+        return "The source's row is written with the values that were edited; as it was it is archived."
+    if choice is ConflictChoice.KEEP_BOTH:
+        return "The target keeps its row and gets the source's as well, under a free key, with all that refers to it."
     if choice is ConflictChoice.MERGE:
         others = len({str(hit.key) for hit in row.hits if hit.side == "target"}) - 1
         also = f" {counted(others, 'other row')} of the target end in it too, and are archived." if others > 0 else ""

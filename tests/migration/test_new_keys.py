@@ -18,6 +18,7 @@ from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres.connect import Target
 from tests.migration.conftest import MakeSource
 from tests.migration.running import Connection, Engine, decided, listing, rows, session, succeeded, value
+from tests.migration.test_verify import verified
 
 SOURCE = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, name TEXT, boss INTEGER REFERENCES users);
@@ -89,6 +90,8 @@ def test_rows_that_are_kept_beside_others_take_all_that_refer_to_them_along_and_
         ("public.badges", 7), ("public.comments", 100), ("public.comments", 101), ("public.comments", 102),
         ("public.posts", 10), ("public.users", 2), ("public.users", 3),
     ]  # fmt: skip
+    _, compared = verified(done.run, target)
+    assert {name: found.missing for name, (_, found) in compared.items()} == dict.fromkeys(compared, 0)
     undone = engine.rollback(done.run, target)
     assert (undone.status, undone.kept_edits) == (RunStatus.ROLLED_BACK, ())
     assert without_sequences(listing(db)) == without_sequences(before)
