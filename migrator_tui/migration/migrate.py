@@ -293,7 +293,7 @@ class Migration:
         # A row that changed after it was decided upon is a conflict once more, whatever was said of its key before.
         decisions = replace(request.decisions, conflicts=()) if again else request.decisions
         decisions = replace(decisions, natural_keys=self._natural_keys)
-        found = self._with_target(lambda c: resolve(c, plan, fence, decisions, request.on_conflict))
+        found = self._with_target(lambda c: resolve(c, plan, fence, decisions, request.on_conflict, afresh=not again))
         self._conflicts = (found.found, found.resolved)
         if found.undecided:
             raise found.error

@@ -52,14 +52,24 @@ class Resolved:
 
 
 def resolve(
-    connection: psycopg.Connection[Any], plan: Plan, fence: Fence, decisions: Decisions, policy: OnConflict
+    connection: psycopg.Connection[Any],
+    plan: Plan,
+    fence: Fence,
+    decisions: Decisions,
+    policy: OnConflict,
+    *,
+    afresh: bool = True,
 ) -> Resolved:
-    """Compare staged with live rows and apply decisions, rules and the policy. Writes only to the staging schema."""
+    """Compare staged with live rows and apply decisions, rules and the policy. Writes only to the staging schema.
+
+    Args:
+        afresh: The decisions are all that counts; otherwise what was chosen before stays where it still holds.
+    """
     with connection.transaction():
         ledger.hold(connection, fence)
         keep_natural_keys(connection, fence.run, decisions.natural_keys)
         by_table = merges(connection, plan, fence.run)
-        Rekeying(connection, plan, fence.run, by_table).resolve(connection, decisions, policy)
+        Rekeying(connection, plan, fence.run, by_table).resolve(connection, decisions, policy, afresh=afresh)
     found = undecided = 0
     samples: list[str] = []
     for merge in by_table.values():

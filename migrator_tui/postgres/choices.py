@@ -21,6 +21,7 @@ from migrator_tui.model.decisions import (
     Preference,
 )
 from migrator_tui.model.errors import UsageError
+from migrator_tui.postgres.detecting import CHOSEN
 from migrator_tui.postgres.merge import KINDS, Merge, MergeCounts, sql
 
 
@@ -51,6 +52,11 @@ class Choices:
 
     def __init__(self, merge: Merge) -> None:
         self._m = merge
+
+    def forget(self, connection: psycopg.Connection[Any]) -> None:
+        """Take all choices back: what decisions say now is what counts, and not what they said before."""
+        nothing = ", ".join(f"{name} = NULL" for name in CHOSEN)
+        connection.execute(sql(f"UPDATE {self._m.state} SET {nothing} WHERE choice IS NOT NULL"))
 
     def decide(self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict) -> MergeCounts:
         """Fill in the choices: rows named by key first, then rules, then the policy.

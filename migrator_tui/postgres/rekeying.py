@@ -8,7 +8,7 @@ they become lies beside it in ``_mt_moved_…``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -30,28 +30,35 @@ ROUNDS = 40
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Columns of a table that refer to a merged one; by their names on the target."""
+    """Columns of a table that refer to a merged one; by their names on the target.
+
+    Attributes:
+        enforced: The target holds rows to it.
+    """
 
     child: str
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...]
+    enforced: bool = field(default=False, compare=False)
 
 
 def references(connection: psycopg.Connection[Any], plan: Plan) -> list[Reference]:
     """All references to merged tables that the source or the target declares, by names in the source."""
     merged = {table.target: table.source for table in plan.moved if table.action is Action.MERGE}
-    found: dict[Reference, None] = {}
+    found: dict[Reference, Reference] = {}
     for table in plan.moved:
         for key in (*table.foreign_keys, *table.references):
             if key.parent in merged:
-                found[Reference(table.source, key.columns, merged[key.parent], key.parent_columns)] = None
-    moved = {table.source: {c.target for c in table.moved_columns} for table in plan.moved}
+                declared = Reference(table.source, key.columns, merged[key.parent], key.parent_columns)
+                found[declared] = declared
     for target, source in merged.items():
         for child, columns, parent_columns in live_references(connection, target):
             if child in merged:
-                found[Reference(merged[child], columns, source, parent_columns)] = None
-    return [r for r in found if set(r.columns) <= moved[r.child] and set(r.parent_columns) <= moved[r.parent]]
+                enforced = Reference(merged[child], columns, source, parent_columns, enforced=True)
+                found[enforced] = enforced
+    moved = {table.source: {c.target for c in table.moved_columns} for table in plan.moved}
+    return [r for r in found.values() if set(r.columns) <= moved[r.child] and set(r.parent_columns) <= moved[r.parent]]
 
 
 def live_references(
@@ -98,8 +105,13 @@ class Rekeying:
         """That of one table."""
         return self._settlings[source]
 
-    def resolve(self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict) -> None:
+    def resolve(
+        self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict, *, afresh: bool = True
+    ) -> None:
         """Detect, decide and settle all tables, until no choice makes another row different.
+
+        Args:
+            afresh: The decisions are all that counts; otherwise what was chosen before stays where it still holds.
 
         Raises:
             DecisionsNeeded: ``CONFLICT-CIRCLE``: it has no end.
@@ -107,6 +119,9 @@ class Rekeying:
         """
         for parts in (*self._merges.values(), *self._new.values()):
             parts.prepare_overlays(connection)
+        for merge in self._merges.values() if afresh else ():
+            if merge.detected(connection):
+                Choices(merge).forget(connection)
         self._rounds(connection, decisions, policy)
         for merge in self._merges.values():
             merge.number(connection)
@@ -266,6 +281,8 @@ class Rekeying:
                 )
             else:  # of a table that comes later in a circle nothing is known yet
                 coming = f"NOT EXISTS (SELECT FROM {p.final} p WHERE {here})"
+            if not reference.enforced:  # only where it has a parent in the source, which stays behind
+                coming += f" AND EXISTS (SELECT FROM {p.bare} p WHERE {here})"
             lost.append(
                 f"(({WRITTEN.format(d='d')} OR d.met = 'orphaned' OR d.choice = 'per-field' "
                 f"AND d.taken && ARRAY[{listed}]) AND {given} "

@@ -299,3 +299,21 @@ def test_children_that_would_be_one_by_a_key_stop_the_merge_of_their_parents(
     assert stopped.error.id == "MERGE-CHILDREN"
     assert "k_pkey" in stopped.error.message
     assert listing(db) == before
+
+
+def test_what_was_decided_otherwise_before_a_resume_does_not_count_any_more(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute(LIVE)
+    both = choose("users", 2, ConflictChoice.KEEP_BOTH)
+    asked = engine.migrate(make_source(SOURCE), target, decisions=decided(conflicts=[both]))
+    assert asked.status is RunStatus.NEEDS_DECISIONS
+    target_s = [choose("users", 2, ConflictChoice.KEEP_TARGET), choose("posts", 10, ConflictChoice.KEEP_TARGET)]
+
+    succeeded(engine.resume(asked.run, target, decisions=decided(conflicts=target_s)))
+
+    assert rows(db, "SELECT id::int, name, boss::int FROM users ORDER BY id") == [
+        (1, "Ann", None), (2, "Max", 1), (3, "Cid", 2), (9, "Zoe", 2)
+    ]  # fmt: skip
+    assert rows(db, "SELECT * FROM migrator.key_map") == []
+    assert rows(db, "SELECT owner::int FROM badges ORDER BY id") == [(2,), (1,)]
