@@ -52,36 +52,14 @@ def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
         return "A sync leaves no row apart: keep that of one end."
     if choice in (ConflictChoice.SKIP, ConflictChoice.QUARANTINE):
         return None
+    if choice in (ConflictChoice.EDIT, ConflictChoice.KEEP_BOTH):
+        if choice in CHOICES_OF.get(ConflictKind(row.kind), ()):
+            return None
+        return "There is no other row that it could be kept beside."
     if choice is ConflictChoice.MERGE:
         if row.kind == "same-key":
             return "Rows of one key are made one field by field."
         return None if row.hits else "There is no row to make it one with."
-    ConflictChoice.MERGE: "merge",
-    ConflictChoice.SKIP: "skip",
-    ConflictChoice.QUARANTINE: "quarantine",
-}
-KINDS_IN_WORDS = {
-    "same-key": "same key, other values",
-    "unique": "another row has this unique value",
-    "several": "several rows have its keys",
-    "duplicate": "an earlier row is the same by a natural key",
-    "rule": "a rule of the table refuses it",
-    "parent": "the row it refers to does not come",
-    "deleted": "deleted on one end",
-    "deleted-edited": "deleted on one end, edited or needed on the other",
-}
-
-
-def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
-    """Why a choice cannot be had for a row, in a sentence; None where it can."""
-    if row.both_ends:
-        if choice in (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET):
-            return None
-        if choice is ConflictChoice.PER_FIELD:
-            return None if row.kind == "same-key" else "Only rows that both ends have are chosen field by field."
-        return "A sync leaves no row apart: keep that of one end."
-    if choice in (ConflictChoice.SKIP, ConflictChoice.QUARANTINE):
-        return None
     if choice is ConflictChoice.KEEP_TARGET:
         if row.kind in ("rule", "parent") and not row.target:
             return "The target has no row of this key that could be kept."
