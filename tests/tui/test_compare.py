@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,18 @@ async def test_another_type_is_tried_on_the_target_and_kept_by_a_second_enter(tm
         assert app.session.scope.tables["users"].columns == {"email": (None, "text", None)}
         assert app.session.plan is not None
         assert app.session.plan.table("users").columns[1].type == "text"
+
+
+async def test_the_dialog_of_a_type_names_the_choices_that_lead_to_other_types(tmp_path: Path, target: Target) -> None:
+    source = shop(tmp_path)
+    with closing(sqlite3.connect(source)) as connection, connection:
+        connection.executescript("CREATE TABLE bills (paid DATE); INSERT INTO bills VALUES ('2026-01-05'), ('');")
+    async with on_step(Step.COMPARE, source, target, size=(80, 24)) as (app, pilot):
+        await pilot.press("slash", *"bills.paid", "enter", "down", "t")
+        dialog = app.screen
+        assert isinstance(dialog, ColumnType)
+        assert "VALUE-EMPTY: keep, null" in str(dialog.query_one("#asked", Static).render())
+        assert dialog.query_one("#keep").region.bottom <= 24
 
 
 async def test_a_type_that_the_target_refuses_is_shown_and_not_kept(tmp_path: Path, target: Target) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -15,6 +15,7 @@ from textual.worker import Worker, WorkerState
 
 from migrator_tui.convert import codecs
 from migrator_tui.model.errors import MigratorError
+from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import ColumnPlan, Plan, Scope
 from migrator_tui.tui.widgets.button_row import ButtonRow
 
@@ -29,14 +30,16 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
         Binding("escape", "cancel", "Cancel", tooltip="Keep the type as it is.", id="type.cancel"),
     ]
 
-    def __init__(self, table: str, declared: str, now: ColumnPlan, attempt: Try) -> None:
+    def __init__(self, table: str, declared: str, now: ColumnPlan, attempt: Try, asked: Sequence[Finding] = ()) -> None:
         """
         Args:
             declared: The source's declaration.
             now: The column as it is planned now.
+            asked: Findings about the column, whose choices lead to other types.
         """
         super().__init__()
         self._table, self._declared, self._now, self._attempt = table, declared, now, attempt
+        self._asked = asked
         self._tried: tuple[str, Scope, Plan] | None = None
         self._trying: str | None = None
 
@@ -49,6 +52,9 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
                 markup=False,
             )
             yield Input(self._now.type, placeholder="empty: the proposed type", id="type")
+            if self._asked:
+                said = "; ".join(f"{f.id}: {', '.join(f.choices)}" for f in self._asked)
+                yield Static(f"Choices on Review: {said}.", id="asked", classes="muted", markup=False)
             yield Static("Enter tries it on the target; nothing is created.", id="effect", markup=False)
             with ButtonRow(classes="buttons"):
                 yield Button("Cancel", id="cancel")

@@ -175,7 +175,12 @@ class CompareScreen(PlanScreen):
             if kept is not None:
                 self.take(*kept)
 
-        self.app.push_screen(ColumnType(pair.table, pair.source or "no type", column, attempt), answered)
+        asked = [
+            finding
+            for finding in self.plan.findings
+            if finding.choices and (finding.table, finding.column) == (pair.table, column.source)
+        ]
+        self.app.push_screen(ColumnType(pair.table, pair.source or "no type", column, attempt, asked), answered)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Continue."""
