@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import dataclass, replace
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 SIZES = ((120, 36), (80, 24))
-SCALE = 50
-"""The sample is fifty times as large as the demo's, so that there is a moment in which it is half staged."""
-LOOKS = 1200
+SCALE = 20
+"""The sample is twenty times as large as the demo's, so that there is a moment in which it is half staged."""
+PATIENCE_SECONDS = 300
+"""For what is to come on a busy machine."""
 FONTS = '"Fira Code", "DejaVu Sans Mono", Menlo, Consolas, monospace'
 
 
@@ -91,7 +93,8 @@ async def until(pilot: Pilot[int], met: Callable[[], bool], pause: float = 0.05)
     Raises:
         TimeoutError: It did not come to be.
     """
-    for _ in range(LOOKS):
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
         await pilot.pause(pause)
         if met():
             return
@@ -111,7 +114,7 @@ def prepare(folder: Path) -> Ends:
     from migrator_tui.demo.prepare import prepare as prepare_demo
 
     ends = prepare_demo(folder)
-    # By SQL: fifty times as many users over an API would take minutes.
+    # By SQL: twenty times as many users over an API would take minutes.
     project = ends.scope.project
     users = replace(project.users, via="sql") if project.users else None
     ends = replace(ends, scope=replace(ends.scope, project=replace(project, users=users)))
