@@ -1,5 +1,4 @@
-"""Live rows that become one: the children of those that go are given to the one that stays, which takes what "
-"was chosen.
+"""Live rows that become one: the children of those that go are given to the one that stays, with what was chosen.
 
 Comes after all staged rows were written, in the same transaction, with every table that is written locked. The rows
 are those that were shown, by their hashes.
