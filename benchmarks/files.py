@@ -27,7 +27,7 @@ import psutil
 
 from migrator_tui import locations
 from migrator_tui.demo.project.project import Project
-from migrator_tui.migration import uploads
+from migrator_tui.migration.files import uploads
 from migrator_tui.migration.migrate import Migration, begin
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback

@@ -19,7 +19,7 @@ from migrator_tui.config import EMBEDDED
 from migrator_tui.model.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from migrator_tui.migration.backing_up import Made, PutBack
+    from migrator_tui.migration.backups.backing_up import Made, PutBack
     from migrator_tui.postgres.target import Target
 
 
@@ -57,8 +57,8 @@ def backup(
     by a passphrase (MIGRATOR_TUI_BACKUP_PASSPHRASE, or typed), and by a recovery key that is shown once.
     """
     from migrator_tui.credentials import terminal_prompt
-    from migrator_tui.migration import backing_up
-    from migrator_tui.migration.backup_keys import sealing_key
+    from migrator_tui.migration.backups import backing_up
+    from migrator_tui.migration.backups.backup_keys import sealing_key
     from migrator_tui.postgres.backup_file import OpeningKey, key_text, new_key
 
     settings = shared.settings()
@@ -116,8 +116,8 @@ def restore(
     migrator_replaced_… first.
     """
     from migrator_tui.credentials import terminal_prompt
-    from migrator_tui.migration import backing_up
-    from migrator_tui.migration.backup_keys import opening_keys
+    from migrator_tui.migration.backups import backing_up
+    from migrator_tui.migration.backups.backup_keys import opening_keys
 
     if into_schema and (schema or replace):
         raise UsageError(
@@ -157,7 +157,7 @@ def _proof(target: Target, *, embedded: bool, wanted: bool) -> Iterator[Target |
     if not wanted or not embedded:
         yield target if wanted else None
         return
-    from migrator_tui.migration.backing_up import embedded_proof
+    from migrator_tui.migration.backups.backing_up import embedded_proof
 
     with target_of(EMBEDDED) as server:
         yield embedded_proof(server)

@@ -19,8 +19,8 @@ from migrator_tui.config import EMBEDDED
 from migrator_tui.model.errors import ExitCode
 
 if TYPE_CHECKING:
-    from migrator_tui.migration.comparing_rows import TableRows
-    from migrator_tui.migration.pairs import Pair
+    from migrator_tui.migration.comparing.comparing_rows import TableRows
+    from migrator_tui.migration.comparing.pairs import Pair
     from migrator_tui.migration.request import Request
     from migrator_tui.migration.staging import Source
     from migrator_tui.postgres.connect import Target
@@ -48,8 +48,8 @@ def compare(
     The target is held to what a migration would make of the source: an INTEGER that the plan carries as bigint is
     equal. After a migration from this machine its decisions count here too.
     """
-    from migrator_tui.migration.comparing import differences
-    from migrator_tui.migration.comparing_rows import row_pairs
+    from migrator_tui.migration.comparing.comparing_rows import row_pairs
+    from migrator_tui.migration.comparing.schemas import differences
 
     settings = shared.settings(tables=tuple(tables.split(",")) if tables else ())
     request = request_of(settings, "compare", {"decisions": decisions, "plan_file": plan_file}, confirm=False)
@@ -107,11 +107,11 @@ def _look(
 ) -> tuple[Sequence[Pair], Sequence[TableRows]]:
     import psycopg
 
-    from migrator_tui.migration.comparing import compare as compared
-    from migrator_tui.migration.comparing_rows import compare_rows
-    from migrator_tui.migration.earlier_run import as_then, earlier_run
-    from migrator_tui.migration.reference import reference
-    from migrator_tui.migration.target_plan import draft_plan
+    from migrator_tui.migration.comparing.comparing_rows import compare_rows
+    from migrator_tui.migration.comparing.earlier_run import as_then, earlier_run
+    from migrator_tui.migration.comparing.reference import reference
+    from migrator_tui.migration.comparing.schemas import compare as compared
+    from migrator_tui.migration.planning.target_plan import draft_plan
     from migrator_tui.postgres.connect import connect, explain
 
     snapshot, source = frozen_source

@@ -37,7 +37,7 @@ def check(shared: Shared, each: bool, **options: Any) -> int:
     Reads the source, the uploads folder and the target's buckets, and changes nothing. Exit 3 while a decision about
     files is open; `migrate` moves them.
     """
-    from migrator_tui.migration.target_plan import draft_plan
+    from migrator_tui.migration.planning.target_plan import draft_plan
     from migrator_tui.model.outcome import finding_as_json
     from migrator_tui.postgres.connect import connect
 
@@ -141,7 +141,7 @@ def _as_json(column: FilesPlan) -> dict[str, Any]:
 
 
 def _objects(plan: Plan, snapshot: Path) -> list[dict[str, Any]]:
-    from migrator_tui.migration.matching_files import files_of
+    from migrator_tui.migration.files.matching_files import files_of
     from migrator_tui.supabase.api import STORAGE_PATH
 
     project = plan.project

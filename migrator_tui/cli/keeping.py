@@ -19,7 +19,7 @@ from migrator_tui.model.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from migrator_tui.cli.options import Reached
-    from migrator_tui.migration.quarantine import RowSets
+    from migrator_tui.migration.planning.quarantine import RowSets
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.staging import Source
     from migrator_tui.migration.verifying_later import BucketNow, UsersNow
@@ -39,12 +39,12 @@ def verify(shared: Shared, run: str, download: bool) -> int:
     the run's users, and with the objects of its buckets: whether each is there, of its size and with its hash, and
     which values name no object and which objects no row.
     """
-    from migrator_tui.migration import quarantine
     from migrator_tui.migration.control import Control
+    from migrator_tui.migration.planning import quarantine
     from migrator_tui.migration.run_files import read_plan
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.staging import Source
-    from migrator_tui.migration.sync_record import BASE, as_compared
+    from migrator_tui.migration.syncing.sync_record import BASE, as_compared
     from migrator_tui.migration.verifying import compare_published, missing_objects
     from migrator_tui.model.progress import RunStatus
     from migrator_tui.postgres.connect import connect
@@ -277,7 +277,7 @@ def clean(shared: Shared, run: str, keep_audit: bool) -> int:
     from migrator_tui.migration.cleaning import clean_target
     from migrator_tui.migration.run_files import AUDIT
     from migrator_tui.migration.run_folder import RECORD, RunFolder
-    from migrator_tui.migration.sync_base import starts_from
+    from migrator_tui.migration.syncing.sync_base import starts_from
 
     folder = RunFolder.open(run)
     record = folder.record()

@@ -67,8 +67,8 @@ def check(shared: Shared, tables: str | None) -> int:
 
 
 def _check_target(tell: Any, target: Any, snapshot: Snapshot, source: Source, shared: Shared, settings: Any) -> None:
-    from migrator_tui.migration.backup_advice import merged_with_rows
-    from migrator_tui.migration.target_plan import draft_plan, needs_of
+    from migrator_tui.migration.backups.backup_advice import merged_with_rows
+    from migrator_tui.migration.planning.target_plan import draft_plan, needs_of
     from migrator_tui.postgres.connect import connect
     from migrator_tui.postgres.privileges import probe
     from migrator_tui.supabase.connection_kinds import Kind, way_of
@@ -116,8 +116,8 @@ def plan(shared: Shared, out: Path | None, sql: bool, **options: Any) -> int:
 
     With --out the plan is a file that can be reviewed, edited and replayed by `migrate --plan`.
     """
-    from migrator_tui.migration import plan_file
-    from migrator_tui.migration.target_plan import draft_plan
+    from migrator_tui.migration.planning import plan_file
+    from migrator_tui.migration.planning.target_plan import draft_plan
     from migrator_tui.model.outcome import finding_as_json
     from migrator_tui.postgres.connect import connect
 

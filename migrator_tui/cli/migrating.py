@@ -111,7 +111,7 @@ def resume(shared: Shared, run: str, **options: Any) -> int:
     """Go on with RUN (its id, or a beginning of it) where it was interrupted, or with the decisions it waits for."""
     from migrator_tui.migration.run_folder import RunFolder
     from migrator_tui.migration.runner import Runner
-    from migrator_tui.migration.sync import run_of
+    from migrator_tui.migration.syncing.sync import run_of
     from migrator_tui.model.progress import RunStatus
 
     folder = RunFolder.open(run)
@@ -150,7 +150,8 @@ def rollback(shared: Shared, run: str) -> int:
 
 def request_of(settings: Settings, command: str, options: dict[str, Any], *, confirm: bool) -> Request:
     """The request that settings and options make, a plan file's names and decisions included."""
-    from migrator_tui.migration import decisions_file, plan_file
+    from migrator_tui.migration import decisions_file
+    from migrator_tui.migration.planning import plan_file
     from migrator_tui.migration.request import DEFAULT_WORKERS, Request
     from migrator_tui.model.decisions import Decisions
     from migrator_tui.model.profile import CHUNK_BYTES
@@ -193,7 +194,7 @@ def run_new(
     """
     from migrator_tui.migration.migrate import begin
     from migrator_tui.migration.runner import Runner
-    from migrator_tui.migration.sync import run_of
+    from migrator_tui.migration.syncing.sync import run_of
 
     folder = begin(request, target, embedded_folder=embedded_folder)
     say(f"run {folder.run}: {request.source} → {target.display}")

@@ -18,7 +18,7 @@ from migrator_tui.model.errors import ExitCode, UsageError
 from migrator_tui.model.secret import Secret
 
 if TYPE_CHECKING:
-    from migrator_tui.migration.pulling import PullProgress
+    from migrator_tui.migration.pulling.pull import PullProgress
     from migrator_tui.model.pull import Pulled, PullRequest
     from migrator_tui.postgres.connect import Target
     from migrator_tui.supabase.api import Api
@@ -66,7 +66,7 @@ def pull(
     all. Files that the rows name come back from Supabase Storage under the paths that they had. Exit 4 where something
     does not read back as it was written.
     """
-    from migrator_tui.migration.pulling import pull as pull_file
+    from migrator_tui.migration.pulling.pull import pull as pull_file
     from migrator_tui.model.pull import PullRequest
 
     request = PullRequest(
@@ -96,7 +96,7 @@ def pull(
 
 def _folder_of_files(target: Target, to: Path, named: Path | None, *, replace: bool) -> Path | None:
     """Where files go, found before anything is pulled; None where the target knows of no files."""
-    from migrator_tui.migration.pulling_files import folder_beside, is_free, origins
+    from migrator_tui.migration.files.pulling_files import folder_beside, is_free, origins
     from migrator_tui.postgres.connect import connect
 
     with connect(target) as connection:
@@ -120,8 +120,8 @@ def _with_files(
 ) -> Pulled:
     from dataclasses import replace
 
-    from migrator_tui.migration.pulling import PullProgress
-    from migrator_tui.migration.pulling_files import pull_files
+    from migrator_tui.migration.files.pulling_files import pull_files
+    from migrator_tui.migration.pulling.pull import PullProgress
 
     if api is None:
         note = (

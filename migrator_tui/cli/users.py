@@ -16,7 +16,7 @@ from migrator_tui.model.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from migrator_tui.config import Settings
-    from migrator_tui.migration.plan_users import Looked
+    from migrator_tui.migration.planning.plan_users import Looked
     from migrator_tui.migration.staging import Source
 
 SHOWN = 10
@@ -59,8 +59,8 @@ def check(shared: Shared, each: bool) -> int:
 @shared
 def list_(shared: Shared, run: str, reset: bool) -> int:
     """List the users of RUN: their id in the source and in Auth, and whether they were made, found there or left."""
-    from migrator_tui.migration.listed_users import to_reset
     from migrator_tui.migration.run_folder import RunFolder
+    from migrator_tui.migration.users.listed_users import to_reset
     from migrator_tui.postgres.connect import connect
     from migrator_tui.supabase import auth_ledger
 
@@ -93,7 +93,7 @@ def list_(shared: Shared, run: str, reset: bool) -> int:
 
 
 def _look(settings: Settings, source: Source) -> Looked:
-    from migrator_tui.migration import plan_users
+    from migrator_tui.migration.planning import plan_users
     from migrator_tui.postgres.connect import connect
 
     file = source_of(settings)

@@ -19,9 +19,9 @@ from migrator_tui.convert.codecs import differences
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
-from migrator_tui.migration.quarantine import RowSets
+from migrator_tui.migration.planning.quarantine import RowSets
+from migrator_tui.migration.planning.unbuilt import Unbuilt, digests, referring
 from migrator_tui.migration.staging import Encoder, Source, terminate
-from migrator_tui.migration.unbuilt import Unbuilt, digests, referring
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import MigratorError, VerificationFailed
 from migrator_tui.model.plan import Action, Plan, TablePlan

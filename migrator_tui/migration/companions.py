@@ -16,7 +16,7 @@ import psycopg
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
-from migrator_tui.migration.quarantine import RowSets
+from migrator_tui.migration.planning.quarantine import RowSets
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.staging import Source
 from migrator_tui.model.outcome import Beside
@@ -141,10 +141,10 @@ class Silent:
 def companions_of(plan: Plan) -> tuple[Companion, ...]:
     """The companions that a plan asks for, in the order in which they act: files, users, exposure."""
     from migrator_tui.migration.exposing import Exposing  # which are written in this module's words
-    from migrator_tui.migration.mapping_user_ids import MappingUserIds
-    from migrator_tui.migration.moving_files import Files
-    from migrator_tui.migration.moving_users import MovingUsers
+    from migrator_tui.migration.files.moving_files import Files
     from migrator_tui.migration.recording import MigrationFile
+    from migrator_tui.migration.users.mapping_user_ids import MappingUserIds
+    from migrator_tui.migration.users.moving_users import MovingUsers
 
     project = plan.project
     if project is None:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.migration.run_folder import RunFolder
-from migrator_tui.migration.sync_ways import ways_of
+from migrator_tui.migration.syncing.sync_ways import ways_of
 from migrator_tui.model.decisions import ConflictRule, Decisions, OnConflict
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres.choices import Choices

@@ -19,7 +19,7 @@ from migrator_tui import locations
 from migrator_tui.config import EMBEDDED, find, load, scope_of
 from migrator_tui.credentials import account_name, find_api_key, find_password, set_password
 from migrator_tui.migration import decisions_file, env_files
-from migrator_tui.migration.comparing import Pair
+from migrator_tui.migration.comparing.schemas import Pair
 from migrator_tui.migration.conflicts import (
     ConflictGroup,
     ConflictRow,
@@ -37,8 +37,8 @@ from migrator_tui.migration.rolling_back import Rollback
 from migrator_tui.migration.run_files import DECISIONS, read_outcome, read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
 from migrator_tui.migration.runner import RunHandle, Runner
-from migrator_tui.migration.sync import run_of
-from migrator_tui.migration.sync_base import COMMAND
+from migrator_tui.migration.syncing.sync import run_of
+from migrator_tui.migration.syncing.sync_base import COMMAND
 from migrator_tui.model.decisions import ConflictRule, Decisions
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.outcome import RunOutcome

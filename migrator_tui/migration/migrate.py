@@ -17,12 +17,15 @@ from typing import Any, TypeVar
 import psycopg
 
 from migrator_tui import locations
-from migrator_tui.migration import checking, plan_file, quarantine, report, staging
+from migrator_tui.migration import checking, report, staging
 from migrator_tui.migration.audit import AuditTrail
-from migrator_tui.migration.backup_advice import merged_with_rows
+from migrator_tui.migration.backups.backup_advice import merged_with_rows
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.companions import Companion, RunContext, companions_of
 from migrator_tui.migration.origins import origin_of
+from migrator_tui.migration.planning import plan_file, quarantine
+from migrator_tui.migration.planning.target_plan import draft_plan, finished, require_privileges, undecided
+from migrator_tui.migration.planning.unbuilt import Unbuilt, without
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import resolve
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
@@ -31,8 +34,6 @@ from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
 from migrator_tui.migration.staging import Source
 from migrator_tui.migration.summing_up import hint_of, status_of, table_outcomes
-from migrator_tui.migration.target_plan import draft_plan, finished, require_privileges, undecided
-from migrator_tui.migration.unbuilt import Unbuilt, without
 from migrator_tui.migration.verifying import missing_objects
 from migrator_tui.model.decisions import Decisions, NaturalKey, unmatched
 from migrator_tui.model.errors import (

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import psycopg
 
-from migrator_tui.migration.comparing import Pair, compare
+from migrator_tui.migration.comparing.reference import reference
+from migrator_tui.migration.comparing.schemas import Pair, compare
 from migrator_tui.migration.ends import Ends, Facts, Step
 from migrator_tui.migration.look_folder import LookFolder
-from migrator_tui.migration.reference import reference
+from migrator_tui.migration.planning.target_plan import draft_plan, needs_of
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.staging import Source
-from migrator_tui.migration.target_plan import draft_plan, needs_of
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.schema import Database

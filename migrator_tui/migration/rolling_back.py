@@ -16,7 +16,7 @@ from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_outcome, rea
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
-from migrator_tui.migration.sync_record import take_back_file
+from migrator_tui.migration.syncing.sync_record import take_back_file
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.plan import Plan

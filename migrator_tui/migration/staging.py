@@ -17,11 +17,11 @@ from migrator_tui.convert.codecs import Codec, CodecError, codec, encode, with_f
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.user_folders import of_codec
 from migrator_tui.convert.user_ids import Matched
-from migrator_tui.migration import quarantine
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
-from migrator_tui.migration.quarantine import RowSets
-from migrator_tui.migration.user_folders import folders_of
+from migrator_tui.migration.planning import quarantine
+from migrator_tui.migration.planning.quarantine import RowSets
+from migrator_tui.migration.users.user_folders import folders_of
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import SourceError, TargetError, UsageError
 from migrator_tui.model.plan import ColumnPlan, Plan, RowRule, TablePlan

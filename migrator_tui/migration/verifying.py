@@ -10,7 +10,7 @@ import psycopg
 from migrator_tui.convert.codecs import Codec
 from migrator_tui.convert.identifiers import quote, quote_name
 from migrator_tui.migration.control import Control
-from migrator_tui.migration.quarantine import RowSets
+from migrator_tui.migration.planning.quarantine import RowSets
 from migrator_tui.migration.staging import Encoder, Source
 from migrator_tui.model.outcome import TableOutcome
 from migrator_tui.model.plan import Action, Plan, TablePlan

@@ -11,10 +11,10 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from migrator_tui.migration.source_users import read_users
+from migrator_tui.migration.files.uploads import WORKERS
+from migrator_tui.migration.files.verifying_files import Compared, compare_listing
 from migrator_tui.migration.staging import Source
-from migrator_tui.migration.uploads import WORKERS
-from migrator_tui.migration.verifying_files import Compared, compare_listing
+from migrator_tui.migration.users.source_users import read_users
 from migrator_tui.model.plan import Plan
 from migrator_tui.model.project import FilesPlan
 from migrator_tui.postgres import objects

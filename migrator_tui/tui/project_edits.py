@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from migrator_tui.migration import guess_users
-from migrator_tui.migration.guess_files import bucket_name
+from migrator_tui.migration.planning import guess_users
+from migrator_tui.migration.planning.guess_files import bucket_name
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.project import ExposureScope, FilesScope, UsersScope

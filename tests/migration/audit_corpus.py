@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from migrator_tui import locations
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.pull import PullRequest

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from migrator_tui.migration.comparing import Pair, differences
+from migrator_tui.migration.comparing.schemas import Pair, differences
 from migrator_tui.migration.guide import Ends
 from migrator_tui.migration.opening import open_bench
 from migrator_tui.model.decisions import Decisions

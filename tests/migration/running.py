@@ -18,7 +18,7 @@ from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner
-from migrator_tui.migration.sync import Sync, run_of
+from migrator_tui.migration.syncing.sync import Sync, run_of
 from migrator_tui.model.decisions import ConflictDecision, ConflictRule, Decisions, FindingDecision
 from migrator_tui.model.outcome import RunOutcome, TableOutcome
 from migrator_tui.model.progress import RunStatus

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from migrator_tui.migration import backing_up
-from migrator_tui.migration.backing_up import Made, PutBack
+from migrator_tui.migration.backups import backing_up
+from migrator_tui.migration.backups.backing_up import Made, PutBack
 from migrator_tui.model.errors import BackupError, DecisionsNeeded, Interrupted, TargetError, UsageError
 from migrator_tui.postgres.backup_file import OpeningKey, new_key
 from migrator_tui.postgres.connect import Target, connect
@@ -463,7 +463,7 @@ def test_what_was_altered_is_refused_before_anything_is_written(keeper: Keeper, 
 MEASURED = """
 import sys, threading
 from pathlib import Path
-from migrator_tui.migration import backing_up
+from migrator_tui.migration.backups import backing_up
 from migrator_tui.postgres.backup_file import OpeningKey
 from migrator_tui.postgres.connect import Target
 

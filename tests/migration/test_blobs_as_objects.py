@@ -12,7 +12,7 @@ import pytest
 
 from migrator_tui.convert.blob_objects import BlobObjects, of_codec
 from migrator_tui.demo.project.project import Project
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import FindingDecision

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from migrator_tui.migration.comparing import Standing
+from migrator_tui.migration.comparing.schemas import Standing
 from migrator_tui.model.decisions import FindingDecision
 from migrator_tui.model.plan import Scope, TableOverride
 from migrator_tui.model.schema import TableName

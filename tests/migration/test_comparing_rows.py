@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from migrator_tui.migration.comparing_rows import TableRows, compare_rows, row_pairs
+from migrator_tui.migration.comparing.comparing_rows import TableRows, compare_rows, row_pairs
+from migrator_tui.migration.comparing.reference import reference
 from migrator_tui.migration.guide import Ends
 from migrator_tui.migration.opening import LiveBench, open_bench
-from migrator_tui.migration.reference import reference
 from migrator_tui.migration.request import Request
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.plan import Scope

@@ -12,8 +12,8 @@ import pytest
 
 from migrator_tui.demo.project.layout import lay_out
 from migrator_tui.demo.project.project import Project
-from migrator_tui.migration.plan_draft import Chooser
-from migrator_tui.migration.plan_exposure import Planned, with_exposure
+from migrator_tui.migration.planning.plan_draft import Chooser
+from migrator_tui.migration.planning.plan_exposure import Planned, with_exposure
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import FindingDecision

@@ -13,8 +13,8 @@ import pytest
 from migrator_tui.convert.user_folders import OfUser, UserFolders, of_codec
 from migrator_tui.demo import passwords
 from migrator_tui.demo.project.project import Project
-from migrator_tui.migration.pulling import pull
-from migrator_tui.migration.pulling_files import pull_files
+from migrator_tui.migration.files.pulling_files import pull_files
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import FindingDecision

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from migrator_tui.migration import plan_file
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.planning import plan_file
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.plan import Scope, TableOverride
 from migrator_tui.model.pull import PullRequest

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from migrator_tui.migration import plan_file
+from migrator_tui.migration.planning import plan_file
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import FindingDecision, OnConflict
 from migrator_tui.model.outcome import RunOutcome

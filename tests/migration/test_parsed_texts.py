@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.plan import Scope, TableOverride
 from migrator_tui.model.pull import PullRequest

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from migrator_tui.migration import plan_file
+from migrator_tui.migration.planning import plan_file
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import FindingDecision

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from migrator_tui.migration.planning.target_plan import draft_plan
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.staging import Source
-from migrator_tui.migration.target_plan import draft_plan
 from migrator_tui.model.decisions import FindingDecision
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Plan, Scope

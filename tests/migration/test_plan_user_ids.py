@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from migrator_tui.convert.user_ids import codec_name
-from migrator_tui.migration.plan_draft import Chooser
-from migrator_tui.migration.plan_draft import Target as TargetSide
-from migrator_tui.migration.planning import make_plan
+from migrator_tui.migration.planning.drafting import make_plan
+from migrator_tui.migration.planning.plan_draft import Chooser
+from migrator_tui.migration.planning.plan_draft import Target as TargetSide
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import Action, Plan, Scope, TableOverride

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from migrator_tui.migration import plan_file
-from migrator_tui.migration.plan_draft import Chooser
-from migrator_tui.migration.plan_draft import Target as TargetSide
-from migrator_tui.migration.planning import load_order, make_plan
+from migrator_tui.migration.planning import plan_file
+from migrator_tui.migration.planning.drafting import load_order, make_plan
+from migrator_tui.migration.planning.plan_draft import Chooser
+from migrator_tui.migration.planning.plan_draft import Target as TargetSide
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding

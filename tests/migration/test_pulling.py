@@ -16,7 +16,7 @@ import pytest
 
 from migrator_tui.demo import sample_app
 from migrator_tui.migration import decisions_file
-from migrator_tui.migration.pulling import PullProgress, pull
+from migrator_tui.migration.pulling.pull import PullProgress, pull
 from migrator_tui.model.errors import Interrupted, MigratorError
 from migrator_tui.model.pull import PullRequest
 from migrator_tui.model.secret import Secret
@@ -321,7 +321,7 @@ def test_a_pull_that_is_killed_leaves_nothing_and_the_next_one_works(shop: Targe
     script = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from migrator_tui.migration.pulling import pull\n"
+        "from migrator_tui.migration.pulling.pull import pull\n"
         "from migrator_tui.model.pull import PullRequest\n"
         "from migrator_tui.postgres.connect import Target\n"
         "def kill(progress):\n"

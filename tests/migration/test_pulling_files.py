@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from migrator_tui.migration.pulling import pull
-from migrator_tui.migration.pulling_files import folder_beside, pull_files
+from migrator_tui.migration.files.pulling_files import folder_beside, pull_files
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.errors import Interrupted, UsageError, VerificationFailed
 from migrator_tui.model.pull import PulledFiles, PullRequest
 from migrator_tui.postgres.connect import connect

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.pull import PullRequest
 from migrator_tui.model.secret import Secret

@@ -14,7 +14,7 @@ from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner
-from migrator_tui.migration.sync import Sync
+from migrator_tui.migration.syncing.sync import Sync
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, OnConflict
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
 from migrator_tui.model.progress import RunStatus

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.pull import PullRequest
 from migrator_tui.postgres.connect import Target

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.pull import PullRequest

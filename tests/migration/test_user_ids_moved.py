@@ -16,8 +16,8 @@ import yaml
 from migrator_tui.convert.user_ids import user_id
 from migrator_tui.demo import passwords
 from migrator_tui.demo.project.project import Project
-from migrator_tui.migration import plan_file
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.planning import plan_file
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.model.decisions import FindingDecision

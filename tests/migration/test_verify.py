@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from migrator_tui.migration import quarantine
 from migrator_tui.migration.control import Control
+from migrator_tui.migration.planning import quarantine
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.staging import Source

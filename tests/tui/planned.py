@@ -10,7 +10,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from migrator_tui.migration.comparing import Pair, compare
+from migrator_tui.migration.comparing.schemas import Pair, compare
 from migrator_tui.migration.guide import Bench, Ends, LiveGuide
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.findings import Finding

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from migrator_tui.migration.comparing import Pair
+from migrator_tui.migration.comparing.schemas import Pair
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, Preview
 from migrator_tui.migration.guide import Bench, Ends, Facts, Offer, Step
 from migrator_tui.migration.run_folder import RunRecord

@@ -12,7 +12,7 @@ from textual.widgets import Input, OptionList
 
 from migrator_tui.demo import passwords
 from migrator_tui.demo.project.project import Project
-from migrator_tui.migration import guess_users
+from migrator_tui.migration.planning import guess_users
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Scope

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textual.widgets import Button, Input, OptionList
 
-from migrator_tui.migration import plan_file
+from migrator_tui.migration.planning import plan_file
 from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.findings import Finding
 from migrator_tui.postgres.connect import Target, connect

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button
 
 from migrator_tui.convert.identifiers import quote, quote_name
-from migrator_tui.migration.comparing import Pair
+from migrator_tui.migration.comparing.schemas import Pair
 from migrator_tui.migration.guide import Bench
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.schema import Table, TableName

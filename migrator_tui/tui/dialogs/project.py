@@ -12,7 +12,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from migrator_tui.migration.guess_files import is_text
+from migrator_tui.migration.planning.guess_files import is_text
 from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.project import ExposureScope, FilesScope
 from migrator_tui.model.schema import Database, TableName

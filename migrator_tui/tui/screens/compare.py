@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
-from migrator_tui.migration.comparing import Standing
+from migrator_tui.migration.comparing.schemas import Standing
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, Scope
 from migrator_tui.tui.dialogs.both_sides import both_sides
 from migrator_tui.tui.dialogs.column_type import ColumnType, carried

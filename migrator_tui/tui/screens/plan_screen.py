@@ -9,7 +9,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker, WorkerState
 
-from migrator_tui.migration.comparing import Pair
+from migrator_tui.migration.comparing.schemas import Pair
 from migrator_tui.migration.guide import Bench
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.errors import MigratorError

@@ -14,7 +14,7 @@ from textual.widgets import Button, OptionList, Static, TabbedContent, TabPane
 from textual.widgets.option_list import Option
 
 from migrator_tui import locations
-from migrator_tui.migration.plan_file import render
+from migrator_tui.migration.planning.plan_file import render
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.errors import MigratorError, UsageError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from migrator_tui.migration.comparing import Pair, Standing
+from migrator_tui.migration.comparing.schemas import Pair, Standing
 from migrator_tui.tui.widgets.line_list import LineList, Part, fit
 
 STANDINGS: dict[Standing, tuple[str, str, str]] = {

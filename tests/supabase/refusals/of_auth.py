@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from migrator_tui.demo import passwords
 from migrator_tui.demo.project.faults import Fault
-from migrator_tui.migration.plan_users import Looked, told_of
+from migrator_tui.migration.planning.plan_users import Looked, told_of
 from migrator_tui.model.findings import CATALOGUE
 from migrator_tui.postgres.connect import connect, explain
 from migrator_tui.supabase import auth_conditions, auth_sql

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 
-from migrator_tui.migration.pulling import pull
+from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.pull import PullRequest
 from migrator_tui.postgres.connect import connect
 from tests.postgres.tls_server import DIRECT

@@ -1,0 +1,1 @@
+"""Backups: written, proven by a restore, and the keys that open them."""

@@ -1,0 +1,1 @@
+"""Files and blobs on their way into buckets, and out of them again."""

@@ -1,0 +1,419 @@
+"""Sync: both ends brought to the same state, by what each changed since the last run left them alike.
+
+The steps are those of a migration; what is other is what they do. The target commits first, with its journal; then one
+guarded transaction writes the file, of which all was proved before. A crash between the two is finished by ``resume``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from migrator_tui.convert.identifiers import quote_name
+from migrator_tui.migration.migrate import PUBLISH_ATTEMPTS, Migration
+from migrator_tui.migration.planning import drafting
+from migrator_tui.migration.planning.target_plan import draft_plan
+from migrator_tui.migration.request import Request
+from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.migration.staging import Source
+from migrator_tui.migration.syncing import back_rows, sync_base, sync_staging, write_back
+from migrator_tui.migration.syncing.sync_base import Base, Bases
+from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
+from migrator_tui.migration.syncing.sync_ways import ways_of
+from migrator_tui.model.decisions import OnConflict
+from migrator_tui.model.errors import (
+    ConnectionLost,
+    DecisionsNeeded,
+    Interrupted,
+    MigratorError,
+    SourceError,
+    UsageError,
+)
+from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.plan import Action, Plan, TablePlan
+from migrator_tui.model.progress import RunStatus, TableState
+from migrator_tui.postgres import ledger, publish, three_way_publish
+from migrator_tui.postgres.connect import Target, connect
+from migrator_tui.postgres.inspect import server_identity
+from migrator_tui.postgres.publish import ChangedSince, Published
+from migrator_tui.postgres.three_way import ThreeWay
+from migrator_tui.postgres.three_way_choices import SyncChoices
+from migrator_tui.postgres.three_way_publish import Written
+from migrator_tui.sqlite.carry_over import carry_over
+from migrator_tui.sqlite.snapshot import FILE_NAME
+from migrator_tui.supabase.api import Api
+
+NOT_ABOUT_ROWS = ("EXPOSURE-", "USER-", "USERS-", "FILES-", "TARGET-HAS-ROWS", "TARGET-EXISTS")
+
+
+class Sync(Migration):
+    """One run. Called by a :class:`~migrator_tui.migration.runner.Runner` on its thread."""
+
+    _bases: Bases | None = None
+
+    def _draft(self, connection: psycopg.Connection[Any]) -> Plan:
+        source = self._source_of()
+        bases = sync_base.find(
+            connection, self._request, source.database, server_identity(connection), self._folder.run
+        )
+        asked = sync_base.request_of(self._request, bases)
+        drafted = draft_plan(connection, source, self._snapshot.sha256, asked)
+        plan = _of_rows(drafted, bases)
+        _require_same_tables(plan, bases)
+        computed = {table.source: _computed(source, table) for table in plan.moved}
+        for name, columns in computed.items():
+            if columns:
+                self._notes.append(f"{name}: {', '.join(columns)}, which SQLite computes, is not compared.")
+        SyncRecord(
+            per_cell=self._request.per_cell,
+            bases={table: base.run for table, base in bases.tables.items()},
+            notes=bases.notes,
+            computed=computed,
+            codecs={table: base.codecs[table] for table, base in bases.tables.items()},
+        ).write(self._folder)
+        return plan
+
+    def _stage(self, plan: Plan) -> None:
+        try:
+            super()._stage(plan)
+        except SourceError as error:
+            if error.id not in ("SOURCE-READ", "VALUE-UNEXPECTED"):
+                raise
+            raise SourceError(
+                "SYNC-VALUES",
+                f"The file holds values of another kind than when the table was moved. {error.message} Nothing was "
+                "changed.",
+                "Change the values in the file, or leave the table out with --tables.",
+            ) from error
+        record = SyncRecord.read(self._folder)
+        self._notes += record.notes
+        if self._published is not None:
+            return
+        fence, source = self._fence, self._source_of()
+        assert fence is not None
+        ways = self._ways(plan)
+        self._with_target(lambda c: sync_staging.prepare(c, ways, fence))
+        bases = {table: self._base(run) for table, run in record.bases.items()}
+        conflicting = {
+            base.run: self._with_target(lambda c, run=base.run: ledger.quarantined_rows(c, run))  # type: ignore[misc]
+            for base in bases.values()
+            if not base.synced
+        }
+        sync_staging.stage(
+            source,
+            plan,
+            self._sets,
+            ways,
+            bases,
+            conflicting,
+            self._with_target(lambda c: ledger.chunks(c, fence.run)),
+            self._target,
+            fence,
+            self._board,
+            self._runner.control,
+            workers=self._request.workers,
+            chunk_bytes=self._request.chunk_bytes,
+        )
+        self._failpoint("base-staged")
+
+    def _resolve(self, plan: Plan, *, again: bool = False) -> None:
+        if self._published is not None or self._fence is None:
+            return
+        fence, request = self._fence, self._request
+        ways = self._ways(plan)
+        # A row that changed after it was decided upon is a conflict once more, whatever was said of its key before.
+        decisions = replace(request.decisions, conflicts=()) if again else request.decisions
+
+        def decide(connection: psycopg.Connection[Any]) -> list[tuple[str, int, int]]:
+            found = []
+            with connection.transaction():
+                ledger.hold(connection, fence)
+                for source, way in ways.items():
+                    if doubles := way.doubles(connection):
+                        raise UsageError(
+                            "SYNC-KEYS",
+                            f"{source}: {doubles} keys of the file are one to the target's key "
+                            f"({', '.join(way.table.match_key)}). Nothing was changed.",
+                            "Give each row a key of its own, or leave the table out with --tables.",
+                        )
+                    way.detect(connection)
+                choices = SyncChoices(ways, deletions=request.accept_recommended)
+                choices.decide(connection, decisions, request.on_conflict)
+                for way in ways.values():
+                    found += way.groups(connection)
+            return found
+
+        groups = self._with_target(decide)
+        undecided = sum(left for _, _, left in groups)
+        total = sum(count for _, count, _ in groups)
+        self._conflicts = (total, total - undecided)
+        if undecided:
+            raise self._undecided(ways, groups)
+        if total:
+            self._audit.record("resolved", conflicts=total)
+        self._lay_out_back(plan, ways)
+
+    def _undecided(self, ways: dict[str, ThreeWay], groups: list[tuple[str, int, int]]) -> MigratorError:
+        samples: list[str] = []
+        for way in ways.values():
+            if len(samples) < 3:
+                samples += self._with_target(lambda c, way=way: way.sample(c, 3))  # type: ignore[misc]
+        left = sum(count for _, _, count in groups)
+        message = (
+            f"{left} rows were changed on both ends, or deleted on one: {'; '.join(samples)}. Nothing was changed."
+        )
+        if self._request.on_conflict is OnConflict.FAIL:
+            return MigratorError("CONFLICTS", message, "The policy is --on-conflict fail.")
+        hint = (
+            "Staging is kept. `migrator-tui resume RUN --decisions FILE`, or --on-conflict keep-target or keep-source, "
+            "goes on."
+        )
+        if any(kind == "deleted" and count for kind, _, count in groups):
+            hint += " Deletions are carried over with --yes, or by a decision with kind: deleted."
+        return DecisionsNeeded("CONFLICTS", message, hint)
+
+    def _lay_out_back(self, plan: Plan, ways: dict[str, ThreeWay]) -> None:
+        """Make and prove what the file will be, before either end is written."""
+        fence = self._fence
+        assert fence is not None
+        source = self._source_of()
+
+        def lay_out(connection: psycopg.Connection[Any]) -> dict[str, tuple[Written, Written]]:
+            with connection.transaction():
+                ledger.hold(connection, fence)
+                for way in ways.values():
+                    three_way_publish.lay_out_back(connection, way)
+                return {
+                    name: (
+                        three_way_publish.counted(connection, way, three_way_publish.to_target(way)),
+                        three_way_publish.counted(connection, way, three_way_publish.to_source(way)),
+                    )
+                    for name, way in ways.items()
+                }
+
+        counts = self._with_target(lay_out)
+        self._board.set_changes(_changes(counts, self._request.source.name))
+        record = SyncRecord.read(self._folder)
+        tables = [
+            back_rows.BackTable(way, source.table(name), record.codecs.get(name, {}))
+            for name, way in ways.items()
+            if counts[name][1].rows
+        ]
+        if not tables:
+            replace(record, carried=()).write(self._folder)
+            return
+        snapshot, folder = self._snapshot.path, self._folder.path
+        # Not only tables that get rows: a row may go, and one of another table that refers to it as well.
+        carried = tuple(write_back.carried_table(snapshot, t.source, t.plan) for t in tables)
+        self._board.say("trying the file's new rows on a copy")
+        after = back_rows.build(folder, snapshot, tables, self._target)
+        suspended = write_back.rehearse(folder, snapshot, after, carried, set(ways))
+        write_back.prove(after, plan, tables, self._target, fence.run, self._runner.control.check)
+        replace(record, carried=carried, suspended=suspended).write(self._folder)
+        self._failpoint("back-laid-out")
+
+    def _publish(self, plan: Plan) -> Published:
+        fence = self._fence
+        assert fence is not None
+        if self._published is None:
+            staged = {source: rows for source, (rows, _) in self._staged().items()}
+            self._audit.record("publishing", tables=len(plan.moved))
+            for _ in range(PUBLISH_ATTEMPTS):
+                ways = self._ways(plan)
+                try:
+                    self._with_target(
+                        lambda c, ways=ways: three_way_publish.publish(  # type: ignore[misc]
+                            c, plan, ways, fence, staged, self._failpoint
+                        )
+                    )
+                    break
+                except ChangedSince:
+                    self._resolve(plan, again=True)
+            else:
+                raise ConnectionLost(
+                    "PUBLISH-BUSY",
+                    f"Live rows kept changing between the comparison and the publish, {PUBLISH_ATTEMPTS} times.",
+                    "Try again when fewer writers are at work: `migrator-tui resume RUN`.",
+                )
+            self._published = self._with_target(lambda c: publish.publish(c, plan, fence, {}))
+            self._audit.record("published", tables=len(plan.moved))
+        self._failpoint("published")
+        self._write_back()
+        published = self._published
+        self._notes += self._with_target(lambda c: publish.after_publish(c, plan, published, fence.run))
+        for table in plan.moved:
+            self._board.set_table(table.source, TableState.PUBLISHED)
+        return published
+
+    def _write_back(self) -> None:
+        """Write the file: all that was laid out, or nothing; what is there already counts as done."""
+        record = SyncRecord.read(self._folder)
+        file = FILE_NAME
+        if record.carried:
+            self._board.say(f"writing to {self._request.source.name}")
+            file = NEXT
+            try:
+                done = carry_over(
+                    self._request.source,
+                    self._snapshot.path,
+                    self._folder.file(file),
+                    record.carried,
+                    suspended=record.suspended,
+                )
+            except SourceError as error:
+                if error.id == "SYNC-SOURCE-CHANGED":
+                    # What both ends have in common is what the file was: a sync anew finds the target's rows changed.
+                    self._folder.write_json(BASE, {"file": FILE_NAME})
+                    raise DecisionsNeeded(
+                        error.id,
+                        f"{error.message} The target has its part.",
+                        "Sync again: what is missing in the file is compared anew. "
+                        f"`migrator-tui rollback {self._folder.run}` takes the target's part back.",
+                    ) from error
+                raise Interrupted(
+                    "SYNC-HALF-DONE", f"The target is done, the file is not: {error.message}", error.hint
+                ) from error
+            self._audit.record("written-back", inserted=done.inserted, updated=done.updated, deleted=done.deleted)
+            if record.suspended:
+                self._notes.append(f"Did not fire for what was written into the file: {', '.join(record.suspended)}.")
+            self._failpoint("written-back")
+        self._folder.write_json(BASE, {"file": file})
+
+    def _verify(self, plan: Plan, published: Published) -> None:
+        # Rows were compared within the publishing transaction, and the file's as they were written.
+        for table in plan.moved:
+            self._board.set_table(table.source, TableState.VERIFIED)
+        self._audit.record("verified", tables=len(plan.moved))
+
+    def _outcome(self, status: RunStatus, error: MigratorError | None) -> RunOutcome:
+        outcome = super()._outcome(status, error)
+        record = SyncRecord.read(self._folder)
+        written = self._written() if self._published is not None else {}
+        tables = [
+            {
+                "source": source,
+                "base": record.bases.get(source),
+                "to_target": sides["target"],
+                "to_source": sides["source"],
+            }
+            for source, sides in written.items()
+        ]
+        changes = sum(sum(side.values()) for sides in written.values() for side in sides.values())
+        return replace(outcome, extra={"sync": {"changes": changes, "tables": tables}})
+
+    def _written(self) -> dict[str, dict[str, dict[str, int]]]:
+        """Source table → end → what it got, by the ledger."""
+        try:
+            with connect(self._target) as connection:
+                step = ledger.read_step(connection, self._folder.run, publish.STEP)
+        except (MigratorError, psycopg.Error):
+            return {}
+        names = ("inserted", "updated", "deleted")
+        return {
+            source: {end: dict(zip(names, counts, strict=True)) for end, counts in ends.items()}
+            for source, ends in ((step or {}).get(three_way_publish.DATA_STEP) or {}).items()
+        }
+
+    def _ways(self, plan: Plan) -> dict[str, ThreeWay]:
+        ways = self._with_target(lambda c: ways_of(c, plan, self._folder))
+        assert ways is not None
+        return ways
+
+    def _base(self, run: str) -> Base:
+        return sync_base.base_of(run)
+
+
+def run_of(
+    request: Request,
+    target: Target,
+    folder: RunFolder,
+    *,
+    api: Api | None = None,
+    failpoint: Callable[[str], None] = lambda name: None,
+) -> Migration:
+    """What the request asks for: a migration, or a sync."""
+    kind = Sync if request.command == sync_base.COMMAND else Migration
+    return kind(request, target, folder, api=api, failpoint=failpoint)
+
+
+def _changes(counts: Mapping[str, tuple[Written, Written]], file: str) -> tuple[str, ...]:
+    """What either end gets, in words."""
+    lines = []
+    for end, number in (("the target", 0), (file, 1)):
+        sums = [written[number] for written in counts.values()]
+        parts = (
+            (sum(w.inserted for w in sums), "added"),
+            (sum(w.updated for w in sums), "changed"),
+            (sum(w.deleted for w in sums), "deleted"),
+        )
+        told = ", ".join(f"{rows:,} {word}" for rows, word in parts if rows)
+        lines.append(f"{end}: {f'rows {told}' if told else 'nothing'}")
+    return tuple(lines)
+
+
+def _computed(source: Source, table: TablePlan) -> tuple[str, ...]:
+    """The target columns whose values the file computes.
+
+    Raises:
+        UsageError: ``SYNC-NOT-COVERED``: rows are paired by one of them.
+    """
+    described = source.table(table.source)
+    columns = tuple(c.target for c in table.moved_columns if described.column(c.source).generated is not None)
+    if set(columns) & set(table.match_key):
+        raise UsageError(
+            "SYNC-NOT-COVERED",
+            f"{table.source} cannot be synced: rows are paired by {', '.join(table.match_key)}, which SQLite computes. "
+            "Nothing was changed.",
+            "Name the other tables with --tables.",
+        )
+    return columns
+
+
+def _of_rows(plan: Plan, bases: Bases) -> Plan:
+    """The plan without what is none of a sync's: views, types, users, files, who may reach what."""
+    findings = tuple(
+        finding
+        for finding in plan.findings
+        if finding.table in bases.tables and not finding.id.endswith("-NOT-CARRIED")
+        and not finding.id.startswith(NOT_ABOUT_ROWS)
+    )  # fmt: skip
+    tables = tuple(table for table in plan.tables if table.source in bases.tables)
+    order = tuple(source for source in plan.load_order if source in bases.tables)
+    only = replace(plan, tables=tables, views=(), enums=(), project=None, findings=findings, load_order=order)
+    return drafting.finished(only)
+
+
+def _require_same_tables(plan: Plan, bases: Bases) -> None:
+    """
+    Raises:
+        UsageError: ``SYNC-DRIFT``: a table is gone, or does not take the rows any more. ``SYNC-TRIGGERS``: triggers or
+            rules of the target would change what is written.
+    """
+    for name, base in bases.tables.items():
+        then = base.table(name)
+        now = next((table for table in plan.tables if table.source == name), None)
+        if now is None or now.action is not Action.MERGE:
+            said = [f.message for f in plan.findings if f.table == name and f.id == "TARGET-MISFIT"]
+            why = said[0] if said else f"The target has no table {quote_name(then.target)} any more."
+            raise sync_base.drifted(
+                why,
+                f"Bring the change of the tables to the other end first, or leave {name} out with --tables.",
+            )
+        codecs = {column.target: column.codec for column in now.moved_columns}
+        other = [c for c in then.moved_columns if codecs.get(c.target) != sync_base.taken_as(c.codec)]
+        if other:
+            raise sync_base.drifted(
+                f"{name}.{other[0].source} does not become {then.target}.{other[0].target} as it did in the run "
+                f"{base.run}.",
+                f"Bring the change of the column to the other end first, or leave {name} out with --tables.",
+            )
+        fires = next((f for f in plan.findings if f.table == name and f.id == "TARGET-TRIGGERS"), None)
+        if fires is not None:
+            raise UsageError(
+                "SYNC-TRIGGERS",
+                f"{fires.message} What they write would not be on both ends. Nothing was changed.",
+                f"Disable them for the time of the sync, or leave {name} out with --tables.",
+            )
