@@ -255,6 +255,29 @@ def change_the_source(database: Path) -> None:
         connection.execute("UPDATE sections SET title = 'Physics for poets' WHERE id = 2")
 
 
+async def decide_all_alike(camera: Camera, app: MigratorApp) -> None:
+    """Keep the target's rows, group by group, until nothing is left to decide."""
+    from textual.widgets import Button, Static
+
+    from migrator_tui.tui.dialogs.by_rule import ByRule
+
+    pilot = camera.pilot
+
+    def decided() -> tuple[str, str]:
+        found = re.search(r"([\d,]+) of ([\d,]+) decided", str(app.screen.query_one("#headline", Static).render()))
+        return (found[1], found[2]) if found else ("", "?")
+
+    asked = False
+    while (before := decided())[0] != before[1]:
+        await pilot.press("n", "T")
+        await until(pilot, lambda: isinstance(app.screen, ByRule) and not app.screen.query_one("#do", Button).disabled)
+        if not asked:
+            asked = True
+            await camera.take("resolve-all")
+        await pilot.press("enter")
+        await until(pilot, lambda earlier=before: not isinstance(app.screen, ByRule) and decided() != earlier)
+
+
 async def resolving(camera: Camera, app: MigratorApp, ends: Ends) -> None:
     """Migrate once more, onto the tables that are there, and resolve what differs."""
     from migrator_tui.tui.dialogs.publish import Publish
@@ -278,10 +301,8 @@ async def resolving(camera: Camera, app: MigratorApp, ends: Ends) -> None:
     await until(pilot, lambda: isinstance(app.screen, ResolveScreen))
     await settled(pilot)
     await camera.take("resolve")
-    await pilot.press("s", "t", "T")
-    await camera.take("resolve-all")
-    await pilot.press("tab", "enter")
-    await pilot.pause(0.3)
+    await pilot.press("s", "t")
+    await decide_all_alike(camera, app)
     await camera.take("resolve-decided")
     await pilot.press("g")
     await until(pilot, lambda: isinstance(app.screen, Publish))
