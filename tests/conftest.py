@@ -21,7 +21,10 @@ from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.server import EmbeddedServer, fresh_database
 
 # How long an example takes says how busy the machine is.
-settings.register_profile("whatever the machine does", settings(), deadline=None)
+# MIGRATOR_TUI_EXAMPLES asks for more of them than an ordinary run of the tests has time for.
+settings.register_profile(
+    "whatever the machine does", deadline=None, max_examples=int(os.environ.get("MIGRATOR_TUI_EXAMPLES", "40"))
+)
 settings.load_profile("whatever the machine does")
 
 

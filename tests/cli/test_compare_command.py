@@ -136,7 +136,7 @@ def test_a_source_that_is_missing_and_a_password_that_is_wrong_are_told(
 def test_hundreds_of_tables_compare_equal_after_their_migration(cli: Cli, target: Target, tmp_path: Path) -> None:
     source = tmp_path / "many.db"
     with closing(sqlite3.connect(source)) as connection:
-        for number in range(250):
+        for number in range(120):
             connection.execute(
                 f"CREATE TABLE t{number:03} (id INTEGER PRIMARY KEY, n TEXT DEFAULT 'x' CHECK (length(n) < 9))"
             )

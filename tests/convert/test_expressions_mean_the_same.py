@@ -272,7 +272,7 @@ def compare(connection: psycopg.Connection[Any], rows: list[tuple[Any, ...]], qu
 
 
 SETTINGS = settings(
-    max_examples=200,
+    max_examples=100,
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -19,7 +19,7 @@ from tests.migration.running import Engine, session, succeeded, text
 from tests.migration.there_and_back import Journey
 from tests.migration.trap_databases import Drawn, databases
 
-EXAMPLES = 20
+EXAMPLES = 12
 
 
 def test_generated_databases_arrive_whole_and_come_back_as_they_were(target: Target, tmp_path: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_fault_that_stays_ends_as_a_lost_connection(storage: Storage, project:
 
 def test_a_page_of_a_proxy_in_place_of_an_answer_is_told(storage: Storage, project: Project) -> None:
     project.faults.add(Fault("/storage/v1/bucket", "GET", times=99, status=200, body="<html>Sign in</html>"))
-    with pytest.raises(TargetError, match="the answer is no JSON"):
+    with pytest.raises(TargetError, match="something that is not Storage's: Sign in"):
         storage.buckets()
 
 
