@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from migrator_tui import locations
 from migrator_tui.migration.comparing.object_texts import index_text, listed, reference_text
-from migrator_tui.model.findings import CATALOGUE, Choice, Finding
+from migrator_tui.model.catalogue.kind import Choice
+from migrator_tui.model.findings import CATALOGUE, Finding
 from migrator_tui.model.outcome import NotCarried, RunOutcome, TableOutcome
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.progress import RunStatus

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from migrator_tui.model.findings import Finding, Severity
+from migrator_tui.model.catalogue.kind import Severity
+from migrator_tui.model.findings import Finding
 
 
 class ConflictKind(StrEnum):

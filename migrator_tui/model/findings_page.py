@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-from migrator_tui.model.findings import CATALOGUE, Kind, Severity
+from migrator_tui.model.catalogue.kind import Kind, Severity
+from migrator_tui.model.findings import CATALOGUE
 
 _SEVERITIES = {
     Severity.ERROR: "stops the run unless one of its choices is taken",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from migrator_tui.model.catalogue.kind import Severity
 from migrator_tui.model.decisions import Decisions, FindingDecision, decide
-from migrator_tui.model.findings import Finding, Severity
+from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.tui import project_text
 from migrator_tui.tui.wording import counted

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from migrator_tui import locations
-from migrator_tui.config import EMBEDDED
+from migrator_tui.config_file import EMBEDDED
 from migrator_tui.migration.guide import Bench, Ends
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.decisions import Decisions

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from migrator_tui.model.catalogue.kind import Severity
 from migrator_tui.model.decisions import Decisions, FindingDecision, decide, unmatched
-from migrator_tui.model.findings import CATALOGUE, Finding, Severity
+from migrator_tui.model.findings import CATALOGUE, Finding
 
 NUL = Finding("VALUE-NUL", "…", "notes", "body", rows=2, choices=("replace", "bytea", "quarantine"))
 ORPHAN = Finding("FK-ORPHAN", "…", "notes", "user_id", object="fk", choices=("not-valid", "null", "quarantine"))

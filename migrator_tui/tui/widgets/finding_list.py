@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from migrator_tui.model.findings import Finding, Severity
+from migrator_tui.model.catalogue.kind import Severity
+from migrator_tui.model.findings import Finding
 from migrator_tui.tui.widgets.line_list import LineList, Part, fit
 
 SEVERITIES = {

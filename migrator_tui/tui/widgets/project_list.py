@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
-from migrator_tui.model.findings import Severity
+from migrator_tui.model.catalogue.kind import Severity
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.project import ExposureScope, FilesScope, TableExposure, UsersScope
 from migrator_tui.tui import project_text
