@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from migrator_tui import locations, yaml_lines
-from migrator_tui.config import NaturalKeyKeys, natural_keys_of
+from migrator_tui.config import natural_keys_of
+from migrator_tui.config_file import NaturalKeyKeys
 from migrator_tui.model.decisions import (
     ConflictChoice,
     ConflictDecision,

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import psycopg
 
 from migrator_tui import locations
-from migrator_tui.config import EMBEDDED, find, load, scope_of
+from migrator_tui.config import scope_of
+from migrator_tui.config_file import EMBEDDED, find, load
 from migrator_tui.credentials import account_name, find_api_key, find_password, set_password
 from migrator_tui.migration import decisions_file, env_files
 from migrator_tui.migration.comparing.schemas import Pair

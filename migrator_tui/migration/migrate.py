@@ -321,36 +321,48 @@ class Migration:
                 for companion in self._companions:
                     companion.within_publish(connection, context)
 
-            for _ in range(PUBLISH_ATTEMPTS):
+            def attempt() -> Published:
                 left_behind = self._conflicts_left_behind(plan)
-                try:
-                    self._published = self._with_target(
-                        lambda c, rows=left_behind: publish.publish(  # type: ignore[misc]
-                            c,
-                            plan,
-                            fence,
-                            counts,
-                            left_behind=rows,
-                            origin=origin,
-                            beside=beside,
-                            failpoint=self._failpoint,
-                        )
+                return self._with_target(
+                    lambda c: publish.publish(
+                        c,
+                        plan,
+                        fence,
+                        counts,
+                        left_behind=left_behind,
+                        origin=origin,
+                        beside=beside,
+                        failpoint=self._failpoint,
                     )
-                    break
-                except ChangedSince:
-                    self._resolve(plan, again=True)
-            else:
-                raise ConnectionLost(
-                    "PUBLISH-BUSY",
-                    f"Live rows kept changing between the comparison and the publish, {PUBLISH_ATTEMPTS} times.",
-                    "Try again when fewer writers are at work: `migrator-tui resume RUN`.",
                 )
+
+            self._published = self._while_rows_change(plan, attempt)
             self._audit.record("published", tables=len(plan.moved))
         self._failpoint("published")
-        published = self._published
-        assert published is not None
-        notes = self._with_target(lambda c: publish.after_publish(c, plan, published, fence.run))
-        self._notes += notes
+        return self._after_publish(plan, self._published)
+
+    def _while_rows_change(self, plan: Plan, attempt: Callable[[], T]) -> T:
+        """Publish what was resolved; where live rows changed since, resolve them again and publish then.
+
+        Raises:
+            ConnectionLost: ``PUBLISH-BUSY``: they kept changing.
+        """
+        for _ in range(PUBLISH_ATTEMPTS):
+            try:
+                return attempt()
+            except ChangedSince:
+                self._resolve(plan, again=True)
+        raise ConnectionLost(
+            "PUBLISH-BUSY",
+            f"Live rows kept changing between the comparison and the publish, {PUBLISH_ATTEMPTS} times.",
+            "Try again when fewer writers are at work: `migrator-tui resume RUN`.",
+        )
+
+    def _after_publish(self, plan: Plan, published: Published) -> Published:
+        """What follows the commit: foreign keys validated, tables analyzed, companions told."""
+        fence = self._fence
+        assert fence is not None
+        self._notes += self._with_target(lambda c: publish.after_publish(c, plan, published, fence.run))
         for companion in self._companions:
             self._notes += companion.after_publish(self._context(plan))
         for table in plan.moved:

@@ -23,6 +23,7 @@ from migrator_tui.model.decisions import (
 from migrator_tui.model.errors import UsageError
 from migrator_tui.postgres.detecting import CHOSEN
 from migrator_tui.postgres.merge import KINDS, Merge, MergeCounts, sql
+from migrator_tui.postgres.merge_parts import decided_column
 
 
 def _met(choice: ConflictChoice, kind: str | None) -> list[str]:
@@ -196,21 +197,7 @@ class Choices:
         }
 
     def _column(self, name: str, where: str) -> str:
-        """A column that a decision names, by its name on the target or in the source.
-
-        Raises:
-            UsageError: ``DECISION-COLUMN``: there is none, or it is part of the key.
-        """
-        renamed = {c.source: c.target for c in self._m.table.moved_columns}
-        column = name if name in self._m.values else renamed.get(name, name)
-        if column not in self._m.values:
-            raise UsageError(
-                "DECISION-COLUMN",
-                f"A decision about {self._m.table.source} names {name!r} in `{where}`, which is no column of its rows"
-                + (" but part of their key." if column in self._m.table.match_key else "."),
-                f"Its columns are {', '.join(self._m.values)}.",
-            )
-        return column
+        return decided_column(self._m.table, self._m.values, name, where)
 
     def _prefer(self, connection: psycopg.Connection[Any], rule: ConflictRule) -> None:
         """Choose by the rows' own values, where they tell."""

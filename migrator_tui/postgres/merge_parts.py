@@ -16,6 +16,7 @@ import psycopg
 
 from migrator_tui.convert.identifiers import quote, quote_literal, quote_name
 from migrator_tui.model.decisions import Match
+from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import Fill, TablePlan
 from migrator_tui.model.schema import TableName
 from migrator_tui.postgres.ddl import locator_name, staged_name
@@ -106,6 +107,28 @@ class MatchedBy:
     def same(self, left: str, right: str) -> str:
         """SQL: two rows are one by this key."""
         return " AND ".join(f"{a} = {b}" for a, b in zip(self.parts(left), self.parts(right), strict=True))
+
+
+def decided_column(table: TablePlan, values: Sequence[str], name: str, where: str) -> str:
+    """A column that a decision names, by its name on the target or in the source.
+
+    Args:
+        values: The columns on the target that are not of the key.
+        where: The decision's key that names it.
+
+    Raises:
+        UsageError: ``DECISION-COLUMN``: there is none, or it is part of the key.
+    """
+    renamed = {c.source: c.target for c in table.moved_columns}
+    column = name if name in values else renamed.get(name, name)
+    if column not in values:
+        raise UsageError(
+            "DECISION-COLUMN",
+            f"A decision about {table.source} names {name!r} in `{where}`, which is no column of its rows"
+            + (" but part of their key." if column in table.match_key else "."),
+            f"Its columns are {', '.join(values)}.",
+        )
+    return column
 
 
 class Parts:

@@ -21,7 +21,7 @@ from migrator_tui.model.decisions import (
 )
 from migrator_tui.model.errors import TargetError, UsageError
 from migrator_tui.model.schema import TableName
-from migrator_tui.postgres.merge_parts import live_uniques, sql
+from migrator_tui.postgres.merge_parts import decided_column, live_uniques, sql
 from migrator_tui.postgres.three_way import ThreeWay
 
 SERVED = (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET, ConflictChoice.PER_FIELD)
@@ -239,8 +239,8 @@ class TableChoices:
 
         Merged per cell, a side is chosen for the cells that both ends changed; the others are of who changed them.
         """
-        ours = {self._column(name) for name, side in fields.items() if side == "source"}
-        theirs = {self._column(name) for name, side in fields.items() if side == "target"}
+        ours = {self._column(name, "fields") for name, side in fields.items() if side == "source"}
+        theirs = {self._column(name, "fields") for name, side in fields.items() if side == "target"}
         per_cell = self._w.per_cell and not fields
         if not fields and not per_cell:
             return quote_literal(choice.value), "NULL::text[]"
@@ -289,7 +289,7 @@ class TableChoices:
         """SQL: a row differs in exactly the columns that a rule names."""
         if not rule.columns:
             return ""
-        named = _array({self._column(name) for name in rule.columns})
+        named = _array({self._column(name, "columns") for name in rule.columns})
         return f" AND (d.ours || d.theirs) <@ {named} AND (d.ours || d.theirs) @> {named}"
 
     def _prefer(self, connection: psycopg.Connection[Any], rule: ConflictRule) -> None:
@@ -299,7 +299,7 @@ class TableChoices:
         if rule.by is None:
             self._fill(connection, rule)
             return
-        column = self._column(rule.by)
+        column = self._column(rule.by, "by")
         ours, theirs = f"s.{quote(column)}", f"l.{quote(column)}"
         if rule.choice is Preference.LONGER:
             ours, theirs = f"length({ours}::text)", f"length({theirs}::text)"
@@ -331,22 +331,8 @@ class TableChoices:
             )
         )
 
-    def _column(self, name: str) -> str:
-        """A column that a decision names, by its name on the target or in the source.
-
-        Raises:
-            UsageError: ``DECISION-COLUMN``: there is none, or it is part of the key.
-        """
-        renamed = {c.source: c.target for c in self._w.table.moved_columns}
-        column = name if name in self._w.values else renamed.get(name, name)
-        if column not in self._w.values:
-            raise UsageError(
-                "DECISION-COLUMN",
-                f"A decision about {self._w.table.source} names {name!r}, which is no column of its rows"
-                + (" but part of their key." if column in self._w.table.match_key else "."),
-                f"Its columns are {', '.join(self._w.values)}.",
-            )
-        return column
+    def _column(self, name: str, where: str) -> str:
+        return decided_column(self._w.table, self._w.values, name, where)
 
 
 def _array(names: set[str]) -> str:

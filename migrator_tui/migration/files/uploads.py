@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import psycopg
 
 from migrator_tui.migration.companions import RunContext
 from migrator_tui.migration.files.blob_cells import BlobCell
-from migrator_tui.migration.workers import Workers
+from migrator_tui.migration.workers import Task, Workers
 from migrator_tui.model.errors import MigratorError, SourceError
 from migrator_tui.model.project import FilesPlan
 from migrator_tui.postgres import objects
@@ -121,20 +122,27 @@ def upload_all(context: RunContext, api: Api, plans: dict[str, FilesPlan]) -> No
 
     try:
         while rows := context.with_target(lambda c: objects.pending(c, context.run)):
-            Workers(
-                "upload",
-                WORKERS,
-                context.target,
-                context.control,
-                open_context=lambda: UploadContext(api, context.control.stopped),
-                work=work,
-                on_retry=context.board.set_retry,
-                terminate=_close,
-            ).run([UploadTask(row) for row in rows])
+            storage_workers("upload", api, context, work).run([UploadTask(row) for row in rows])
             recorder.flush()
             context.board.set_retry(None)
     finally:
         recorder.close()
+
+
+def storage_workers(
+    name: str, api: Api, context: RunContext, work: Callable[[UploadContext, Task], None]
+) -> Workers[UploadContext, Task]:
+    """Workers that each talk to Storage over a connection of their own, which ends when they do not react."""
+    return Workers(
+        name,
+        WORKERS,
+        context.target,
+        context.control,
+        open_context=lambda: UploadContext(api, context.control.stopped),
+        work=work,
+        on_retry=context.board.set_retry,
+        terminate=_close,
+    )
 
 
 def _close(held: list[UploadContext]) -> None:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from migrator_tui.migration.companions import RunContext
-from migrator_tui.migration.files.uploads import WORKERS, UploadContext
-from migrator_tui.migration.workers import Workers
+from migrator_tui.migration.files.uploads import UploadContext, storage_workers
 from migrator_tui.postgres import objects
 from migrator_tui.postgres.connect import connect
 from migrator_tui.postgres.objects import ObjectRow
@@ -74,15 +73,6 @@ def download_all(context: RunContext, api: Api, buckets: Sequence[str]) -> list[
     for bucket in buckets:
         with connect(context.target, application_name=f"migrator-tui {context.run}") as connection:
             rows = list(objects.stored(connection, context.run, bucket))
-        Workers(
-            "download",
-            WORKERS,
-            context.target,
-            context.control,
-            open_context=lambda: UploadContext(api, context.control.stopped),
-            work=work,
-            on_retry=context.board.set_retry,
-            terminate=lambda held: None,
-        ).run(rows)
+        storage_workers("download", api, context, work).run(rows)
         context.board.set_retry(None)
     return sorted(wrong)

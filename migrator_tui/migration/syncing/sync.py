@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.identifiers import quote_name
-from migrator_tui.migration.migrate import PUBLISH_ATTEMPTS, Migration
+from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.planning import drafting
 from migrator_tui.migration.planning.target_plan import draft_plan
 from migrator_tui.migration.request import Request
@@ -25,7 +25,6 @@ from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
 from migrator_tui.migration.syncing.sync_ways import ways_of
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import (
-    ConnectionLost,
     DecisionsNeeded,
     Interrupted,
     MigratorError,
@@ -38,7 +37,7 @@ from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.postgres import ledger, publish, three_way_publish
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.inspect import server_identity
-from migrator_tui.postgres.publish import ChangedSince, Published
+from migrator_tui.postgres.publish import Published
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_choices import SyncChoices
 from migrator_tui.postgres.three_way_publish import Written
@@ -221,32 +220,17 @@ class Sync(Migration):
         if self._published is None:
             staged = {source: rows for source, (rows, _) in self._staged().items()}
             self._audit.record("publishing", tables=len(plan.moved))
-            for _ in range(PUBLISH_ATTEMPTS):
+
+            def attempt() -> None:
                 ways = self._ways(plan)
-                try:
-                    self._with_target(
-                        lambda c, ways=ways: three_way_publish.publish(  # type: ignore[misc]
-                            c, plan, ways, fence, staged, self._failpoint
-                        )
-                    )
-                    break
-                except ChangedSince:
-                    self._resolve(plan, again=True)
-            else:
-                raise ConnectionLost(
-                    "PUBLISH-BUSY",
-                    f"Live rows kept changing between the comparison and the publish, {PUBLISH_ATTEMPTS} times.",
-                    "Try again when fewer writers are at work: `migrator-tui resume RUN`.",
-                )
+                self._with_target(lambda c: three_way_publish.publish(c, plan, ways, fence, staged, self._failpoint))
+
+            self._while_rows_change(plan, attempt)
             self._published = self._with_target(lambda c: publish.publish(c, plan, fence, {}))
             self._audit.record("published", tables=len(plan.moved))
         self._failpoint("published")
         self._write_back()
-        published = self._published
-        self._notes += self._with_target(lambda c: publish.after_publish(c, plan, published, fence.run))
-        for table in plan.moved:
-            self._board.set_table(table.source, TableState.PUBLISHED)
-        return published
+        return self._after_publish(plan, self._published)
 
     def _write_back(self) -> None:
         """Write the file: all that was laid out, or nothing; what is there already counts as done."""
