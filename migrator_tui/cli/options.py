@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from migrator_tui import locations
-from migrator_tui.config import EMBEDDED, Flags, Settings, choose_profile, resolve
+from migrator_tui.config import Flags, Settings, choose_profile, resolve
+from migrator_tui.config_file import EMBEDDED
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import NamePolicy

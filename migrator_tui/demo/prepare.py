@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from migrator_tui.config import EMBEDDED
+from migrator_tui.config_file import EMBEDDED
 from migrator_tui.demo import sample_app
 from migrator_tui.demo.kept_project import PROJECT, SERVER, StandIn
 from migrator_tui.demo.sample_app import SampleApp

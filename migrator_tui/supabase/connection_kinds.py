@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from migrator_tui.config import project_database
+from migrator_tui.config_file import project_database
 from migrator_tui.model.errors import UsageError
 from migrator_tui.postgres.target import DEFAULT_PORT, SUPABASE_CA_HINT, SUPABASE_HOST, Target
 

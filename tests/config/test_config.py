@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from migrator_tui import config, yaml_lines
-from migrator_tui.config import Flags, choose_profile, find, load, resolve, url_problem
+from migrator_tui import config, config_file, yaml_lines
+from migrator_tui.config import Flags, choose_profile, resolve
+from migrator_tui.config_file import find, load, url_problem
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import ExitCode, UsageError
 from migrator_tui.model.plan import FillText, TableOverride
@@ -70,7 +71,7 @@ def keys_missing_from(model: type[BaseModel], found: list[Any], place: str) -> l
 
 def test_the_example_is_valid_and_documents_every_key() -> None:
     load(EXAMPLE)
-    assert keys_missing_from(config.ConfigKeys, [yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))], "") == []
+    assert keys_missing_from(config_file.ConfigKeys, [yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))], "") == []
 
 
 def test_the_file_of_the_interfaces_is_read_in_full(written: Any) -> None:
@@ -401,7 +402,7 @@ def test_what_is_written_is_read_back_the_same(value: Any) -> None:
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@`,?~<= \n\t0\\") | st.text())
 def test_no_text_whatever_is_a_configuration_or_ends_in_a_traceback(text: str) -> None:
     with pytest.raises(UsageError, match=r"^x, line "):
-        yaml_lines.check(yaml_lines.parse(text, "x", "X"), config.ConfigKeys)
+        yaml_lines.check(yaml_lines.parse(text, "x", "X"), config_file.ConfigKeys)
 
 
 def test_values_for_columns_of_the_target_are_expressions_numbers_or_texts(written: Any) -> None:
@@ -410,7 +411,7 @@ def test_values_for_columns_of_the_target_are_expressions_numbers_or_texts(writt
         "profiles:\n  p:\n    source: {sqlite: a.db}\n    target: {database: embedded}\n    names: snake_case\n"
         f"    fill:\n      users: {fill}\n"
     )
-    scope = config.scope_of(config.load(path).profile())
+    scope = config.scope_of(config_file.load(path).profile())
     assert scope.names == "snake_case"
     assert scope.tables["users"].fill == {"tenant": "'acme'", "rank": "3", "ok": "true", "note": FillText("it's")}
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import httpx
 
-from migrator_tui.config import load
+from migrator_tui.config_file import load
 from migrator_tui.demo.project.faults import Fault
 from migrator_tui.model.findings import CATALOGUE
 from migrator_tui.supabase import resumable, storage_api
