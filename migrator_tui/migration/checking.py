@@ -20,7 +20,7 @@ from migrator_tui.convert.identifiers import quote
 from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
 from migrator_tui.migration.planning.quarantine import RowSets
-from migrator_tui.migration.planning.unbuilt import Unbuilt, digests, referring
+from migrator_tui.migration.planning.unbuilt import Unbuilt, Uncomputable, digests, referring
 from migrator_tui.migration.staging import Encoder, Source, terminate
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import MigratorError, VerificationFailed
@@ -39,13 +39,11 @@ from migrator_tui.postgres.ddl import (
     staging_schema,
 )
 from migrator_tui.postgres.ledger import Fence
+from migrator_tui.postgres.load import of_values
 from migrator_tui.postgres.merge import sql
 from migrator_tui.sqlite.read import SnapshotReader
 
 EXISTS_ALREADY = (errors.DuplicateTable, errors.DuplicateObject, errors.InvalidTableDefinition)
-
-_ITS_ROWS = ("22", "54")
-"""SQLSTATE classes that say that stored values cannot be in a key, check or index: data exception, program limit."""
 
 Statement = tuple[Key | Check | Index | ForeignKey | None, str]
 
@@ -103,6 +101,7 @@ def check(
 
     Raises:
         VerificationFailed: A cell, a row or a key is not as the plan makes it; names the first.
+        Uncomputable: The target computes another value for a generated column than the source.
     """
     schema = staging_schema(fence.run)
     notes: list[str] = []
@@ -220,7 +219,7 @@ def _apply(
     except psycopg.Error as error:
         explained = explain(error, target, established=True)
         explained.message = f"{table.source}: {explained.message} ({statement})"
-        if (error.sqlstate or "").startswith(_ITS_ROWS):
+        if of_values(error.sqlstate):
             raise _Unbuildable((error.diag.message_primary or str(error)).strip(), explained) from error
         raise explained from error
 
@@ -269,6 +268,7 @@ def compare_chunk(
 
     Raises:
         VerificationFailed: Naming table, column and row of the first difference.
+        Uncomputable: It is in a column that the target computes.
     """
     encoded = pa.Table.from_batches(
         list(encoder.batches(context.reader, chunk, control.within_chunk)), schema=encoder.schema
@@ -290,16 +290,13 @@ def compare_chunk(
         wrong = differences(expected, got)
         if wrong:
             row = expected_rows[wrong[0]].as_py()
+            if column.generated:
+                raise Uncomputable(table, {column.source: f"it computes another value for row {row}"})
             raise VerificationFailed(
                 "CHECK-CELL",
                 f"{table.source}.{column.source}: {len(wrong)} cells of rows {chunk.lo} to {chunk.hi} differ; the "
                 f"first is in row {row}.",
-                "Nothing was published."
-                + (
-                    " The target computes this column otherwise; give it a codec in the plan, so that it becomes plain."
-                    if column.generated
-                    else ""
-                ),
+                "Nothing was published.",
             )
     return len(expected_rows)
 

@@ -25,7 +25,7 @@ from migrator_tui.migration.companions import Companion, RunContext, companions_
 from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.planning import plan_file, quarantine
 from migrator_tui.migration.planning.target_plan import draft_plan, finished, require_privileges, undecided
-from migrator_tui.migration.planning.unbuilt import Unbuilt, without
+from migrator_tui.migration.planning.unbuilt import Uncomputable, as_values, without
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import resolve
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
@@ -130,7 +130,7 @@ class Migration:
             plan = self._make_plan()
         control.between_chunks()
         with self._board.stage(Stage.STAGE):
-            self._stage(plan)
+            plan = self._stage(plan)
         with self._board.stage(Stage.CHECK):
             plan = self._check(plan)
         with self._board.stage(Stage.RESOLVE):
@@ -210,7 +210,8 @@ class Migration:
         self._board.set_tables(plan.moved)
         self._companions = companions_of(plan)
 
-    def _stage(self, plan: Plan) -> None:
+    def _stage(self, plan: Plan) -> Plan:
+        """Stage everything; the plan to go on by, without what the target cannot compute of the rows."""
         source = self._source_of()
         self._sets = quarantine.find(source.snapshot, source.database, plan)
 
@@ -226,11 +227,31 @@ class Migration:
             self._published = self._with_target(lambda c: publish.publish(c, plan, fence, {}))
             for table, (staged, left) in self._staged().items():
                 self._board.add(table, rows=staged, quarantined=left)
-            return
+            return plan
         self._failpoint("staging")
+        plan = self._load(plan, fence)
+        context = self._context(plan)
+        for companion in self._companions:
+            companion.stage(context)
+        self._audit.record("staged", rows=sum(s for s, _ in self._staged().values()))
+        self._failpoint("staged")
+        return plan
+
+    def _load(self, plan: Plan, fence: Fence) -> Plan:
+        """Send the rows that are not staged yet; where the target cannot compute a column, with its values instead."""
+        while True:
+            try:
+                self._send(plan, fence)
+            except Uncomputable as found:
+                plan = self._as_values(plan, found, fence)
+            else:
+                self._board.set_retry(None)
+                return plan
+
+    def _send(self, plan: Plan, fence: Fence) -> None:
         self._with_target(lambda connection: staging.prepare(connection, plan, fence))
         staging.stage(
-            source,
+            self._source_of(),
             plan,
             self._sets,
             self._with_target(lambda connection: ledger.chunks(connection, fence.run)),
@@ -240,31 +261,24 @@ class Migration:
             self._runner.control,
             workers=self._request.workers,
         )
+
+    def _as_values(self, plan: Plan, found: Uncomputable, fence: Fence) -> Plan:
+        """The plan by which the table is staged anew, with values where the target cannot compute them."""
         self._board.set_retry(None)
-        context = self._context(plan)
-        for companion in self._companions:
-            companion.stage(context)
-        self._audit.record("staged", rows=sum(s for s, _ in self._staged().values()))
-        self._failpoint("staged")
+        # First the table: whoever resumes by the old plan makes it anew and comes to the same end.
+        self._with_target(lambda connection: staging.drop(connection, found.table, fence))
+        plan = self._replan(as_values(plan, found, self._source_of().database), len(found.columns))
+        self._board.set_tables(plan.moved)
+        return plan
 
     def _check(self, plan: Plan) -> Plan:
         """Check what is staged; the plan to go on by, without what the stored rows did not let be built."""
         if self._published is not None or self._fence is None:
             return plan
-        checked = checking.check(
-            self._source_of(),
-            plan,
-            self._sets,
-            self._target,
-            self._fence,
-            self._board,
-            self._runner.control,
-            workers=self._request.workers,
-        )
-        self._board.set_retry(None)
+        plan, checked = self._compare_and_build(plan, self._fence)
         self._notes += checked.notes
         if checked.unbuilt:
-            plan = self._without(plan, checked.unbuilt)
+            plan = self._replan(without(plan, checked.unbuilt, self._source_of().database), len(checked.unbuilt))
         for source, (staged, left) in self._staged().items():
             if staged + left != plan.table(source).rows:
                 raise VerificationFailed(
@@ -279,12 +293,31 @@ class Migration:
         self._failpoint("checked")
         return plan
 
-    def _without(self, plan: Plan, unbuilt: Sequence[Unbuilt]) -> Plan:
+    def _compare_and_build(self, plan: Plan, fence: Fence) -> tuple[Plan, checking.Checked]:
+        while True:
+            try:
+                checked = checking.check(
+                    self._source_of(),
+                    plan,
+                    self._sets,
+                    self._target,
+                    fence,
+                    self._board,
+                    self._runner.control,
+                    workers=self._request.workers,
+                )
+            except Uncomputable as found:
+                plan = self._load(self._as_values(plan, found, fence), fence)
+                continue
+            self._board.set_retry(None)
+            return plan, checked
+
+    def _replan(self, changed: Plan, left_out: int) -> Plan:
         """The plan as it was built, kept for whoever reads or resumes the run."""
-        plan = self._plan = self._runner.current_plan = finished(without(plan, unbuilt, self._source_of().database))
+        plan = self._plan = self._runner.current_plan = finished(changed)
         locations.write_private(self._folder.file(PLAN_YAML), plan_file.render(plan))
         write_plan(self._folder, plan)
-        self._audit.record("left-out", objects=len(unbuilt))
+        self._audit.record("left-out", objects=left_out)
         return plan
 
     def _resolve(self, plan: Plan, *, again: bool = False) -> None:

@@ -21,6 +21,7 @@ from migrator_tui.migration.board import Board
 from migrator_tui.migration.control import Control
 from migrator_tui.migration.planning import quarantine
 from migrator_tui.migration.planning.quarantine import RowSets
+from migrator_tui.migration.planning.unbuilt import Uncomputable
 from migrator_tui.migration.users.user_folders import folders_of
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import SourceError, TargetError, UsageError
@@ -35,12 +36,14 @@ from migrator_tui.postgres.ddl import (
     comments,
     create_enum,
     create_staging_table,
+    enum_names,
+    generated_column,
     locator_name,
     staged_name,
     staging_schema,
 )
 from migrator_tui.postgres.ledger import Fence
-from migrator_tui.postgres.load import Loader
+from migrator_tui.postgres.load import Loader, of_values
 from migrator_tui.postgres.merge import sql
 from migrator_tui.sqlite.read import SnapshotReader
 from migrator_tui.sqlite.references import of_shapes, predicate
@@ -232,6 +235,13 @@ def prepare(connection: psycopg.Connection[Any], plan: Plan, fence: Fence) -> No
                     ledger.forget_chunks(connection, fence.run, table.source)
 
 
+def drop(connection: psycopg.Connection[Any], table: TablePlan, fence: Fence) -> None:
+    """Drop the staging table of a table that is to be staged otherwise; :func:`prepare` makes it anew."""
+    with connection.transaction():
+        ledger.hold(connection, fence)
+        connection.execute(sql(f"DROP TABLE IF EXISTS {quote(staging_schema(fence.run))}.{quote(staged_name(table))}"))
+
+
 def _exists(connection: psycopg.Connection[Any], function: str, schema: str, name: str) -> bool:
     row = connection.execute(sql(f"SELECT {function}(%s) IS NOT NULL"), (f"{quote(schema)}.{quote(name)}",)).fetchone()
     return bool(row and row[0])
@@ -256,6 +266,7 @@ def stage(
 
     Raises:
         Interrupted, FenceLost, SourceError, TargetError: As the words say; what is committed stays for ``resume``.
+        Uncomputable: The target cannot compute generated columns for some rows.
     """
     left: dict[str, int] = {}
     tasks: list[tuple[TablePlan, Chunk]] = []
@@ -281,11 +292,19 @@ def stage(
         chosen = sets.within(table.source, chunk)
         rows = quarantine.rows_of(source.snapshot, source.database, table, chosen) if chosen else []
         batches = encoder.batches(context.reader, chunk, control.within_chunk)
-        done = context.loader.load(table.source, staged_name(table), chunk, batches, encoder.schema, rows)
+        try:
+            done = context.loader.load(table.source, staged_name(table), chunk, batches, encoder.schema, rows)
+        except TargetError as error:
+            if of_values(error.sqlstate) and (columns := computed_in_vain(context, encoder, table, chunk)):
+                raise Uncomputable(table, columns) from error
+            raise
         board.add(table.source, rows=done.staged_rows, quarantined=done.quarantined_rows, bytes=done.bytes)
         left[table.source] -= 1
         if left[table.source] == 0:
             board.set_table(table.source, TableState.STAGED)
+
+    def computed_in_vain(context: LoadContext, encoder: Encoder, table: TablePlan, chunk: Chunk) -> dict[str, str]:
+        return _uncomputable(context, encoder, table, chunk, plan, fence, control)
 
     Workers(
         "stage",
@@ -297,6 +316,27 @@ def stage(
         on_retry=board.set_retry,
         terminate=lambda contexts: terminate(target, [context.loader.backend_pid for context in contexts]),
     ).run(tasks)
+
+
+def _uncomputable(
+    context: LoadContext, encoder: Encoder, table: TablePlan, chunk: Chunk, plan: Plan, fence: Fence, control: Control
+) -> dict[str, str]:
+    """The generated columns that the target cannot compute for a chunk, each tried by itself → what it said."""
+    types = enum_names(plan.enums, staging_schema(fence.run))
+    staged = f"{quote(staging_schema(fence.run))}.{quote(staged_name(table))}"
+    sent = ", ".join(map(quote, encoder.schema.names))
+    refused = {}
+    for column in table.columns:
+        if column.generated is None:
+            continue
+        likeness = (
+            f"CREATE TEMP TABLE _mt_computed ON COMMIT DROP AS SELECT {sent} FROM {staged} WITH NO DATA",
+            f"ALTER TABLE pg_temp._mt_computed ADD COLUMN {generated_column(column, types)}",
+        )
+        batches = encoder.batches(context.reader, chunk, control.within_chunk)
+        if said := context.loader.refuses(likeness, "_mt_computed", batches, encoder.schema):
+            refused[column.source] = said
+    return refused
 
 
 def terminate(target: Target, pids: list[int]) -> None:

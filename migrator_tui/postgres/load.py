@@ -24,6 +24,14 @@ from migrator_tui.postgres.ledger import ChunkRow, Fence, fence_lost
 
 UNIQUE_VIOLATION = "23505"
 
+_OF_VALUES = ("22", "54")
+"""SQLSTATE classes: data exception, program limit."""
+
+
+def of_values(sqlstate: str | None) -> bool:
+    """Whether an error says that the target cannot hold or compute something of the values that are there."""
+    return (sqlstate or "").startswith(_OF_VALUES)
+
 
 def noting(batches: Iterable[pa.RecordBatch], raised: list[BaseException]) -> Iterator[pa.RecordBatch]:
     """The batches; what they raise is kept in ``raised``, because the driver turns it into an error of its own."""
@@ -145,6 +153,35 @@ class Loader:
             self._roll_back()
             raise
         return ChunkRow(table, chunk.seq, chunk.lo, chunk.hi, expected, len(quarantined), chunk.bytes)
+
+    def refuses(
+        self, likeness: Sequence[str], name: str, batches: Iterator[pa.RecordBatch], schema: pa.Schema
+    ) -> str | None:
+        """Why the server cannot have rows in a temporary table, which is rolled back; None where it can.
+
+        Args:
+            likeness: Statements that make the table.
+
+        Raises:
+            TargetError: The server refuses for another reason than the values, or the connection ended.
+        """
+        raised: list[BaseException] = []
+        try:
+            with self._connection.cursor() as cursor:
+                for statement in likeness:
+                    cursor.execute(statement)
+                reader = pa.RecordBatchReader.from_batches(schema, noting(batches, raised))
+                cursor.adbc_ingest(name, reader, mode="append", db_schema_name="pg_temp")
+        except adbc_driver_manager.Error as error:
+            if raised:
+                raise raised[0] from None
+            explained = explain(error, self._target, established=True)
+            if of_values(error.sqlstate):
+                return explained.message.removeprefix(f"{self._target.label}: ").rstrip(".")
+            raise explained from error
+        finally:
+            self._roll_back()
+        return None
 
     def _hold(self, cursor: Any) -> None:
         # COPY (SELECT … FOR SHARE) is what the driver would make of a plain SELECT, and Postgres refuses a locking

@@ -188,7 +188,7 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
     """Identity, generated expression or default of one column."""
     column = table.column(planned.source)
     if column.generated:
-        return _generated(draft, table, plan, planned, column)
+        return _generated(draft, table, plan, planned, column, profile)
     if namespace_of(planned.codec) is not None and column.identity:
         return planned  # Auth gives the ids
     if column.identity and (largest := LARGEST.get(planned.type.lower())):
@@ -212,9 +212,13 @@ def _finish(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan,
     return replace(planned, default=translated.sql)
 
 
-def _generated(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan, column: Column) -> ColumnPlan:
+def _generated(
+    draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPlan, column: Column, profile: TableProfile
+) -> ColumnPlan:
     assert column.generated is not None
     computed, why = _computed(table, plan, planned)
+    if computed is not None and _overflows(table, column, profile):
+        computed, why = None, "some values are infinite, and the target's arithmetic ends with an error there"
     if computed is None:
         message = f"{plan.source}.{column.name} becomes a plain column: {why}."
         original = (column.generated.expression,)
@@ -224,6 +228,14 @@ def _generated(draft: Drafting, table: Table, plan: TablePlan, planned: ColumnPl
         message = f"{plan.source}.{column.name} is computed when it is read; on the target when it is written (STORED)."
         draft.find(Finding("GENERATED-STORED", message, table=plan.source, column=column.name))
     return replace(planned, generated=Generated(computed, True))
+
+
+def _overflows(table: Table, column: Column, profile: TableProfile) -> bool:
+    """Whether values became infinite by being computed: no column that is read holds infinite ones."""
+    assert column.generated is not None
+    read = [c for c in table.columns if c is not column and plan_standing.reads(column.generated.expression, c.name)]
+    infinite = _profile(profile, column).infinite_reals
+    return bool(infinite) and not any(_profile(profile, c).infinite_reals for c in read if not c.generated)
 
 
 def _computed(

@@ -1,4 +1,4 @@
-"""Keys, checks and indexes that the stored values do not let be built, and what takes their place.
+"""Keys, checks, indexes and generated columns that stored values do not let be built, and what takes their place.
 
 SQLite's indexes take values of any length, and its arithmetic goes on beyond the ends of a number; Postgres' do not.
 Whether it matters is seen when they are built over the staged rows, and must not cost the person the whole run.
@@ -7,7 +7,7 @@ Whether it matters is seen when they are built over the staged rows, and must no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from migrator_tui.convert.identifiers import quote
@@ -18,6 +18,8 @@ from migrator_tui.postgres.ddl import create_index
 
 _DIGEST = re.compile(r"""(?:md5|sha256)\((?:lower\()?\(?("(?:[^"]|"")+"|\w+)\)?(?:::text)?\)?\)""")
 """A digest of a column as the server writes it."""
+
+_COMPUTED = "GENERATED-STORED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,36 @@ class Unbuilt:
         if isinstance(self.object, Key):
             return self.object.columns
         return self.object.key if isinstance(self.object, Index) else ()
+
+
+class Uncomputable(Exception):
+    """The target cannot compute generated columns for rows that are there, or computes other values.
+
+    Attributes:
+        columns: Those of them that it concerns → what the target said, or did.
+    """
+
+    def __init__(self, table: TablePlan, columns: Mapping[str, str]) -> None:
+        super().__init__(f"{table.source}: {', '.join(columns)}")
+        self.table = table
+        self.columns = columns
+
+
+def as_values(plan: Plan, found: Uncomputable, source: Database) -> Plan:
+    """The plan in which such columns are plain ones with the values that the source computed, each with a finding."""
+    name = found.table.source
+    described = source.table(TableName("", name))
+    columns = tuple(replace(c, generated=None) if c.source in found.columns else c for c in found.table.columns)
+    findings = []
+    for column, why in found.columns.items():
+        generated = described.column(column).generated if described else None
+        message = f"{name}.{column} becomes a plain column; the target, of stored rows: {why}."
+        original = (generated.expression,) if generated else ()
+        findings.append(Finding("GENERATED-NOT-CARRIED", message, table=name, column=column, samples=original))
+    tables = (replace(t, columns=columns) if t.source == name else t for t in plan.tables)
+    # What was said of it as a column that the target computes is no longer so.
+    said = (f for f in plan.findings if f.table != name or f.column not in found.columns or f.id != _COMPUTED)
+    return replace(plan, tables=tuple(tables), findings=(*said, *findings))
 
 
 def digests(table: TablePlan, object: Key | Check | Index) -> Index | None:

@@ -75,9 +75,9 @@ class Sync(Migration):
         ).write(self._folder)
         return plan
 
-    def _stage(self, plan: Plan) -> None:
+    def _stage(self, plan: Plan) -> Plan:
         try:
-            super()._stage(plan)
+            plan = super()._stage(plan)
         except SourceError as error:
             if error.id not in ("SOURCE-READ", "VALUE-UNEXPECTED"):
                 raise
@@ -90,7 +90,7 @@ class Sync(Migration):
         record = SyncRecord.read(self._folder)
         self._notes += record.notes
         if self._published is not None:
-            return
+            return plan
         fence, source = self._fence, self._source_of()
         assert fence is not None
         ways = self._ways(plan)
@@ -117,6 +117,7 @@ class Sync(Migration):
             chunk_bytes=self._request.chunk_bytes,
         )
         self._failpoint("base-staged")
+        return plan
 
     def _resolve(self, plan: Plan, *, again: bool = False) -> None:
         if self._published is not None or self._fence is None:

@@ -74,7 +74,8 @@ KINDS = (
         "GENERATED-NOT-CARRIED",
         Severity.WARNING,
         "A generated column that becomes a plain one",
-        "Its expression was refused by the target; the computed values are moved as plain values.",
+        "Its expression was refused by the target, or the target cannot compute it for a row that is there, such as a "
+        "square beyond the largest double; the computed values are moved as plain values.",
         "GENERATED ALWAYS AS (strftime('%Y', created))",
     ),
     Kind(
