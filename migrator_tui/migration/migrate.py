@@ -324,9 +324,7 @@ class Migration:
         if self._published is not None or self._fence is None:
             return
         request, fence = self._request, self._fence
-        # A row that changed after it was decided upon is a conflict once more, whatever was said of its key before.
-        decisions = replace(request.decisions, conflicts=()) if again else request.decisions
-        decisions = replace(decisions, natural_keys=self._natural_keys)
+        decisions = replace(request.decisions, natural_keys=self._natural_keys)
         found = self._with_target(lambda c: resolve(c, plan, fence, decisions, request.on_conflict, afresh=not again))
         self._conflicts = (found.found, found.resolved)
         if found.undecided:
@@ -355,14 +353,15 @@ class Migration:
                     companion.within_publish(connection, context)
 
             def attempt() -> Published:
-                left_behind = self._conflicts_left_behind(plan)
                 return self._with_target(
                     lambda c: publish.publish(
                         c,
                         plan,
                         fence,
                         counts,
-                        left_behind=left_behind,
+                        left_behind=lambda within: self._conflicts_left_behind(within, plan),
+                        decisions=self._request.decisions,
+                        policy=self._request.on_conflict,
                         origin=origin,
                         beside=beside,
                         failpoint=self._failpoint,
@@ -402,9 +401,11 @@ class Migration:
             self._board.set_table(table.source, TableState.PUBLISHED)
         return published
 
-    def _conflicts_left_behind(self, plan: Plan) -> dict[str, Sequence[QuarantinedRow]]:
+    def _conflicts_left_behind(
+        self, connection: psycopg.Connection[Any], plan: Plan
+    ) -> dict[str, Sequence[QuarantinedRow]]:
         """The conflicting rows that were decided to be quarantined, whole, as the snapshot has them."""
-        chosen = self._with_target(lambda c: publish.left_behind(c, plan, self._folder.run))
+        chosen = publish.left_behind(connection, plan, self._folder.run)
         source = self._source_of()
         return {
             table: quarantine.rows_of(source.snapshot, source.database, plan.table(table), rows)

@@ -11,10 +11,13 @@ from migrator_tui.model.decisions import Decisions, OnConflict
 from migrator_tui.model.errors import DecisionsNeeded, MigratorError
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger
-from migrator_tui.postgres.detecting import Conflict
+from migrator_tui.postgres.detecting import CHANGED, Conflict
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge_plan import keep_natural_keys, merges
 from migrator_tui.postgres.rekeying import Rekeying
+
+NAMED = 20
+"""So many rows are named in a message that changed after they were decided upon; of others three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,17 @@ def resolve(
 ) -> Resolved:
     """Compare staged with live rows and apply decisions, rules and the policy. Writes only to the staging schema.
 
+    A decision about one row counts for the row as it was told last: where its live row changed since, it is a conflict
+    once more, and neither that decision nor a rule decides it. Given once more, the decision counts.
+
     Args:
         afresh: The decisions are all that counts; otherwise what was chosen before stays where it still holds.
     """
     with connection.transaction():
         ledger.hold(connection, fence)
+        if decisions.conflicts:  # by the natural keys by which the rows were told
+            before = merges(connection, plan, fence.run)
+            Rekeying(connection, plan, fence.run, before).mark_changed(connection, decisions, told=afresh)
         keep_natural_keys(connection, fence.run, decisions.natural_keys)
         by_table = merges(connection, plan, fence.run)
         Rekeying(connection, plan, fence.run, by_table).resolve(connection, decisions, policy, afresh=afresh)
@@ -76,8 +85,10 @@ def resolve(
         counts = merge.counts(connection)
         found += counts.conflicts
         undecided += counts.undecided
-        if counts.undecided and len(samples) < 3:
-            samples += [_told(conflict) for conflict in merge.sample(connection, 3)]
+        if counts.undecided and len(samples) < NAMED:
+            told = merge.sample(connection, NAMED)
+            changed = [conflict for conflict in told if conflict.why == CHANGED]
+            samples += map(_told, changed or told[:3])
     return Resolved(found, undecided, tuple(samples), policy is OnConflict.FAIL)
 
 

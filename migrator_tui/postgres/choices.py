@@ -21,9 +21,15 @@ from migrator_tui.model.decisions import (
     Preference,
 )
 from migrator_tui.model.errors import UsageError
-from migrator_tui.postgres.detecting import CHOSEN
+from migrator_tui.model.plan import TablePlan
+from migrator_tui.postgres.detecting import CHANGED, CHOSEN, HELD
 from migrator_tui.postgres.merge import KINDS, Merge, MergeCounts, sql
 from migrator_tui.postgres.merge_parts import decided_column
+
+
+def names_of(table: TablePlan) -> set[str]:
+    """What decisions may call a table."""
+    return {"*", table.source, str(table.target), table.target.name}
 
 
 def _met(choice: ConflictChoice, kind: str | None) -> list[str]:
@@ -66,7 +72,7 @@ class Choices:
             UsageError: ``DECISION-COLUMN``: a decision names a column that the table does not have.
                 ``DECISION-VALUES``: values are given for a choice that has none.
         """
-        names = {"*", self._m.table.source, str(self._m.table.target), self._m.table.target.name}
+        names = names_of(self._m.table)
         rows = [decision for decision in decisions.conflicts if decision.table in names]
         rules = [rule for rule in decisions.rules if rule.table in names]
         self._choose_rows(connection, rows)
@@ -107,7 +113,7 @@ class Choices:
             connection.execute(
                 sql(
                     f"UPDATE {self._m.state} o SET choice = {chosen}, taken = {fielded}, why = NULL "
-                    f"WHERE choice IS NULL AND met IN ({listed}){kept}{alike}"
+                    f"WHERE choice IS NULL AND NOT {HELD} AND met IN ({listed}){kept}{alike}"
                 )
             )
 
@@ -122,11 +128,14 @@ class Choices:
         return (
             f"FROM {self._m.state} d JOIN {self._m.staged} s ON s.{self._m.locator} = d.src "
             f"JOIN {self._m.live} l ON {self._m.paired('s', 'l')} "
-            f"WHERE d.choice IS NULL AND d.met = 'different'{alike}"
+            f"WHERE d.choice IS NULL AND NOT d.{HELD} AND d.met = 'different'{alike}"
         )
 
     def _choose_rows(self, connection: psycopg.Connection[Any], decisions: Sequence[ConflictDecision]) -> None:
-        """Rows named by their keys, all in one statement; of several decisions about a row the first counts."""
+        """Rows named by their keys, all in one statement; of several decisions about a row the first counts.
+
+        One whose live row changed since it was told is held: neither that nor a rule decides it.
+        """
         entries: list[dict[str, Any]] = [
             {
                 "n": n,
@@ -156,12 +165,15 @@ class Choices:
                 sql(
                     "WITH t AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%s) "
                     "AS e(n int, key jsonb, met jsonb, choice text, taken jsonb, edits jsonb, wanted jsonb)) "
-                    f"UPDATE {self._m.state} o SET choice = {_stored('f.choice')}, edits = f.edits, wanted = f.wanted, "
-                    "why = NULL, taken = CASE WHEN jsonb_typeof(f.taken) = 'array' "
+                    f"UPDATE {self._m.state} o SET choice = CASE WHEN stale IS NULL THEN {_stored('f.choice')} END, "
+                    "edits = f.edits, wanted = f.wanted, stale = CASE WHEN stale IS NOT NULL THEN 'held' END, "
+                    f"why = CASE WHEN stale IS NOT NULL THEN {quote_literal(CHANGED)} END, "
+                    "taken = CASE WHEN jsonb_typeof(f.taken) = 'array' "
                     "THEN ARRAY(SELECT jsonb_array_elements_text(f.taken)) END "
                     f"FROM (SELECT DISTINCT ON (p.src) p.* FROM ({query}) p JOIN {self._m.state} d USING (src) "
-                    "WHERE d.choice IS NULL AND p.met ? d.met AND (p.choice <> 'keep-target' "
-                    "OR d.met NOT IN ('refused', 'orphaned') OR d.live_hash IS NOT NULL) ORDER BY p.src, p.n) f "
+                    "WHERE d.choice IS NULL AND (d.stale IS NOT NULL AND d.met NOT IN ('new', 'same') "
+                    "OR p.met ? d.met AND (p.choice <> 'keep-target' "
+                    "OR d.met NOT IN ('refused', 'orphaned') OR d.live_hash IS NOT NULL)) ORDER BY p.src, p.n) f "
                     "WHERE f.src = o.src"
                 ),
                 (Jsonb(chosen),),

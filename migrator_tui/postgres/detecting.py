@@ -56,6 +56,18 @@ class MergeCounts:
 STILL = "o.found = excluded.found AND o.live_hash IS NOT DISTINCT FROM excluded.live_hash AND o.hits = excluded.hits"
 """What a row meets is what it met when it was decided upon."""
 
+OTHERWISE = (
+    "n.met <> o.found OR n.met NOT IN ('new', 'same') "
+    "AND (n.live_hash IS DISTINCT FROM o.live_hash OR n.hits <> o.hits)"
+)
+"""What a row meets (``n``) is not what it met when it was detected (``o``)."""
+
+CHANGED = "its row on the target changed after it was decided upon"
+"""Why a choice for one row alone does not count any more."""
+
+HELD = "stale IS NOT DISTINCT FROM 'held'"
+"""SQL: a row waits for a person, whatever rules and the policy say."""
+
 CHOSEN = ("choice", "taken", "edits", "wanted", "new_key", "why")
 """What was chosen for a row: the choice, the columns from the source, edited values, the row that it is to be merged
 with as a person named it, the key that was generated, and why a choice could not be taken."""
@@ -221,7 +233,7 @@ class Detection(Parts):
                 f"CREATE TABLE IF NOT EXISTS {self.state} "
                 "(src bigint PRIMARY KEY, found text NOT NULL, met text NOT NULL, live_hash text, key jsonb NOT NULL, "
                 "hits jsonb NOT NULL DEFAULT '[]', choice text, taken text[], edits jsonb, wanted jsonb, "
-                "into_key jsonb, into_src bigint, new_key jsonb, why text)"
+                "into_key jsonb, into_src bigint, new_key jsonb, why text, stale text)"
             )
         )
         kept = ", ".join(f"{name} = CASE WHEN {STILL} THEN o.{name} END" for name in CHOSEN)
@@ -275,7 +287,8 @@ class Detection(Parts):
         rows = connection.execute(
             sql(
                 f"SELECT met, key::text, choice, why FROM {self.state} "
-                f"WHERE met IN ({listed}) AND choice IS NULL ORDER BY src LIMIT %s"
+                f"WHERE met IN ({listed}) AND choice IS NULL "
+                f"ORDER BY why IS DISTINCT FROM {quote_literal(CHANGED)}, src LIMIT %s"
             ),
             (limit,),
         )
@@ -370,10 +383,31 @@ class Detection(Parts):
     def changed_since(self, connection: psycopg.Connection[Any]) -> int:
         """Rows that now meet something else than what was detected. Call with the live table locked."""
         row = connection.execute(
-            sql(
-                f"SELECT count(*) FROM ({self._detection()}) n JOIN {self.state} o USING (src) "
-                "WHERE n.met <> o.found OR n.met NOT IN ('new', 'same') "
-                "AND (n.live_hash IS DISTINCT FROM o.live_hash OR n.hits <> o.hits)"
-            )
+            sql(f"SELECT count(*) FROM ({self._detection()}) n JOIN {self.state} o USING (src) WHERE {OTHERWISE}")
         ).fetchone()
         return int(row[0]) if row else 0
+
+    def mark_changed(self, connection: psycopg.Connection[Any], *, told: bool) -> None:
+        """Mark those rows: what was chosen for one of them alone is not chosen for the row as it is now.
+
+        Args:
+            told: Only those that were conflicts before.
+        """
+        conflicts = f" AND o.met IN ({', '.join(map(quote_literal, KINDS))})" if told else ""
+        connection.execute(
+            sql(
+                f"UPDATE {self.state} o SET stale = 'changed' FROM ({self._detection()}) n "
+                f"WHERE n.src = o.src AND ({OTHERWISE}){conflicts}"
+            )
+        )
+
+    def forget_changes(self, connection: psycopg.Connection[Any]) -> None:
+        """From now on what was detected last is what was told."""
+        connection.execute(sql(f"UPDATE {self.state} SET stale = NULL WHERE stale IS NOT NULL"))
+
+    def reopened(self, connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
+        """The keys of the rows that were decided upon one by one and changed since."""
+        rows = connection.execute(
+            sql(f"SELECT key FROM {self.state} WHERE choice IS NULL AND why = {quote_literal(CHANGED)} ORDER BY src")
+        )
+        return [key for (key,) in rows]

@@ -1,9 +1,9 @@
 """Publishing: staged tables become visible, and staged rows join live tables, in one transaction.
 
-The order is the one that was found to work on Postgres 15: lock merged tables, detect again, merge with before-images,
-move enum types (they do not follow their table), move tables, add foreign keys onto live tables NOT VALID, views,
-identities, compare, write the state, commit. What needs no atomicity (VALIDATE, ANALYZE, the API's schema cache)
-comes after it.
+The order is the one that was found to work on Postgres 15: lock merged tables, detect again and decide anew what
+changed, merge with before-images, move enum types (they do not follow their table), move tables, add foreign keys onto
+live tables NOT VALID, views, identities, compare, write the state, commit. What needs no atomicity (VALIDATE, ANALYZE,
+the API's schema cache) comes after it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import psycopg
 from psycopg import errors
 
 from migrator_tui.convert.identifiers import quote, quote_name
+from migrator_tui.model.decisions import Decisions, OnConflict
 from migrator_tui.model.errors import MigratorError, TargetError, VerificationFailed
 from migrator_tui.model.origin import Origin
 from migrator_tui.model.plan import Action, Plan, TablePlan
@@ -61,7 +62,9 @@ def publish(
     fence: Fence,
     staged_rows: Mapping[str, int],
     *,
-    left_behind: Mapping[str, Sequence[QuarantinedRow]] | None = None,
+    left_behind: Callable[[psycopg.Connection[Any]], Mapping[str, Sequence[QuarantinedRow]]] = lambda connection: {},
+    decisions: Decisions | None = None,
+    policy: OnConflict = OnConflict.ASK,
     origin: Origin | None = None,
     beside: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
     failpoint: Callable[[str], None] = lambda name: None,
@@ -70,7 +73,10 @@ def publish(
 
     Args:
         staged_rows: Source name → rows that staging committed.
-        left_behind: Source name → the conflicting rows that were decided to be quarantined, whole.
+        left_behind: Source name → the conflicting rows that are decided to be quarantined, whole; asked once that is
+            settled.
+        decisions, policy: What decides, with the live tables locked, rows that changed since they were decided upon.
+            Those that were decided one by one wait for a person.
         origin: What the tables came from, kept for the way back.
         beside: What is made within the same transaction, once tables, keys and views are there.
         failpoint: Called with a name before each step; tests raise or kill there.
@@ -78,7 +84,7 @@ def publish(
     Raises:
         ConnectionLost: A lock was not to be had in time, or the connection ended; nothing is published unless the
             state says so.
-        ChangedSince: Live rows changed since they were decided upon.
+        ChangedSince: Live rows changed since they were decided upon, and not all can be decided as they are now.
         VerificationFailed: What would be visible is not what was staged; rolled back.
         TargetError: A name was taken meanwhile, or the server refused; rolled back.
     """
@@ -94,8 +100,10 @@ def publish(
         rekeying = Rekeying(connection, plan, fence.run, by_table)
         parents = ParentMerging(connection, fence, by_table, rekeying)
         _lock(connection, plan, parents.tables)
-        _detect_again(connection, by_table, rekeying)
-        merged = _merge(connection, fence, by_table, left_behind or {})
+        if _decide_again(connection, by_table, rekeying, decisions or Decisions(), policy):
+            parents = ParentMerging(connection, fence, by_table, rekeying)
+            _lock(connection, plan, parents.tables)
+        merged = _merge(connection, fence, by_table, left_behind(connection))
         parents.merge()
         rekeying.record(connection, fence.run)
         rekeying.rewrite_new_tables(connection, fence.run)
@@ -168,16 +176,32 @@ def _lock(connection: psycopg.Connection[Any], plan: Plan, children: Sequence[Ta
         connection.execute(sql(f"LOCK TABLE {quote_name(target)} IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def _detect_again(connection: psycopg.Connection[Any], by_table: Mapping[str, Merge], rekeying: Rekeying) -> None:
+def _decide_again(
+    connection: psycopg.Connection[Any],
+    by_table: Mapping[str, Merge],
+    rekeying: Rekeying,
+    decisions: Decisions,
+    policy: OnConflict,
+) -> bool:
+    """Decide anew, with the live tables locked, where rows changed since; so that writers cannot outrun rules.
+
+    Returns:
+        Whether any did.
+    """
     others = rekeying.changed_since(connection)
-    for source, merge in by_table.items():
-        changed = merge.changed_since(connection) + others.get(source, 0)
-        if changed:
-            raise ChangedSince(
-                "CONFLICT-CHANGED",
-                f"{source}: {changed} live rows changed on the target since they were compared.",
-                "They are compared again.",
-            )
+    changed = {source: m.changed_since(connection) + others.get(source, 0) for source, m in by_table.items()}
+    if not any(changed.values()):
+        return False
+    rekeying.mark_changed(connection, decisions, told=False)
+    rekeying.resolve(connection, decisions, policy, afresh=False, pages=False)
+    if any(merge.counts(connection).undecided for merge in by_table.values()):
+        source, rows = next((source, rows) for source, rows in changed.items() if rows)
+        raise ChangedSince(
+            "CONFLICT-CHANGED",
+            f"{source}: {rows} live rows changed on the target since they were compared.",
+            "They are compared again.",
+        )
+    return True
 
 
 def _merge(

@@ -18,7 +18,7 @@ from migrator_tui.model.decisions import Decisions, OnConflict
 from migrator_tui.model.errors import DecisionsNeeded
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.schema import TableName
-from migrator_tui.postgres.choices import Choices
+from migrator_tui.postgres.choices import Choices, names_of
 from migrator_tui.postgres.ddl import staging_schema
 from migrator_tui.postgres.merge import Merge, sql
 from migrator_tui.postgres.merge_parts import Parts
@@ -105,13 +105,31 @@ class Rekeying:
         """That of one table."""
         return self._settlings[source]
 
+    def mark_changed(self, connection: psycopg.Connection[Any], decisions: Decisions, *, told: bool) -> None:
+        """Mark the rows whose live rows changed since the last detection, where rows are decided one by one.
+
+        Args:
+            told: Only those that were conflicts before.
+        """
+        named = {decision.table for decision in decisions.conflicts}
+        for merge in self._merges.values():
+            if named & names_of(merge.table) and merge.detected(connection):
+                merge.mark_changed(connection, told=told)
+
     def resolve(
-        self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict, *, afresh: bool = True
+        self,
+        connection: psycopg.Connection[Any],
+        decisions: Decisions,
+        policy: OnConflict,
+        *,
+        afresh: bool = True,
+        pages: bool = True,
     ) -> None:
         """Detect, decide and settle all tables, until no choice makes another row different.
 
         Args:
             afresh: The decisions are all that counts; otherwise what was chosen before stays where it still holds.
+            pages: Number the conflicts, for whoever is shown them.
 
         Raises:
             DecisionsNeeded: ``CONFLICT-CIRCLE``: it has no end.
@@ -124,7 +142,9 @@ class Rekeying:
                 Choices(merge).forget(connection)
         self._rounds(connection, decisions, policy)
         for merge in self._merges.values():
-            merge.number(connection)
+            merge.forget_changes(connection)
+            if pages:
+                merge.number(connection)
 
     def _rounds(self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict) -> None:
         before: object = None
