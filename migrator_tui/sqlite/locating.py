@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.model.schema import Table
+from migrator_tui.sqlite import computed
 from migrator_tui.sqlite.statements import folded
 
 LOCATOR = "_mt_src_6d1fc09ab35e"
@@ -24,9 +25,16 @@ def located_source(table: Table, *, lo: int | None = None, hi: int | None = None
     Args:
         lo, hi: Where rows are numbered, only those between are; the caller still says so in its WHERE.
     """
-    if table.locator is not None:
-        return table.locator, f"{quote_sqlite(table.name.name)} NOT INDEXED"
-    return LOCATOR, _numbered(table, lo, hi)
+    if table.locator is None:
+        return LOCATOR, _numbered(table, lo, hi)
+    if computed.by_us(table):
+        return LOCATOR, located_rows(table)
+    return table.locator, named(table)
+
+
+def named(table: Table) -> str:
+    """What to select a table's columns FROM, without the locator; no index is asked."""
+    return computed.rows(table) if computed.by_us(table) else f"{quote_sqlite(table.name.name)} NOT INDEXED"
 
 
 def located_rows(table: Table, *, by_key: bool = False) -> str:
@@ -39,6 +47,8 @@ def located_rows(table: Table, *, by_key: bool = False) -> str:
     """
     if table.locator is None:
         return _numbered(table, None, None)
+    if computed.by_us(table):
+        return computed.rows(table, f"{table.locator} AS {LOCATOR}")
     pinned = "" if by_key else " NOT INDEXED"
     return f"(SELECT {table.locator} AS {LOCATOR}, * FROM {quote_sqlite(table.name.name)}{pinned})"
 
@@ -58,7 +68,7 @@ def placed(table: Table, alias: str, *, by_key: bool = False) -> tuple[str, str]
 
 
 def _numbered(table: Table, lo: int | None, hi: int | None) -> str:
-    rows = f"{quote_sqlite(table.name.name)} NOT INDEXED"
+    rows = named(table)
     order = ""
     if table.virtual is not None:  # whose rows come in the module's order, and some columns only when asked for
         order = f"ORDER BY {quote_sqlite(table.primary_key.columns[0])}" if table.primary_key else ""

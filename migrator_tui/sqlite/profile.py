@@ -19,6 +19,7 @@ from migrator_tui.model.profile import CHUNK_BYTES, Chunk, OrphanCount, SourcePr
 from migrator_tui.model.schema import Database, ForeignKey, Table, TableName
 from migrator_tui.sqlite import references
 from migrator_tui.sqlite.chunks import Gathered, chunks_of, whole
+from migrator_tui.sqlite.locating import named
 from migrator_tui.sqlite.read import SnapshotReader, row_key, typed_cells
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.sqlite.stored_values import PARTS_PER_QUERY, count_classes, examine, guess_classes
@@ -230,7 +231,7 @@ def _wide(classes: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def _rows(reader: SnapshotReader, table: Table) -> int:
-    return int(reader.scalar_rows(f"SELECT count(*) FROM {_named(table)}")[0][0])
+    return int(reader.scalar_rows(f"SELECT count(*) FROM {named(table)}")[0][0])
 
 
 def _rows_if_readable(reader: SnapshotReader, table: Table) -> int:
@@ -246,7 +247,7 @@ def _null_keys(reader: SnapshotReader, table: Table, profiled: TableProfile) -> 
     if len(nullable) <= 1:
         return profiled.column(nullable[0]).nulls if nullable else 0
     where = references.predicate("null-key", nullable)
-    return int(reader.scalar_rows(f"SELECT count(*) FROM {_named(table)} WHERE {where}")[0][0])
+    return int(reader.scalar_rows(f"SELECT count(*) FROM {named(table)} WHERE {where}")[0][0])
 
 
 def _case_groups(reader: SnapshotReader, table: Table, profiled: TableProfile) -> dict[str, int]:
@@ -256,7 +257,7 @@ def _case_groups(reader: SnapshotReader, table: Table, profiled: TableProfile) -
             continue
         column = quote_sqlite(name)
         (rows,) = reader.scalar_rows(
-            f"SELECT ifnull(sum(same), 0) FROM (SELECT count(*) AS same FROM {_named(table)} "
+            f"SELECT ifnull(sum(same), 0) FROM (SELECT count(*) AS same FROM {named(table)} "
             f"WHERE typeof({column}) = 'text' GROUP BY lower({column}) HAVING count(*) > 1)"
         )[0]
         if rows:
@@ -360,7 +361,3 @@ def _missing(database: Database, table: Table, key: ForeignKey, found: Mapping[s
     if child.classes != ("integer",) or keys.classes != ("integer",) or wanted is None or there is None:
         return None
     return pc.unique(wanted.filter(pc.invert(pc.is_in(wanted, there))))
-
-
-def _named(table: Table) -> str:
-    return f"{quote_sqlite(table.name.name)} NOT INDEXED"

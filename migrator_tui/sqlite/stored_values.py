@@ -17,6 +17,7 @@ from migrator_tui.model.profile import Chunk, ColumnProfile
 from migrator_tui.model.schema import Column, Table
 from migrator_tui.sqlite.chunks import FIXED_BYTES, Gathered, balanced
 from migrator_tui.sqlite.gathering import Integers, gatherer
+from migrator_tui.sqlite.locating import named
 from migrator_tui.sqlite.read import SnapshotReader
 
 CLASSES = ("integer", "real", "text", "blob")
@@ -47,7 +48,7 @@ def guess_classes(reader: SnapshotReader, table: Table) -> dict[str, tuple[str, 
     guesses: dict[str, tuple[str, ...]] = {}
     for columns in _some(table.columns):
         terms = ", ".join(f"typeof({quote_sqlite(column.name)})" for column in columns)
-        rows = reader.scalar_rows(f"SELECT {terms} FROM {_named(table)} LIMIT {SAMPLED_ROWS}")
+        rows = reader.scalar_rows(f"SELECT {terms} FROM {named(table)} LIMIT {SAMPLED_ROWS}")
         for column, found in zip(columns, zip(*rows, strict=True) if rows else [()] * len(columns), strict=True):
             seen = set(found) - {"null"}
             if seen & {"integer", "real"} and affinity_of(column) == "NUMERIC":
@@ -187,14 +188,9 @@ def _one_row(reader: SnapshotReader, table: Table, terms: Sequence[str]) -> list
     values: list[Any] = []
     for start in range(0, len(terms), 4 * _COLUMNS_PER_QUERY):
         some = ", ".join(terms[start : start + 4 * _COLUMNS_PER_QUERY])
-        (row,) = reader.scalar_rows(f"SELECT {some} FROM {_named(table)}")
+        (row,) = reader.scalar_rows(f"SELECT {some} FROM {named(table)}")
         values.extend(row)
     return values
-
-
-def _named(table: Table) -> str:
-    # No index is asked, because its collation may be the application's own.
-    return f"{quote_sqlite(table.name.name)} NOT INDEXED"
 
 
 def _some(columns: Sequence[Column]) -> Iterator[Sequence[Column]]:

@@ -6,6 +6,7 @@ import sqlite3
 import struct
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.schema import Database, Table
+from migrator_tui.sqlite.profile import profile
 from migrator_tui.sqlite.read import SnapshotReader, row_key, shown, typed_cells
 
 Make = Callable[..., Path]
@@ -223,6 +225,27 @@ def test_cells_of_many_rows_come_in_order_and_missing_rows_are_passed_over(make:
     found = list(typed_cells(path, read_schema(path)[1]("t"), wanted))
     assert [locator for locator, _ in found] == list(range(1, 1501))
     assert found[6][1] == {"id": ("integer", b"7"), "g": ("integer", b"14")}
+
+
+def test_virtual_columns_of_strict_tables_are_read_as_their_affinity_leaves_them(make: Make, read_schema: Read) -> None:
+    values = ["1", "2.0", "2.5", "-0.0", "'7'", "' 8.0 '", "'-1e3'", "'a1'", "'12ab'", "''", "'0x10'", "x'01'", "NULL"]
+    values += ["9223372036854775807", "1e300", "'9223372036854775808'", "9007199254740993.0", "'1e300'"]
+    columns = "t TEXT AS (x), i INT AS (x), r REAL AS (x || ''), f REAL AS (x), o BLOB AS (x) -- so\n"
+    rows = f"VALUES {', '.join(f'({value})' for value in values)}"
+    path = make(
+        f"CREATE TABLE plain (x BLOB, {columns}); INSERT INTO plain (x) {rows};"
+        f"CREATE TABLE strict (x BLOB, {columns}); INSERT INTO strict (x) {rows};"
+        # SQLite refuses to write such rows from 3.45 on.
+        "PRAGMA writable_schema = 1; UPDATE sqlite_schema "
+        "SET sql = replace(sql, 'BLOB', 'ANY') || ' STRICT' WHERE name = 'strict';"
+    )
+    database, table = read_schema(path)
+    places = list(range(1, len(values) + 1))
+    assert list(typed_cells(path, table("strict"), places)) == list(typed_cells(path, table("plain"), places))
+    found = profile(path, database).tables
+    for name in "tirfo":
+        ours, plain = found["strict"].column(name), found["plain"].column(name)
+        assert ours == replace(plain, name=name)
 
 
 def test_a_key_reads_like_sql(make: Make, read_schema: Read) -> None:
