@@ -190,6 +190,8 @@ def project_of(profile: Profile) -> ProjectScope:
                 keys.verify == "download",
                 keys.user_ids,
                 keys.access,
+                keys.size_limit,
+                tuple(keys.mime_types) if keys.mime_types else None,
             )
             for name, keys in zip(files, profile.files, strict=True)
         ),

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from migrator_tui import yaml_lines
 from migrator_tui.model.errors import UsageError
+from migrator_tui.model.limits import is_mime_pattern, parse_size
 from migrator_tui.model.plan import FillText, NamePolicy, fill_of
 from migrator_tui.model.project import (
     FileAccess,
@@ -82,6 +83,18 @@ def _table_and_column(value: str) -> str:
     name = TableName.parse(value, default_schema="")
     if not name.schema or not name.name:
         raise ValueError("expected table.column, such as documents.path.")
+    return value
+
+
+def _size(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("expected a size, such as 10 MB.")
+    return parse_size(str(value))
+
+
+def _mime_type(value: str) -> str:
+    if not is_mime_pattern(value):
+        raise ValueError("expected a type of files, such as image/* or application/pdf.")
     return value
 
 
@@ -170,7 +183,7 @@ class FilesKeys(_Keys):
 
     ``value``: what the column holds on the target. ``verify: download`` reads every object back.
     ``user_ids: uuid`` makes the UUIDs of users of the ids that paths begin with. ``access: owner`` lets each user at
-    the objects of their own.
+    the objects of their own. ``size_limit`` and ``mime_types`` are those of a bucket that is made.
     """
 
     column: Annotated[Text, AfterValidator(_table_and_column)]
@@ -181,6 +194,8 @@ class FilesKeys(_Keys):
     verify: Literal["metadata", "download"] = "metadata"
     user_ids: IdsInPaths | None = None
     access: FileAccess = "none"
+    size_limit: Annotated[int, BeforeValidator(_size)] | None = None
+    mime_types: Annotated[list[Annotated[Text, AfterValidator(_mime_type)]], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _url_of_a_public_bucket(self) -> FilesKeys:

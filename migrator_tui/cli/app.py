@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from migrator_tui import __version__, locations
+from migrator_tui.cli.ending import ending_in_order
 from migrator_tui.cli.printing import print_error
 from migrator_tui.model.errors import ExitCode, MigratorError, UsageError
 
@@ -110,7 +111,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     as_json = "--json" in words
     code: int
     try:
-        result: Any = cli.main(words, prog_name="migrator-tui", standalone_mode=False)
+        with ending_in_order():
+            result: Any = cli.main(words, prog_name="migrator-tui", standalone_mode=False)
         code = result if isinstance(result, int) else ExitCode.DONE
         sys.stdout.flush()
     except click.exceptions.Exit as raised:

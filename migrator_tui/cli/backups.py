@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from migrator_tui.cli.ending import interrupts
 from migrator_tui.cli.options import Shared, shared, target_of
 from migrator_tui.cli.printing import print_json, printable, say
-from migrator_tui.cli.watching import LINE_EVERY_SECONDS, interrupts
+from migrator_tui.cli.watching import LINE_EVERY_SECONDS
 from migrator_tui.config_file import EMBEDDED
 from migrator_tui.model.errors import ExitCode, UsageError
 

@@ -44,6 +44,7 @@ def open_demo(folder: Path) -> int:
 
 
 def _open(start_with: Ends | None) -> int:
+    from migrator_tui.cli.ending import interrupts
     from migrator_tui.demo.kept_project import stand_in_beside
     from migrator_tui.demo.prepare import prepare
     from migrator_tui.migration.guide import LiveGuide
@@ -52,5 +53,6 @@ def _open(start_with: Ends | None) -> int:
     app = MigratorApp(
         LiveGuide(stand_in_beside=stand_in_beside), folder=Path.cwd(), prepare_demo=prepare, start_with=start_with
     )
-    code = app.run()
+    with interrupts(app.end):
+        code = app.run()
     return int(code if code is not None else app.return_code or ExitCode.DONE)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
+from migrator_tui.cli.ending import interrupts
 from migrator_tui.cli.printing import printable, say
 from migrator_tui.model.progress import Progress, Stage, TableState
 
@@ -69,24 +68,6 @@ def _ask(runner: Runner, confirm: str | None) -> None:
         runner.confirm()
     else:
         runner.cancel()
-
-
-@contextmanager
-def interrupts(stop: Callable[[], object]) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop what is at work, instead of ending the process in the middle of it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def end(number: int, frame: object) -> None:
-        stop()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Lines:

@@ -29,7 +29,7 @@ def scope_of(app: SampleApp, api: str) -> Scope:
             users=UsersScope(
                 table="users", password_hash="password_hash", role="role", name="full_name", created="created_at"
             ),
-            files=(FilesScope("documents", "path", "documents"),),
+            files=(FilesScope("documents", "path", "documents", access="owner"),),
             exposure={
                 "users": ExposureScope(owner="id"),
                 "messages": ExposureScope(owner="sender_id"),

@@ -67,6 +67,8 @@ class FilesScope:
         by_download: Verify by reading every object back, and not by its size and recorded hash alone.
         user_ids: What becomes of users' ids in the paths; None asks where there are some.
         access: Whom policies of the bucket's objects let in: nobody, or each user at their own.
+        size_limit: Bytes that a file of a new bucket may have; None leaves it to the project's own limit.
+        mime_types: Types of files that a new bucket takes, such as ``image/*``; None is all.
     """
 
     table: str
@@ -78,6 +80,8 @@ class FilesScope:
     by_download: bool = False
     user_ids: IdsInPaths | None = None
     access: FileAccess = "none"
+    size_limit: int | None = None
+    mime_types: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class UsersPlan:
             the source project, so that two applications' user 1 are two users.
         matched: Text of the source id → UUID of the user of that address who is there already.
         rows: Users in the source.
+        left: Rows of it that can become no user: without an address, or with one that another user has or Auth refuses.
         phones_taken: Numbers of users who are there already and are none of the source's.
     """
 
@@ -133,6 +138,7 @@ class UsersPlan:
     namespace: str
     matched: Mapping[str, str] = field(default_factory=dict)
     rows: int = 0
+    left: int = 0
     phones_taken: tuple[str, ...] = ()
 
 
@@ -154,6 +160,7 @@ class FilesPlan:
         size_limit: Bytes above which files are left behind, as was decided; None for no limit.
         mime_types: Types of the files that are not left behind; None for all.
         keeps_others: A file whose key is taken by another content is left behind, as was decided.
+        bucket_size_limit, bucket_mime_types: What the bucket takes; one that the run makes is made so.
         keys: Of a column of blobs: the source columns that tell a row, by which its object is named.
         locator: Of a column of blobs: the name that its table has for the rowid.
         user_ids: The ids of users that paths begin with, behind the prefix, become the users' UUIDs.
@@ -180,6 +187,8 @@ class FilesPlan:
     keys: tuple[str, ...] = ()
     locator: str = ""
     user_ids: bool = False
+    bucket_size_limit: int | None = None
+    bucket_mime_types: tuple[str, ...] | None = None
 
     @property
     def of_blobs(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar
@@ -24,6 +25,9 @@ from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.session import Session
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.themes import THEMES
+
+STOPPING_LOOKS = 200
+"""Looks of a twentieth of a second that a run which is stopped gets before its server goes."""
 
 
 class MigratorApp(App[int]):
@@ -59,9 +63,12 @@ class MigratorApp(App[int]):
         self.session = Session()
         self._start_with = start_with
         self._collected_for: tuple[Bench | None, RunHandle | None] = (None, None)
+        self._own_loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
 
     def on_mount(self) -> None:
         """First paint at once: nothing is connected yet."""
+        self._own_loop = asyncio.get_running_loop()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
@@ -146,15 +153,34 @@ class MigratorApp(App[int]):
             return
 
         def answered(choice: LeavingChoice | None) -> None:
-            handle = self.session.handle
-            if choice is LeavingChoice.STOP and handle is not None:
-                handle.cancel()
-                self.exit(130)
+            if choice is LeavingChoice.STOP:
+                self._end()
 
         self.push_screen(Leaving(), answered)
 
-    def on_unmount(self) -> None:
-        """Let go of snapshots and servers."""
+    def end(self) -> None:
+        """From a signal: the terminal was closed, or the process is to end. What runs stops at its checkpoint.
+
+        Raises:
+            KeyboardInterrupt: Nothing is shown yet.
+        """
+        if self._own_loop is None:
+            raise KeyboardInterrupt
+        self._own_loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        handle = self.session.handle
+        if self.running and handle is not None:
+            handle.cancel()
+            self._stopping = True
+        self.exit(130)
+
+    async def on_unmount(self) -> None:
+        """Let go of snapshots and servers, once a run that was stopped has noted where it is."""
+        for _ in range(STOPPING_LOOKS):
+            if not (self._stopping and self.running):
+                break
+            await asyncio.sleep(0.05)
         self.session.save()
         self.session.close()
         self.guide.close()

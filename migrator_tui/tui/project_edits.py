@@ -27,7 +27,8 @@ USER_FIELDS = {
     "confirmed": "confirmed",
 }
 """Field of :class:`UsersScope` → its name on screen, in the order in which they are shown."""
-USERS, FILES, OWNER, CLOSED = "USERS-TABLE", "FILES-COLUMN", "EXPOSURE-OWNER", "EXPOSURE-NONE"
+USERS, FILES, BLOBS = "USERS-TABLE", "FILES-COLUMN", "FILES-BLOB"
+OWNER = "EXPOSURE-OWNER"
 """The findings that propose what is edited here; a change is also the decision about them."""
 
 
@@ -55,7 +56,17 @@ def files_of(chosen: Chosen, plan: Plan | None) -> tuple[FilesScope, ...]:
         return chosen.scope.project.files
     project = plan.project if plan else None
     return tuple(
-        FilesScope(f.table, f.column, f.bucket, f.public, f.value, by_download=f.by_download)
+        FilesScope(
+            f.table,
+            f.column,
+            f.bucket,
+            f.public,
+            f.value,
+            by_download=f.by_download,
+            access=f.access,
+            size_limit=f.bucket_size_limit if f.creates else None,
+            mime_types=f.bucket_mime_types if f.creates else None,
+        )
         for f in (project.files if project else ())
     )
 
@@ -79,19 +90,25 @@ def with_users(chosen: Chosen, users: UsersScope) -> Chosen:
     return Chosen(_with(chosen.scope, users=users), _decided(chosen.decisions, USERS, "auth", users.table))
 
 
-def with_files(chosen: Chosen, now: Iterable[FilesScope], changed: FilesScope) -> Chosen:
-    """The files of that column move so; a column that was not among them is added."""
+def with_files(chosen: Chosen, now: Iterable[FilesScope], changed: FilesScope, *, blobs: bool = False) -> Chosen:
+    """The files of that column move so; a column that was not among them is added.
+
+    Args:
+        blobs: The column holds the files themselves, and not their paths.
+    """
     kept = [changed if _same(f, changed) else f for f in now]
     if changed not in kept:
         kept.append(changed)
-    decisions = _decided(chosen.decisions, FILES, "keep" if changed.value == "keep" else "key", *_where(changed))
+    id, choice = (BLOBS, changed.value) if blobs else (FILES, "keep" if changed.value == "keep" else "key")
+    decisions = _decided(chosen.decisions, id, choice, *_where(changed))
     return Chosen(_with(chosen.scope, files=tuple(kept)), decisions)
 
 
-def without_files(chosen: Chosen, now: Iterable[FilesScope], left: FilesScope) -> Chosen:
+def without_files(chosen: Chosen, now: Iterable[FilesScope], left: FilesScope, *, blobs: bool = False) -> Chosen:
     """The column's files stay where they are, and its values as they were."""
     kept = tuple(f for f in now if not _same(f, left))
-    return Chosen(_with(chosen.scope, files=kept), _decided(chosen.decisions, FILES, "leave", *_where(left)))
+    id, choice = (BLOBS, "bytea") if blobs else (FILES, "leave")
+    return Chosen(_with(chosen.scope, files=kept), _decided(chosen.decisions, id, choice, *_where(left)))
 
 
 def new_files(table: str, column: str) -> FilesScope:

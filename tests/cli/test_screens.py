@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
-import pytest
+import psutil  # type: ignore[import-untyped]
 
 PROGRAM = [sys.executable, "-m", "migrator_tui"]
 CTRL_Q = b"\x11"
@@ -17,12 +19,27 @@ LOOKS = 1800
 """Looks of a tenth of a second: far longer than it takes, so that what does not come fails instead of hanging."""
 
 
-def at_a_terminal(words: list[str], folder: Path, shown: bytes) -> tuple[bytes, int]:
-    """Start the program before a terminal, wait for a text, quit by Ctrl+Q; what was shown and the exit code."""
+def at_a_terminal(words: list[str], folder: Path, shown: bytes, *, close: bool = False) -> tuple[bytes, int]:
+    """Start the program before a terminal, wait for a text, quit by Ctrl+Q; what was shown and the exit code.
+
+    Args:
+        close: Close the terminal instead, as its window's cross does.
+    """
     ours, theirs = pty.openpty()
+
+    def take_terminal() -> None:
+        os.setsid()
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     environ = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30", "TEXTUAL_ANIMATIONS": "none"}
     process = subprocess.Popen(
-        [*PROGRAM, *words], cwd=folder, env=environ, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        [*PROGRAM, *words],
+        cwd=folder,
+        env=environ,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=take_terminal,  # its own terminal: only that one's closing is told to it
     )
     os.close(theirs)
     seen, sent = b"", False
@@ -36,20 +53,34 @@ def at_a_terminal(words: list[str], folder: Path, shown: bytes) -> tuple[bytes, 
                     seen += os.read(ours, 65536)
                 except OSError:  # the terminal's other end is gone
                     break
+            if shown in seen and close:
+                break
             if shown in seen and not sent:
                 sent = True
                 os.write(ours, CTRL_Q)
-        return seen, process.wait()
+        if close:
+            os.close(ours)
+        return seen, process.wait(LOOKS / 10)
     finally:
         process.kill()
-        os.close(ours)
+        if not close:
+            os.close(ours)
 
 
-@pytest.mark.parametrize(("words", "shown"), [([], b"Try the demo"), (["demo"], b"Both ends are open")])
-def test_at_a_terminal_the_screens_open(tmp_path: Path, words: list[str], shown: bytes) -> None:
-    seen, code = at_a_terminal(words, tmp_path, shown)
-    assert shown in seen
+def test_at_a_terminal_the_screens_open(tmp_path: Path) -> None:
+    seen, code = at_a_terminal([], tmp_path, b"Try the demo")
+    assert b"Try the demo" in seen
     assert code == 0
+
+
+def test_closing_the_terminal_ends_the_demo_with_its_server(tmp_path: Path) -> None:
+    seen, code = at_a_terminal(["demo"], tmp_path, b"Both ends are open", close=True)
+    assert b"Both ends are open" in seen
+    assert code == 130
+    data = tmp_path / "migrator-demo" / "postgres"
+    assert (data / "PG_VERSION").exists()
+    assert not (data / "postmaster.pid").exists()
+    assert not [one for one in psutil.process_iter(["cmdline"]) if str(data) in (one.info["cmdline"] or ())]
 
 
 def test_without_a_terminal_the_help_is_printed(tmp_path: Path) -> None:

@@ -101,6 +101,7 @@ class ScriptedRun:
 
     def cancel(self) -> None:
         self.told.append("cancel")
+        self.now = replace(self.now, status=RunStatus.INTERRUPTED)
 
     def confirm(self) -> None:
         self.told.append("confirm")

@@ -46,9 +46,10 @@ from tests.tui.waiting import on, until
 
 SCHEMA = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT, login TEXT, password_hash TEXT, full_name TEXT);
-CREATE TABLE documents (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES users(id), title TEXT, path TEXT);
+CREATE TABLE documents (id INTEGER PRIMARY KEY, owner INTEGER REFERENCES users(id), title TEXT, path TEXT,
+  scan BLOB);
 CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT);
-INSERT INTO documents VALUES (1, 1, 'a', 'uploads/a.txt'), (2, 2, 'b', 'uploads/b.txt');
+INSERT INTO documents VALUES (1, 1, 'a', 'uploads/a.txt', x'89504e47'), (2, 2, 'b', 'uploads/b.txt', NULL);
 INSERT INTO notes VALUES (1, 'hello');
 """
 
@@ -111,12 +112,32 @@ async def test_a_wrong_guess_is_corrected_and_the_run_obeys(project: Project, tm
         await take(app, pilot, "login")
         assert lines(app)["users", "email"] == "login"
         await change(app, pilot, "files", "documents", "path", "public")
-        await until(pilot, lambda: drafted(app))
+        await take(app, pilot, "users their own")
+        assert lines(app)["files", "documents", "path", "public"] == "users their own"
+        await change(app, pilot, "files", "documents", "path", "public")
+        await take(app, pilot, "everybody")
         await change(app, pilot, "files", "documents", "path", "bucket")
         await until(pilot, lambda: on(app, Ask))
         app.screen.query_one(Input).value = "papers"
         await pilot.press("enter")
         await until(pilot, lambda: drafted(app))
+        for field, typed in (("size", "2 MB"), ("types", "text/*, image/png")):
+            await change(app, pilot, "files", "documents", "path", field)
+            await until(pilot, lambda: on(app, Ask))
+            app.screen.query_one(Input).value = typed
+            await pilot.press("enter")
+            await until(pilot, lambda: drafted(app))
+        assert lines(app)["files", "documents", "path", "size"] == "2.0 MB"
+        await change(app, pilot, "files", "add")
+        await take(app, pilot, "documents.scan")
+        await change(app, pilot, "files", "documents", "scan", "bucket")
+        await until(pilot, lambda: on(app, Ask))
+        app.screen.query_one(Input).value = "scans"
+        await pilot.press("enter")
+        await until(pilot, lambda: drafted(app))
+        await change(app, pilot, "files", "documents", "scan", "value")
+        await take(app, pilot, "its public URL")
+        assert lines(app)["files", "documents", "scan", "public"] == "everybody (public)"
         await change(app, pilot, "access", "documents")
         await take(app, pilot, "everybody reads it")
         await change(app, pilot, "access", "notes")
@@ -132,8 +153,14 @@ async def test_a_wrong_guess_is_corrected_and_the_run_obeys(project: Project, tm
             ("u1@example.org",),
             ("u2@example.org",),
         ]
-        assert rows(connection, "SELECT id, public FROM storage.buckets") == [("papers", True)]
-        assert rows(connection, "SELECT count(*) FROM storage.objects WHERE bucket_id = 'papers'") == [(2,)]
+        assert rows(
+            connection, "SELECT id, public, file_size_limit, allowed_mime_types FROM storage.buckets ORDER BY 1"
+        ) == [("papers", True, 2_000_000, ["text/*", "image/png"]), ("scans", True, None, None)]
+        scanned = rows(connection, "SELECT scan FROM public.documents ORDER BY id")
+        assert scanned[0][0].startswith(f"{project.api_url}/storage/v1/object/public/scans/")
+        assert scanned[1] == (None,)
+        counted = "SELECT bucket_id, count(*) FROM storage.objects GROUP BY 1 ORDER BY 1"
+        assert rows(connection, counted) == [("papers", 2), ("scans", 1)]
         policies = rows(connection, "SELECT tablename, roles::text FROM pg_policies WHERE schemaname = 'public'")
         assert {table: roles for table, roles in policies if table != "users"} == {
             "documents": "{anon,authenticated}",
@@ -168,7 +195,7 @@ def planned() -> MadeUpBench:
     )
     project = ProjectPlan(
         "https://abcd.supabase.co",
-        UsersPlan(users, "0" * 32, rows=300),
+        UsersPlan(users, "0" * 32, rows=300, left=1),
         (files,),
         (
             TableExposure(TableName("public", "table_0000"), "owner-read", "c0"),

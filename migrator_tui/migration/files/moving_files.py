@@ -163,7 +163,7 @@ class Files(Silent):
             context.with_target(lambda c: ledger.write_step(c, context.run, step, {"public": public}))
             context.failpoint("files-bucket")
             with contextlib.suppress(ObjectThere):  # made meanwhile: looked at below
-                storage.create_bucket(Bucket(name, public))
+                storage.create_bucket(_new_bucket(name, public, plans))
             there = storage.bucket(name)
         if there is not None and there.public != public:
             is_, planned = ("public", "private") if there.public else ("private", "public")
@@ -197,6 +197,15 @@ class Files(Silent):
         for batch in _batches(rows, BATCH):
             context.control.between_chunks()
             context.with_target(partial(_record, context, batch))
+
+
+def _new_bucket(name: str, public: bool, plans: Sequence[FilesPlan]) -> Bucket:
+    """A bucket that takes what each of the columns that share it is to take."""
+    limits = [plan.bucket_size_limit for plan in plans]
+    types = [plan.bucket_mime_types for plan in plans]
+    limit = None if None in limits else max(limit for limit in limits if limit is not None)
+    taken = None if None in types else tuple(dict.fromkeys(one for each in types for one in each or ()))
+    return Bucket(name, public, limit, taken)
 
 
 def _record(context: RunContext, rows: list[ObjectRow], connection: psycopg.Connection[Any]) -> None:

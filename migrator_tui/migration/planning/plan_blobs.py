@@ -78,14 +78,17 @@ def proposed(
                 findings.append(Finding("FILES-BLOB-KEPT", message, table=place[0], column=place[1]))
             continue
         files = own or FilesScope(*place, bucket_name(place[0]))
-        choices = ("key", "bytea") if own is not None or place in before else ("bytea", "key")
+        choices = ("key", "url", "bytea") if own is not None or place in before else ("bytea", "key", "url")
         finding = _finding(table, column, found, files, choices)
         settled = chooser.settle(finding)
-        if own is not None and settled.decision in (None, "key"):
-            settled = replace(settled, choices=(), decision=None)
-        elif (settled.decision or chooser.choice(finding)) == "bytea":
+        choice = settled.decision or chooser.choice(finding)
+        if choice == "bytea":
             findings.append(settled)
             continue
+        if own is not None:
+            settled = replace(settled, choices=(), decision=None)
+        elif choice == "url":
+            files = replace(files, value="url", public=True)
         findings.append(settled)
         base = public_base(f"{api}{STORAGE_PATH}", files.bucket) if files.value == "url" else ""
         codecs[place] = named_by(*place, keys_of(source, table), base).codec

@@ -22,7 +22,7 @@ from migrator_tui.migration.files.matching_files import NOBODY, count
 from migrator_tui.migration.planning import drafting
 from migrator_tui.migration.planning.guess_files import guess, is_text
 from migrator_tui.migration.planning.plan_blobs import keys_of, require_files
-from migrator_tui.migration.planning.plan_bucket import SHOWN, BucketCheck
+from migrator_tui.migration.planning.plan_bucket import SHOWN, BucketCheck, asked_bucket, with_limits
 from migrator_tui.migration.planning.plan_draft import Chooser
 from migrator_tui.migration.staging import Source
 from migrator_tui.migration.users import user_folders
@@ -229,6 +229,7 @@ class _Draft:
             access=scope.access,
             value="keep",
         )
+        self.files = with_limits(self.files, bucket or asked_bucket(scope))
         self._folders = NOBODY
         why = _depends(source, table, column)
         if scope.value != "keep" and why:
@@ -302,7 +303,8 @@ class _Draft:
         """Look every value up, and say what was found."""
         gone: list[str] = []
         refused: list[str] = []
-        check = BucketCheck(bucket, self._scope.public, objects)
+        asked = asked_bucket(self._scope)
+        check = BucketCheck(bucket or asked, asked, objects)
         for value in self._values():
             found = matching_files.find(value, self.files.prefixes, self._folder)
             if isinstance(found, Why):
@@ -341,7 +343,8 @@ def _of_blobs(
         locator=table.locator or "",
     )
     find = _Find(scope, chooser)
-    check = BucketCheck(bucket, scope.public, there.objects.get(scope.bucket, {}))
+    files = with_limits(files, bucket or asked_bucket(scope))
+    check = BucketCheck(bucket or asked_bucket(scope), asked_bucket(scope), there.objects.get(scope.bucket, {}))
     for item in matching_files.blobs_of(files, source.snapshot, f"{project.api}{STORAGE_PATH}"):
         check.add(item)
     return check.finished(files, find), find.findings

@@ -182,7 +182,8 @@ def finished(draft: Drafting, plan: Plan) -> Plan:
         return plan
     more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
     message = (
-        f"{users.scope.table}: {users.rows:,} users become users of Supabase Auth, and their ids UUIDs, in "
+        f"{users.scope.table}: {users.rows - users.left:,} of {users.rows:,} rows become users of Supabase Auth, and "
+        "all ids UUIDs, in "
         f"{len(changed)} columns: {', '.join(changed[:_SHOWN])}{more}."
     )
     finding = draft.chooser.settle(Finding("USER-IDS", message, table=users.scope.table, rows=users.rows))

@@ -81,6 +81,7 @@ def look(connection: psycopg.Connection[Any], source: Source, scope: Scope, file
     users = read_users(source.snapshot, source.database, plan)
     unproven = frozenset(one.id for one in there if not one.proven)
     _require_own_ids(plan, users)
+    plan = replace(plan, left=len(users.left))
     return Looked(plan, users, tuple(auth_triggers.triggers(connection)), unproven)
 
 
@@ -116,7 +117,7 @@ def look_at_source(source: Source, scope: Scope, file: Path) -> Looked | None:
         return None
     plan = UsersPlan(wanted, namespace(wanted, file))
     users = read_users(source.snapshot, source.database, plan)
-    return Looked(replace(plan, rows=len(users.users) + len(users.left)), users, ())
+    return Looked(replace(plan, rows=len(users.users) + len(users.left), left=len(users.left)), users, ())
 
 
 def _matched(users: Sequence[AuthUser], there: Iterable[Existing]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -39,12 +39,17 @@ KINDS = (
         Severity.INFO,
         "A column whose blobs could be objects",
         "Each blob can be uploaded to a bucket of Supabase Storage instead, in the same run; the column then holds the "
-        "object's path as text, and a pull brings the blobs back into it. `files:` of the configuration fixes it, with "
-        "another bucket and another form of the value.",
+        "object's path or address as text, and a pull brings the blobs back into it. `files:` of the configuration "
+        "fixes it, with another bucket and another form of the value.",
         "documents.content holds the scanned pages themselves",
         (
             Choice("bytea", "The blobs stay in the column.", lossy=False),
             Choice("key", "The blobs go to a private bucket; the column holds each object's path there.", lossy=False),
+            Choice(
+                "url",
+                "The blobs go to a public bucket, where anybody can open them; the column holds each object's address.",
+                lossy=False,
+            ),
         ),
     ),
     Kind(

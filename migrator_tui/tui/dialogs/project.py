@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar
@@ -13,7 +14,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from migrator_tui.migration.planning.guess_files import is_text
-from migrator_tui.model.plan import Action, Plan, TablePlan
+from migrator_tui.model.limits import is_mime_pattern, parse_size
+from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.project import ExposureScope, FilesScope
 from migrator_tui.model.schema import Database, TableName
 from migrator_tui.supabase.policies import can_own
@@ -22,7 +24,8 @@ from migrator_tui.tui.dialogs.ask import Ask
 from migrator_tui.tui.dialogs.pick import Answer, Pick
 from migrator_tui.tui.project_edits import USER_FIELDS, Chosen
 from migrator_tui.tui.widgets.line_list import LineList
-from migrator_tui.tui.widgets.project_list import NONE, ProjectList, answer_id, entries, now
+from migrator_tui.tui.widgets.project_list import NONE, READERS, ProjectList, answer_id, entries, now, readers
+from migrator_tui.tui.wording import sized
 
 NOBODY = ""
 """The id of the answer that takes something away."""
@@ -175,17 +178,25 @@ class ProjectMapping(ModalScreen[None]):
             (table.source, column.source)
             for table in self._plan.moved
             for column in table.columns
-            if is_text(column) and (table.source, column.source) not in known
+            if (is_text(column) or _holds_blobs(column)) and (table.source, column.source) not in known
         ]
-        answers = [Answer(str(n), f"{table}.{column}") for n, (table, column) in enumerate(columns)]
+        answers = [
+            Answer(str(n), f"{table}.{column}", "blobs" if self._of_blobs(table, column) else "")
+            for n, (table, column) in enumerate(columns)
+        ]
         if not answers:
-            self.notify("No other column holds texts.", timeout=3)
+            self.notify("No other column holds texts or blobs.", timeout=3)
             return
 
         def take(id: str) -> None:
-            self._set(project_edits.with_files(self._chosen, files, project_edits.new_files(*columns[int(id)])))
+            place = columns[int(id)]
+            blobs = self._of_blobs(*place)
+            self._set(project_edits.with_files(self._chosen, files, project_edits.new_files(*place), blobs=blobs))
 
-        text = "Which values are paths of files below the uploads folder? What is found there is counted in the plan."
+        text = (
+            "Which values are paths of files below the uploads folder, or blobs that are to be files? What is found is "
+            "counted in the plan."
+        )
         self._ask(Pick("Files of another column", text, answers), take)
 
     def _change_files(self, table: str, column: str, field: str) -> None:
@@ -194,32 +205,88 @@ class ProjectMapping(ModalScreen[None]):
         if at is None:
             return
 
+        blobs = self._of_blobs(table, column)
+
         def put(changed: FilesScope) -> None:
-            self._set(project_edits.with_files(self._chosen, files, changed))
+            self._set(project_edits.with_files(self._chosen, files, changed, blobs=blobs))
 
         if field == "public":
-            put(replace(at, public=not at.public))
+            self._pick_readers(at, put)
         elif field == "bucket":
             self._ask_bucket(at, put)
+        elif field in ("size", "types"):
+            self._ask_limit(at, field, put)
         elif field == "value":
             answers = [
                 Answer("key", "the object's key", "for signed URLs, or to be joined with the bucket's"),
-                Answer("url", "its public URL", "works where the bucket is public"),
-                Answer("keep", "what it holds now", "the files move, the values stay"),
+                Answer("url", "its public URL", "opens for everybody: the bucket becomes public"),
+                *([] if blobs else [Answer("keep", "what it holds now", "the files move, the values stay")]),
             ]
             text = f"What does {table}.{column} hold on the target?"
             self._ask(
                 Pick("Values", text, answers, at.value),
-                lambda id: put(replace(at, value=id)),  # type: ignore[arg-type]
+                lambda id: put(replace(at, value=id, public=at.public or id == "url")),  # type: ignore[arg-type]
             )
         else:
-            answers = [Answer("move", "its files move"), Answer("leave", "it is no column of files", "nothing moves")]
+            move, leave = ("blobs become files", "blobs stay") if blobs else ("files move", "no column of files")
+            answers = [Answer("move", f"its {move}"), Answer("leave", leave, "nothing moves")]
 
             def take(id: str) -> None:
                 if id == "leave":
-                    self._set(project_edits.without_files(self._chosen, files, at))
+                    self._set(project_edits.without_files(self._chosen, files, at, blobs=blobs))
 
-            self._ask(Pick(f"{table}.{column}", "Do its values name files?", answers, "move"), take)
+            asked = "Do its blobs become files?" if blobs else "Do its values name files?"
+            self._ask(Pick(f"{table}.{column}", asked, answers, "move"), take)
+
+    def _pick_readers(self, at: FilesScope, put: Callable[[FilesScope], None]) -> None:
+        answers = [
+            Answer("none", READERS["none"], "the application's server hands them out"),
+            Answer("owner", READERS["owner"], "by policies of storage.objects; they write their own too"),
+            Answer("public", READERS["public"], "whoever has the address"),
+        ]
+
+        def take(id: str) -> None:
+            public = id == "public"
+            # An address that opens for nobody is of no use in a column.
+            value = "key" if at.value == "url" and not public else at.value
+            put(replace(at, public=public, value=value, access="owner" if id == "owner" else "none"))
+
+        text = f"Who may read the files of the bucket {at.bucket}?"
+        self._ask(Pick("Readers", text, answers, readers(at)), take)
+
+    def _of_blobs(self, table: str, column: str) -> bool:
+        """Whether the column holds the files themselves, by the plan or by what it is planned to be."""
+        planned = self._plan.project.files if self._plan.project else ()
+        if any(f.of_blobs for f in planned if (f.table, f.column) == (table, column)):
+            return True
+        return any(
+            _holds_blobs(c) for t in self._plan.moved if t.source == table for c in t.columns if c.source == column
+        )
+
+    def _ask_limit(self, at: FilesScope, field: str, put: Callable[[FilesScope], None]) -> None:
+        """Ask for the largest file, or the types, that the bucket takes."""
+        planned = self._plan.project.files if self._plan.project else ()
+        if any(not f.creates for f in planned if (f.table, f.column, f.bucket) == (at.table, at.column, at.bucket)):
+            self.notify(f"The bucket {at.bucket} is there already, and takes what it takes.", timeout=4)
+            return
+
+        def size(typed: str | None) -> None:
+            if typed is not None:
+                put(replace(at, size_limit=parse_size(typed) if typed else None))
+
+        def types(typed: str | None) -> None:
+            if typed is not None:
+                put(replace(at, mime_types=tuple(_listed(typed)) or None))
+
+        if field == "size":
+            now = sized(at.size_limit) if at.size_limit is not None else ""
+            text = f"How large may a file of the bucket {at.bucket} be? Larger ones are left behind, and listed."
+            ask = Ask("Largest file", text, now, "Take it", placeholder="the project's limit", objection=_no_size)
+            self.app.push_screen(ask, size)
+        else:
+            text = f"Which types does the bucket {at.bucket} take? Files of others are left behind, and listed."
+            now, hint = ", ".join(at.mime_types or ()), "all; or such as image/*, application/pdf"
+            self.app.push_screen(Ask("Types", text, now, "Take it", placeholder=hint, objection=_no_types), types)
 
     def _ask_bucket(self, at: FilesScope, put: Callable[[FilesScope], None]) -> None:
         def objection(value: str) -> str | None:
@@ -254,6 +321,28 @@ class ProjectMapping(ModalScreen[None]):
 
         there = " It is there already: its own policies and rights stay." if table.action is Action.MERGE else ""
         self._ask(Pick(f"Access to {name}", f"Who reaches its rows?{there}", offered, now(made, asked)), take)
+
+
+def _holds_blobs(column: ColumnPlan) -> bool:
+    return column.type == "bytea" and column.generated is None
+
+
+def _listed(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,;]+", text) if word]
+
+
+def _no_types(text: str) -> str | None:
+    wrong = [word for word in _listed(text) if not is_mime_pattern(word)]
+    return f"{wrong[0]} is no type such as image/* or application/pdf." if wrong else None
+
+
+def _no_size(text: str) -> str | None:
+    if text:
+        try:
+            parse_size(text)
+        except ValueError:
+            return "A size is a number with its unit, such as 10 MB."
+    return None
 
 
 def _ways(table: TablePlan) -> Iterator[tuple[ExposureScope, str]]:

@@ -13,10 +13,12 @@ from migrator_tui.model.project import ExposureScope, FilesScope, TableExposure,
 from migrator_tui.tui import project_text
 from migrator_tui.tui.project_edits import USER_FIELDS, Chosen, files_of, users_of
 from migrator_tui.tui.widgets.line_list import LineList, Part, fit
-from migrator_tui.tui.wording import counted
+from migrator_tui.tui.wording import counted, sized
 
 LABEL_CELLS = 24
 NONE = "—"
+READERS = {"none": "by signed URL alone", "owner": "users their own", "public": "everybody (public)"}
+"""Who may read a bucket's files → as it is said."""
 Key = tuple[str, ...]
 """What a line is about: ``("users", field)``, ``("files", table, column, field)``, ``("access", table)``."""
 
@@ -66,7 +68,10 @@ class ProjectList(LineList):
             return [(fit(f" {entry.label}", width), entry.style)]
         rest = width - LABEL_CELLS - 4
         short = entry.key[0] == "access"  # who reaches a table takes more words than how that is known
-        value = min(rest, rest - cell_len(entry.note) - 1 if short else max(24, rest // 2)) if entry.note else rest
+        value = rest
+        if entry.note:
+            beside = rest - cell_len(entry.note)
+            value = beside - 1 if short else min(max(24, rest // 2), max(beside, cell_len(entry.value) + 2))
         return [
             ("   " + fit(entry.label, LABEL_CELLS - 1) + " ", "plain"),
             (fit(entry.value, value - 1) + " ", entry.style),
@@ -96,8 +101,12 @@ def _users(plan: Plan, chosen: Chosen) -> Iterator[Entry]:
         yield Entry(("users", "table"), "table", "none: users stay rows", "", "warn")
         yield _remark("")
         return
-    rows = f", {counted(plan.project.users.rows, 'user')}" if plan.project and plan.project.users else ""
-    yield Entry(("users", "table"), "table", users.table, f"{origin}{rows}", "strong")
+    planned = plan.project.users if plan.project else None
+    rows = ""
+    if planned is not None:
+        made = f"{planned.rows - planned.left:,} of " if planned.left else ""
+        rows = f"{made}{counted(planned.rows, 'row')}, "
+    yield Entry(("users", "table"), "table", users.table, f"{rows}{origin}", "strong")
     for field, name in USER_FIELDS.items():
         column = getattr(users, field)
         note = "" if column else _without(field)
@@ -145,15 +154,25 @@ def _files(plan: Plan, chosen: Chosen) -> Iterator[Entry]:
         yield Entry((*at, "column"), f"{files.table}.{files.column}", found, origin, "strong")
         kind = "there already" if made is not None and not made.creates else "new"
         yield Entry((*at, "bucket"), "  bucket", files.bucket, kind)
-        yield Entry((*at, "public"), "  who may read", *_readers(files))
+        yield Entry((*at, "public"), "  who may read", READERS[readers(files)])
         kept = made is not None and made.value != files.value
+        own = made is not None and not made.creates
+        limit, types = (made.bucket_size_limit, made.bucket_mime_types) if own and made else _limits(files)
+        note = "the bucket's own" if own else ""
+        yield Entry((*at, "size"), "  largest file", "the project's limit" if limit is None else sized(limit), note)
+        yield Entry((*at, "types"), "  types it takes", "all" if types is None else ", ".join(types), note)
         yield Entry((*at, "value"), "  the column holds", _held(files), "cannot: it keeps its values" if kept else "")
-    yield Entry(("files", "add"), "+ a column with paths…", "", "", "accent")
+    yield Entry(("files", "add"), "+ a column of files…", "", "", "accent")
     yield _remark("")
 
 
-def _readers(files: FilesScope) -> tuple[str, str]:
-    return ("everybody (public)", "") if files.public else ("by policy or signed URL", "")
+def readers(files: FilesScope) -> str:
+    """Which of :data:`READERS` may read a column's files."""
+    return "public" if files.public else files.access
+
+
+def _limits(files: FilesScope) -> tuple[int | None, tuple[str, ...] | None]:
+    return files.size_limit, files.mime_types
 
 
 def _held(files: FilesScope) -> str:
