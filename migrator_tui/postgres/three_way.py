@@ -71,6 +71,10 @@ class ThreeWay:
         """SQL: a row has the key of the state's row ``d``."""
         return " AND ".join(f"{row}.{quote(c)} = d.k{n}" for n, c in enumerate(self.table.match_key))
 
+    def of_one_key(self, left: str, right: str) -> str:
+        """SQL: two rows have one key."""
+        return " AND ".join(f"{left}.{quote(c)} = {right}.{quote(c)}" for c in self.table.match_key)
+
     @property
     def joined(self) -> str:
         """FROM: the state with the rows of both ends."""

@@ -96,12 +96,17 @@ def publish(
     fence: Fence,
     staged: Mapping[str, int],
     failpoint: Callable[[str], None],
+    *,
+    beside: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
+    make_room: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
 ) -> None:
     """Write what the target gets, or nothing. What was done before is not done again.
 
     Args:
         ways: By source name, tables that others refer to first.
         staged: Source name → rows that staging committed.
+        beside: Writes what goes with the rows, before them: they may refer to it.
+        make_room: Called before and after ``beside``: takes away what came into the rows' place because of it.
 
     Raises:
         ChangedSince: Live rows changed since they were compared.
@@ -117,6 +122,7 @@ def publish(
         failpoint("publish-locked")
         for live in sorted(way.live for way in ways.values()):
             connection.execute(sql(f"LOCK TABLE {live} IN SHARE ROW EXCLUSIVE MODE"))
+        make_room(connection)
         for source, way in ways.items():
             if changed := way.changed_since(connection):
                 raise ChangedSince(
@@ -124,6 +130,8 @@ def publish(
                     f"{source}: {changed} live rows changed on the target since they were compared.",
                     "They are compared again.",
                 )
+        beside(connection)
+        make_room(connection)
         for way in ways.values():
             _archive(connection, way, fence.run)
         written = _write(connection, ways, fence.run)

@@ -67,9 +67,14 @@ def unknown(
     return [row[0] for row in rows]
 
 
-def with_later(known: Mapping[UUID, str], later: Sequence[UUID], *, integers: bool) -> dict[UUID, str]:
-    """The map with ids for users who came later: the next integers where the source's ids are such, else the UUID."""
+def with_later(known: Mapping[UUID, str], later: Sequence[UUID], *, integers: bool, above: int = 0) -> dict[UUID, str]:
+    """The map with ids for users who came later: the next integers where the source's ids are such, else the UUID.
+
+    Args:
+        above: An integer that they are greater than in any case.
+    """
     highest = max((int(key) for key in known.values() if _DIGITS.fullmatch(key)), default=0) if integers else 0
+    highest = max(highest, above)
     return {
         **known,
         **{uuid: str(highest + place) if integers else str(uuid) for place, uuid in enumerate(later, start=1)},

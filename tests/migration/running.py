@@ -76,7 +76,7 @@ class Engine:
         """A sync, which carries no deletion over unless asked to."""
         request = Request(source, **({"command": "sync"} | asked))
         folder = begin(request, target)
-        return self._end(Sync(request, target, folder, failpoint=_failing(failpoint)), folder.run)
+        return self._end(Sync(request, target, folder, failpoint=_failing(failpoint), api=self.api), folder.run)
 
     def resume(self, run: str, target: Target, *, failpoint: Failpoint | None = None, **changed: Any) -> RunOutcome:
         """The run gone on with, as a process that is started anew does."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -54,11 +55,18 @@ def namespace(wanted: UsersScope, source: Path) -> str:
     return str(uuid5(NAMESPACE_URL, f"migrator-tui:{wanted.namespace or source.absolute()}"))
 
 
-def look(connection: psycopg.Connection[Any], source: Source, scope: Scope, file: Path) -> Looked | None:
+def look(
+    connection: psycopg.Connection[Any],
+    source: Source,
+    scope: Scope,
+    file: Path,
+    known: Mapping[str, str] = MappingProxyType({}),
+) -> Looked | None:
     """Look at the users of both ends, changing nothing; None where no users are to be moved.
 
     Args:
         file: The source as the person named it.
+        known: Text of the source id → UUID, of users whom an earlier run moved: they are not looked for by address.
 
     Raises:
         UsageError: The scope names a table or column that is not there.
@@ -67,17 +75,20 @@ def look(connection: psycopg.Connection[Any], source: Source, scope: Scope, file
     wanted = scope.project.users
     if wanted is None:
         return None
-    plan = UsersPlan(wanted, namespace(wanted, file))
+    plan = UsersPlan(wanted, namespace(wanted, file), matched=known)
     users = read_users(source.snapshot, source.database, plan)
     auth_sql.preflight(connection, writes=wanted.via == "sql")
     there = auth_sql.existing(
         connection,
-        [user.email for user in users.users if user.email],
-        [user.phone for user in users.users if user.phone],
-        [user.id for user in users.users],
+        [user.email for user in users.to_make if user.email],
+        [user.phone for user in users.to_make if user.phone],
+        [user.id for user in users.to_make],
     )
-    matched, taken = _matched(users.users, there)
-    plan = replace(plan, matched=matched, phones_taken=taken, rows=len(users.users) + len(users.left))
+    owned = set(known.values())
+    free = [one for one in there if str(one.id) not in owned]
+    matched, taken = _matched(users.to_make, free)
+    taken = tuple(sorted({*taken, *(one.phone for one in there if one.phone and str(one.id) in owned)}))
+    plan = replace(plan, matched={**known, **matched}, phones_taken=taken, rows=len(users.users) + len(users.left))
     users = read_users(source.snapshot, source.database, plan)
     unproven = frozenset(one.id for one in there if not one.proven)
     _require_own_ids(plan, users)

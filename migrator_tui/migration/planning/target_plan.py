@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -33,8 +35,18 @@ from migrator_tui.postgres.prove_fills import prove_fills
 from migrator_tui.supabase.layout import is_project
 
 
-def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str, request: Request) -> Plan:
-    """Inspect the target, plan, and prove on the target what was translated. Changes nothing there."""
+def draft_plan(
+    connection: psycopg.Connection[Any],
+    source: Source,
+    sha256: str,
+    request: Request,
+    known_users: Mapping[str, str] = MappingProxyType({}),
+) -> Plan:
+    """Inspect the target, plan, and prove on the target what was translated. Changes nothing there.
+
+    Args:
+        known_users: Text of the source id → UUID, of users whom an earlier run moved.
+    """
     scope = request.scope
     schemas = sorted({scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)})
     database = inspect_target(connection, schemas)
@@ -54,7 +66,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     targets = {table.name.name: _wanted(scope, table.name.name) for table in source.database.tables}
     earlier = origins.published(connection) or ()
     scope, left_before = as_published(scope, source.database, database, targets, earlier, chooser)
-    looked = plan_users.look(connection, source, scope, request.source)
+    looked = plan_users.look(connection, source, scope, request.source, known_users)
     users = looked.plan if looked else None
     chosen = {table.name.name for table in source.database.tables if drafting.included(table, scope)}
     has_storage = scope.project.api is not None and read_storage(connection, set()) is not None
@@ -78,7 +90,7 @@ def draft_plan(connection: psycopg.Connection[Any], source: Source, sha256: str,
     plan = drafting.without_refused(plan, refused, source.database) if refused else plan
     plan = with_examples(plan_users.with_users(plan, looked, scope, chooser), source)
     plan = replace(plan, findings=(*plan.findings, *told, *left_before, *blobs.findings))
-    plan = _with_exposure(connection, plan, source, sha256, request, chooser, database)
+    plan = _with_exposure(connection, plan, source, sha256, request, chooser, database, known_users)
     return with_migration_file(connection, plan, scope.project, request.source.stem)
 
 
@@ -96,6 +108,7 @@ def _with_exposure(
     request: Request,
     chooser: Chooser,
     database: Database,
+    known_users: Mapping[str, str],
 ) -> Plan:
     """The plan with who may reach which table, where the target is a Supabase project."""
     project = is_project(connection)
@@ -103,7 +116,9 @@ def _with_exposure(
     taken = frozenset(drafting.taken(database, request.scope.schema))
     exposed = with_exposure(plan, request.scope, chooser, is_project=project, secrets=secrets, taken=taken)
     if exposed.left:  # what refers to those columns is planned anew
-        again = draft_plan(connection, source, sha256, replace(request, scope=without(request.scope, exposed.left)))
+        again = draft_plan(
+            connection, source, sha256, replace(request, scope=without(request.scope, exposed.left)), known_users
+        )
         told = [f for f in exposed.plan.findings if (f.id, f.decision) == ("EXPOSURE-SENSITIVE", "leave")]
         return replace(again, findings=(*again.findings, *told))
     if not project:

@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
-import pyarrow as pa
 
-from migrator_tui.convert.codecs import codec
-from migrator_tui.convert.identifiers import quote
 from migrator_tui.convert.to_sqlite_types import Way
-from migrator_tui.convert.to_sqlite_values import Cells
 from migrator_tui.convert.user_folders import UserFolders, of_codec
 from migrator_tui.convert.user_ids import OF_INTEGER, GivenBack, namespace_of
+from migrator_tui.migration.users.given_back import way_of_users
 from migrator_tui.model.origin import ColumnOrigin, Origin, TableOrigin
 from migrator_tui.model.schema import TableName
 from migrator_tui.supabase import user_keys
@@ -92,20 +89,11 @@ class UserIds:
     def way(self, column: ColumnOrigin, collation: str | None) -> Way | None:
         """How a column comes back; None where it holds no ids of users, nor paths that begin with some."""
         of_user = of_codec(column.codec)
-        if of_user is not None:
-            folders = self._folders[of_user.namespace]
-
-            def returned(read: Sequence[pa.Array]) -> Cells:
-                return Cells((folders.all_original(read[0].cast(pa.string()), of_user),))
-
-            return Way(column.declared, "other", (f"{quote(column.target)}::text",), returned, collation)
-        namespace = namespace_of(column.codec)
-        if namespace is None:
-            return None
-        back, integers = self._back[namespace], column.codec.startswith(f"{OF_INTEGER}:")
-
-        def decode(read: Sequence[pa.Array]) -> Cells:
-            keys = back.of(read[0])
-            return Cells((keys.cast(pa.int64()) if integers else keys,))
-
-        return Way(column.declared, "other", (codec(column.codec).target_expression(column.target),), decode, collation)
+        return way_of_users(
+            column.target,
+            column.codec,
+            column.declared,
+            collation,
+            self._back.get(namespace_of(column.codec) or ""),
+            self._folders.get(of_user.namespace) if of_user else None,
+        )

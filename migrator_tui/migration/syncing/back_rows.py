@@ -17,6 +17,7 @@ from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.to_sqlite_types import LiveType, Way, way, way_by_codec
 from migrator_tui.locations import PRIVATE_FILE
 from migrator_tui.migration.syncing.sync_record import NEXT
+from migrator_tui.migration.users.given_back import UserIds
 from migrator_tui.model.errors import SourceError
 from migrator_tui.model.plan import ColumnPlan, TablePlan
 from migrator_tui.model.schema import Table
@@ -34,11 +35,13 @@ class BackTable:
     Attributes:
         source: As SQLite describes it.
         codecs: Target column → the codec by which its values get their form in the file.
+        user_ids: What ids of users are in the file.
     """
 
     way: ThreeWay
     source: Table
     codecs: Mapping[str, str]
+    user_ids: UserIds | None = None
 
     @property
     def plan(self) -> TablePlan:
@@ -102,6 +105,10 @@ class _Writer:
         natural = way(live, column.target)
         declared = self._table.source.column(column.source).type
         codec = self._table.codecs.get(column.target, column.codec)
+        if self._table.user_ids is not None:
+            of_user = self._table.user_ids.way(column.target, codec, declared, natural.collation)
+            if of_user is not None:
+                return of_user
         return way_by_codec(live, column.target, codec, declared, natural.collation) or natural
 
     def read(self, extract: Extract, op: str) -> Iterator[_Rows]:

@@ -12,17 +12,18 @@ from typing import Any
 
 import psycopg
 
-from migrator_tui.convert.identifiers import quote_name
+from migrator_tui.migration.files.matching_files import count
 from migrator_tui.migration.migrate import Migration
-from migrator_tui.migration.planning import drafting
 from migrator_tui.migration.planning.target_plan import draft_plan
 from migrator_tui.migration.request import Request
+from migrator_tui.migration.run_files import write_plan
 from migrator_tui.migration.run_folder import RunFolder
-from migrator_tui.migration.staging import Source
-from migrator_tui.migration.syncing import back_rows, sync_base, sync_staging, write_back
+from migrator_tui.migration.syncing import back_rows, sync_base, sync_plan, sync_staging, sync_users, write_back
 from migrator_tui.migration.syncing.sync_base import Base, Bases
 from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
+from migrator_tui.migration.syncing.sync_users import SyncedUserIds, SyncedUsers
 from migrator_tui.migration.syncing.sync_ways import ways_of
+from migrator_tui.migration.users.given_back import UserIds
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import (
     DecisionsNeeded,
@@ -32,7 +33,7 @@ from migrator_tui.model.errors import (
     UsageError,
 )
 from migrator_tui.model.outcome import RunOutcome
-from migrator_tui.model.plan import Action, Plan, TablePlan
+from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.postgres import ledger, publish, three_way_publish
 from migrator_tui.postgres.connect import Target, connect
@@ -45,8 +46,6 @@ from migrator_tui.sqlite.carry_over import carry_over
 from migrator_tui.sqlite.snapshot import FILE_NAME
 from migrator_tui.supabase.api import Api
 
-NOT_ABOUT_ROWS = ("EXPOSURE-", "USER-", "USERS-", "FILES-", "TARGET-HAS-ROWS", "TARGET-EXISTS")
-
 
 class Sync(Migration):
     """One run. Called by a :class:`~migrator_tui.migration.runner.Runner` on its thread."""
@@ -58,11 +57,12 @@ class Sync(Migration):
         bases = sync_base.find(
             connection, self._request, source.database, server_identity(connection), self._folder.run
         )
-        asked = sync_base.request_of(self._request, bases)
-        drafted = draft_plan(connection, source, self._snapshot.sha256, asked)
-        plan = _of_rows(drafted, bases)
-        _require_same_tables(plan, bases)
-        computed = {table.source: _computed(source, table) for table in plan.moved}
+        users = sync_users.wanted(self._request, bases)
+        asked = sync_base.request_of(self._request, bases, users)
+        known = sync_users.known(connection, users.namespace) if users and users.namespace else {}
+        plan = sync_plan.of_rows(draft_plan(connection, source, self._snapshot.sha256, asked, known), bases)
+        sync_plan.require_same_tables(plan, bases)
+        computed = {table.source: sync_plan.computed_of(source, table) for table in plan.moved}
         for name, columns in computed.items():
             if columns:
                 self._notes.append(f"{name}: {', '.join(columns)}, which SQLite computes, is not compared.")
@@ -74,6 +74,10 @@ class Sync(Migration):
             codecs={table: base.codecs[table] for table, base in bases.tables.items()},
         ).write(self._folder)
         return plan
+
+    def _use(self, plan: Plan) -> None:
+        super()._use(plan)
+        self._companions = (SyncedUsers(), SyncedUserIds()) if plan.users is not None else ()
 
     def _stage(self, plan: Plan) -> Plan:
         try:
@@ -131,6 +135,7 @@ class Sync(Migration):
             found = []
             with connection.transaction():
                 ledger.hold(connection, fence)
+                sync_users.clear_written_by_triggers(connection, ways, fence.run)
                 for source, way in ways.items():
                     if doubles := way.doubles(connection):
                         raise UsageError(
@@ -195,10 +200,11 @@ class Sync(Migration):
                 }
 
         counts = self._with_target(lay_out)
-        self._board.set_changes(_changes(counts, self._request.source.name))
+        plan, user_ids = self._look_at_users(plan, ways)
         record = SyncRecord.read(self._folder)
+        self._board.set_changes(_changes(counts, self._request.source.name, record))
         tables = [
-            back_rows.BackTable(way, source.table(name), record.codecs.get(name, {}))
+            back_rows.BackTable(way, source.table(name), record.codecs.get(name, {}), user_ids)
             for name, way in ways.items()
             if counts[name][1].rows
         ]
@@ -215,23 +221,58 @@ class Sync(Migration):
         replace(record, carried=carried, suspended=suspended).write(self._folder)
         self._failpoint("back-laid-out")
 
+    def _look_at_users(self, plan: Plan, ways: dict[str, ThreeWay]) -> tuple[Plan, UserIds | None]:
+        """Who is new on either end, by what was chosen; the plan that has the ids of those who come into the file."""
+        users, record = plan.users, SyncRecord.read(self._folder)
+        found = self._with_target(lambda c: sync_users.ids(c, plan, self._snapshot.path))
+        if users is None or plan.project is None or found is None:
+            return plan, None
+        new, there = self._with_target(lambda c: sync_users.coming(c, plan, ways, found, self._folder.run))
+        told = self._with_target(lambda c: sync_users.not_told(c, plan, ways))
+        replace(record, new_users=new, later_users=dict(found.later), told_of_users=told).write(self._folder)
+        matched = {key: uuid for key, uuid in users.matched.items() if key not in record.later_users}
+        users = replace(users, matched={**matched, **there, **found.later})
+        plan = self._plan = self._runner.current_plan = replace(plan, project=replace(plan.project, users=users))
+        write_plan(self._folder, plan)
+        return plan, found
+
     def _publish(self, plan: Plan) -> Published:
         fence = self._fence
         assert fence is not None
         if self._published is None:
             staged = {source: rows for source, (rows, _) in self._staged().items()}
             self._audit.record("publishing", tables=len(plan.moved))
+            for companion in self._companions:
+                companion.before_publish(self._context(self._laid_out))
 
             def attempt() -> None:
-                ways = self._ways(plan)
-                self._with_target(lambda c: three_way_publish.publish(c, plan, ways, fence, staged, self._failpoint))
+                ways, context = self._ways(plan), self._context(self._laid_out)
+
+                def beside(connection: psycopg.Connection[Any]) -> None:
+                    for companion in self._companions:
+                        companion.within_publish(connection, context)
+
+                def make_room(connection: psycopg.Connection[Any]) -> None:
+                    sync_users.clear_written_by_triggers(connection, ways, fence.run)
+
+                self._with_target(
+                    lambda c: three_way_publish.publish(
+                        c, plan, ways, fence, staged, self._failpoint, beside=beside, make_room=make_room
+                    )
+                )
 
             self._while_rows_change(plan, attempt)
             self._published = self._with_target(lambda c: publish.publish(c, plan, fence, {}))
             self._audit.record("published", tables=len(plan.moved))
         self._failpoint("published")
         self._write_back()
-        return self._after_publish(plan, self._published)
+        return self._after_publish(self._laid_out, self._published)
+
+    @property
+    def _laid_out(self) -> Plan:
+        """The plan with the ids of those who come into the file."""
+        assert self._plan is not None
+        return self._plan
 
     def _write_back(self) -> None:
         """Write the file: all that was laid out, or nothing; what is there already counts as done."""
@@ -251,6 +292,8 @@ class Sync(Migration):
             except SourceError as error:
                 if error.id == "SYNC-SOURCE-CHANGED":
                     # What both ends have in common is what the file was: a sync anew finds the target's rows changed.
+                    if record.later_users:
+                        self._with_target(lambda c: sync_users.forget_later(c, self._folder.run, record.later_users))
                     self._folder.write_json(BASE, {"file": FILE_NAME})
                     raise DecisionsNeeded(
                         error.id,
@@ -269,6 +312,8 @@ class Sync(Migration):
 
     def _verify(self, plan: Plan, published: Published) -> None:
         # Rows were compared within the publishing transaction, and the file's as they were written.
+        told = (companion.verify(self._context(self._laid_out)) for companion in self._companions)
+        self._beside = tuple(item for item in told if item is not None)
         for table in plan.moved:
             self._board.set_table(table.source, TableState.VERIFIED)
         self._audit.record("verified", tables=len(plan.moved))
@@ -324,7 +369,7 @@ def run_of(
     return kind(request, target, folder, api=api, failpoint=failpoint)
 
 
-def _changes(counts: Mapping[str, tuple[Written, Written]], file: str) -> tuple[str, ...]:
+def _changes(counts: Mapping[str, tuple[Written, Written]], file: str, record: SyncRecord) -> tuple[str, ...]:
     """What either end gets, in words."""
     lines = []
     for end, number in (("the target", 0), (file, 1)):
@@ -336,69 +381,6 @@ def _changes(counts: Mapping[str, tuple[Written, Written]], file: str) -> tuple[
         )
         told = ", ".join(f"{rows:,} {word}" for rows, word in parts if rows)
         lines.append(f"{end}: {f'rows {told}' if told else 'nothing'}")
+    if record.new_users:
+        lines.append(f"Supabase Auth: {count(len(record.new_users), 'user')} of the file")
     return tuple(lines)
-
-
-def _computed(source: Source, table: TablePlan) -> tuple[str, ...]:
-    """The target columns whose values the file computes.
-
-    Raises:
-        UsageError: ``SYNC-NOT-COVERED``: rows are paired by one of them.
-    """
-    described = source.table(table.source)
-    columns = tuple(c.target for c in table.moved_columns if described.column(c.source).generated is not None)
-    if set(columns) & set(table.match_key):
-        raise UsageError(
-            "SYNC-NOT-COVERED",
-            f"{table.source} cannot be synced: rows are paired by {', '.join(table.match_key)}, which SQLite computes. "
-            "Nothing was changed.",
-            "Name the other tables with --tables.",
-        )
-    return columns
-
-
-def _of_rows(plan: Plan, bases: Bases) -> Plan:
-    """The plan without what is none of a sync's: views, types, users, files, who may reach what."""
-    findings = tuple(
-        finding
-        for finding in plan.findings
-        if finding.table in bases.tables and not finding.id.endswith("-NOT-CARRIED")
-        and not finding.id.startswith(NOT_ABOUT_ROWS)
-    )  # fmt: skip
-    tables = tuple(table for table in plan.tables if table.source in bases.tables)
-    order = tuple(source for source in plan.load_order if source in bases.tables)
-    only = replace(plan, tables=tables, views=(), enums=(), project=None, findings=findings, load_order=order)
-    return drafting.finished(only)
-
-
-def _require_same_tables(plan: Plan, bases: Bases) -> None:
-    """
-    Raises:
-        UsageError: ``SYNC-DRIFT``: a table is gone, or does not take the rows any more. ``SYNC-TRIGGERS``: triggers or
-            rules of the target would change what is written.
-    """
-    for name, base in bases.tables.items():
-        then = base.table(name)
-        now = next((table for table in plan.tables if table.source == name), None)
-        if now is None or now.action is not Action.MERGE:
-            said = [f.message for f in plan.findings if f.table == name and f.id == "TARGET-MISFIT"]
-            why = said[0] if said else f"The target has no table {quote_name(then.target)} any more."
-            raise sync_base.drifted(
-                why,
-                f"Bring the change of the tables to the other end first, or leave {name} out with --tables.",
-            )
-        codecs = {column.target: column.codec for column in now.moved_columns}
-        other = [c for c in then.moved_columns if codecs.get(c.target) != sync_base.taken_as(c.codec)]
-        if other:
-            raise sync_base.drifted(
-                f"{name}.{other[0].source} does not become {then.target}.{other[0].target} as it did in the run "
-                f"{base.run}.",
-                f"Bring the change of the column to the other end first, or leave {name} out with --tables.",
-            )
-        fires = next((f for f in plan.findings if f.table == name and f.id == "TARGET-TRIGGERS"), None)
-        if fires is not None:
-            raise UsageError(
-                "SYNC-TRIGGERS",
-                f"{fires.message} What they write would not be on both ends. Nothing was changed.",
-                f"Disable them for the time of the sync, or leave {name} out with --tables.",
-            )

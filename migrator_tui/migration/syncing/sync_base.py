@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 
 from migrator_tui.convert.shapes import is_date, is_moment
-from migrator_tui.convert.user_ids import namespace_of
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import PLAN_JSON, read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
@@ -24,7 +23,7 @@ from migrator_tui.model.decisions import Decisions, FindingDecision
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import Action, Plan, Scope, TableOverride, TablePlan
 from migrator_tui.model.progress import RunStatus
-from migrator_tui.model.project import ProjectScope
+from migrator_tui.model.project import ProjectScope, UsersScope
 from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.publish import STEP
@@ -76,7 +75,7 @@ def find(connection: psycopg.Connection[Any], request: Request, source: Database
 
     Raises:
         UsageError: ``SYNC-HALF-DONE``: an earlier sync has to be finished first. ``SYNC-NO-BASE``: nothing was moved
-            between them. ``SYNC-NOT-COVERED``: users or files, which a sync does not carry.
+            between them. ``SYNC-NOT-COVERED``: files, which a sync does not carry.
             ``SYNC-DRIFT``: tables or columns that only one end has now.
     """
     records = [r for r in all_runs() if r.source == str(request.source) and r.server == server and r.run != own]
@@ -111,7 +110,7 @@ def find(connection: psycopg.Connection[Any], request: Request, source: Database
     return Bases(chosen, tuple(notes))
 
 
-def request_of(request: Request, bases: Bases) -> Request:
+def request_of(request: Request, bases: Bases, users: UsersScope | None) -> Request:
     """The request that plans the tables as they were moved before, with what was decided then of their values."""
     tables = {name: _override(base.table(name)) for name, base in bases.tables.items()}
     dates = tuple(
@@ -126,11 +125,12 @@ def request_of(request: Request, bases: Bases) -> Request:
         for finding in base.plan.findings
         if finding.decision and finding.table in tables
     )
+    project = ProjectScope(api=request.scope.project.api, users=users) if users else ProjectScope()
     return replace(
         request,
         decisions=request.decisions.then(Decisions((*findings, *dates))),
         scope=replace(request.scope, include=tuple(_escaped(name) for name in tables), exclude=(), tables=tables,
-                      project=ProjectScope(), natural_keys=()),
+                      project=project, natural_keys=()),
     )  # fmt: skip
 
 
@@ -228,18 +228,11 @@ def _require_whole(connection: psycopg.Connection[Any], records: Sequence[RunRec
 
 
 def _require_covered(name: str, base: Base) -> None:
-    plan, project = base.table(name), base.plan.project
-    what = ""
-    if project is not None and project.users is not None and project.users.scope.table == name:
-        what = "its rows are users of Supabase Auth"
-    elif any(namespace_of(column.codec) is not None for column in plan.columns):
-        what = "it refers to users of Supabase Auth by ids that were made for them"
-    elif project is not None and any(name == file.table for file in project.files):
-        what = "its rows name files"
-    if what:
+    project = base.plan.project
+    if project is not None and any(name == file.table for file in project.files):
         raise UsageError(
             "SYNC-NOT-COVERED",
-            f"{name} cannot be synced: {what}, and a sync carries rows only. Nothing was changed.",
+            f"{name} cannot be synced: its rows name files, which a sync does not carry. Nothing was changed.",
             f"Name the other tables with --tables. `migrator-tui migrate` and `pull` carry {name} one way.",
         )
 

@@ -31,6 +31,9 @@ class SyncRecord:
         computed: Source table → target columns whose values the file computes.
         suspended: Triggers of the file that do not fire for what is written into it.
         carried: The tables that the file gets rows of, from ``snapshot.sqlite`` to ``next.sqlite``.
+        new_users: Texts of ids of the file's users whose rows the target gets; None until that is known.
+        later_users: Text of the id that somebody on the target alone gets in the file → UUID.
+        told_of_users: What is not carried into Supabase Auth, a line each.
     """
 
     per_cell: bool = False
@@ -40,6 +43,9 @@ class SyncRecord:
     computed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     suspended: tuple[str, ...] = ()
     carried: tuple[CarriedTable, ...] = ()
+    new_users: tuple[str, ...] | None = None
+    later_users: Mapping[str, str] = field(default_factory=dict)
+    told_of_users: tuple[str, ...] = ()
 
     def write(self, folder: RunFolder) -> None:
         """Replace the record."""

@@ -20,6 +20,7 @@ from migrator_tui.migration.syncing.sync_base import Base
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.plan import Plan, TablePlan
 from migrator_tui.model.profile import Chunk, SourceProfile
+from migrator_tui.model.project import UsersPlan
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target
 from migrator_tui.postgres.ledger import Fence
@@ -91,7 +92,7 @@ def stage(
     by_file: dict[Path, list[_Load]] = {}
     for table in plan.moved:
         left = sets.quarantined.get(table.source, {})
-        by_file.setdefault(source.snapshot, []).extend(_left(source, table, left, ways[table.source]))
+        by_file.setdefault(source.snapshot, []).extend(_left(source, table, left, ways[table.source], plan.users))
     for base in {base.run: base for base in bases.values()}.values():
         board.say(f"reading what the run {base.run} left on both ends")
         database = inspect(base.file)
@@ -113,7 +114,7 @@ def stage(
                     check=control.check,
                 )
                 by_file.setdefault(base.file, []).extend(
-                    _base(before, base.table(table.source), table, chunks, out, stayed, ways[table.source])
+                    _base(before, base.table(table.source), table, chunks, out, stayed, ways[table.source], plan.users)
                 )
     for file, loads in by_file.items():
         waiting = [load for load in loads if load.chunk.seq not in committed.get(load.name, {}) and load.chunk.rows]
@@ -142,11 +143,13 @@ def _left_name(source: str) -> str:
     return f"left:{source}"
 
 
-def _left(source: Source, table: TablePlan, left: Mapping[int, object], way: ThreeWay) -> list[_Load]:
+def _left(
+    source: Source, table: TablePlan, left: Mapping[int, object], way: ThreeWay, users: UsersPlan | None
+) -> list[_Load]:
     if not left:
         return []
     keys = replace(table, columns=tuple(c for c in table.moved_columns if c.target in table.match_key))
-    encoder = Encoder(source, keys, RowSets(), users=None, only=list(left))
+    encoder = Encoder(source, keys, RowSets(), users=users, only=list(left))
     return [
         _Load(_left_name(table.source), way.left_name, replace(chunk, rows=rows), encoder)
         for chunk in source.profile.tables[table.source].chunks
@@ -162,11 +165,12 @@ def _base(
     out: set[int],
     stayed: RowSets,
     way: ThreeWay,
+    users: UsersPlan | None,
 ) -> list[_Load]:
     now = {column.target for column in table.moved_columns}
     columns = tuple(column for column in then.moved_columns if column.target in now)
     sets = RowSets({then.source: dict.fromkeys(out, ("", ""))}, stayed.nulled)
-    encoder = Encoder(before, replace(then, columns=columns), sets, users=None)
+    encoder = Encoder(before, replace(then, columns=columns), sets, users=users)
     loads = []
     for chunk in chunks:
         rows = chunk.rows - sum(1 for src in out if chunk.lo <= src <= chunk.hi)

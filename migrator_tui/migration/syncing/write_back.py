@@ -174,7 +174,7 @@ def prove(
         with SnapshotReader(after) as reader:
             for table in tables:
                 compared_columns = tuple(c for c in table.plan.columns if c.target not in table.way.computed)
-                encoder = Encoder(source, replace(table.plan, columns=compared_columns), sets, users=None)
+                encoder = Encoder(source, replace(table.plan, columns=compared_columns), sets, users=plan.users)
                 described = source.table(table.plan.source)
                 chunk = whole(reader, described, [column.name for column in described.columns])
                 names = [(c.target, exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]

@@ -92,7 +92,7 @@ class MovingUsers(Silent):
             auth_roles.make(connection, context.run, [(user.id, user.role) for user in made if user.role])
 
     def _insert(self, connection: psycopg.Connection[Any], context: RunContext, users: Users) -> None:
-        rows = _intend(connection, context.run, users, _own(context.plan))
+        rows = _intend(connection, context.run, users, self.own_tables(context.plan))
         making = [user for user in users.to_make if rows[user.key].state == "intended"]
         auth_sql.preflight(connection)
         try:
@@ -116,7 +116,7 @@ class MovingUsers(Silent):
         context.board.set_table(LINE, TableState.PUBLISHED)
         return ()
 
-    def verify(self, context: RunContext) -> Beside:
+    def verify(self, context: RunContext) -> Beside | None:
         """Every user that was made fulfils what signing in needs; who needs a reset is written into the run's folder.
 
         Raises:
@@ -177,11 +177,19 @@ class MovingUsers(Silent):
             ledger.hold(connection, undoing.fence)
             return _take_back(connection, undoing.run)
 
-    def _users(self, context: RunContext) -> Users:
-        """The plan's users; the progress has a line for them from here on."""
+    def own_tables(self, plan: Plan) -> frozenset[TableName]:
+        """Those that the run makes: what they hold of users was not written by triggers, and leaves with the run."""
+        return frozenset(table.target for table in plan.moved if table.action is Action.CREATE)
+
+    def users_of(self, context: RunContext) -> Users:
+        """The users of the source whom the run moves."""
         plan = _plan(context.plan)
         without = context.sets.quarantined.get(plan.scope.table, {})
-        users = read_users(context.source.snapshot, context.source.database, plan, without=without)
+        return read_users(context.source.snapshot, context.source.database, plan, without=without)
+
+    def _users(self, context: RunContext) -> Users:
+        """The plan's users; the progress has a line for them from here on."""
+        users = self.users_of(context)
         if all(line.source != LINE for line in context.board.snapshot().tables):
             context.board.set_beside(LINE, LINE, len(users.to_make), unit="users")
         return users
@@ -244,7 +252,7 @@ class MovingUsers(Silent):
             ]
             ids = [row.id for row in fresh]
             states = auth_conditions.states(connection, ids)
-            seen = _by_user(auth_triggers.rows_of_users(connection, ids, _own(context.plan))) if ids else {}
+            seen = _by_user(auth_triggers.rows_of_users(connection, ids, self.own_tables(context.plan))) if ids else {}
             auth_ledger.record(
                 connection,
                 context.run,
@@ -275,11 +283,6 @@ def _api(api: Api | None) -> Api:
             "Name it in config.yaml (`target.api`) and set SUPABASE_SECRET_KEY, or make them by SQL: `users.via: sql`.",
         )
     return api
-
-
-def _own(plan: Plan) -> frozenset[TableName]:
-    """The tables that the run makes: what they hold of users was not written by triggers, and leaves with the run."""
-    return frozenset(table.target for table in plan.moved if table.action is Action.CREATE)
 
 
 def _intend(
