@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+from textual._compositor import ChopsUpdate, Compositor
 from textual.widgets import Footer
 
 from migrator_tui.migration.guide import Bench, Ends, Step
@@ -14,7 +16,9 @@ from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.model.secret import Secret
 from migrator_tui.tui.app import MigratorApp
+from migrator_tui.tui.screens import step_screen
 from migrator_tui.tui.screens.run import RunScreen
+from migrator_tui.tui.sparing import SparingCompositor
 from migrator_tui.tui.steps import Step as ScreenStep
 from tests.tui.planned import MOST_WIDGETS
 from tests.tui.scripted import ScriptedGuide, ScriptedRun, plan, progress, table
@@ -82,3 +86,45 @@ async def test_progress_leaves_the_footer_as_it_is_and_a_pause_makes_it_anew(tmp
         assert keys() == before
         run.now = replace(run.now, status=RunStatus.INTERRUPTED)
         await until(pilot, lambda: keys() not in ([], before))
+
+
+async def test_a_change_is_painted_as_textual_paints_it_by_asking_fewer_widgets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paints: list[tuple[ChopsUpdate | None, ChopsUpdate | None]] = []
+    asked: list[tuple[int, int]] = []
+
+    class Compared(SparingCompositor):
+        def render_partial_update(self) -> ChopsUpdate | None:
+            dirty = self._dirty_regions.copy()
+            mine = super().render_partial_update()
+            self._dirty_regions = dirty.copy()
+            paints.append((mine, Compositor.render_partial_update(self)))
+            self._changed = dirty
+            asked.append((len(list(self._get_renders(self.size.region))), len(self.visible_widgets)))
+            self._changed = ()
+            return mine
+
+    monkeypatch.setattr(step_screen, "SparingCompositor", Compared)
+    names = [f"table_{number:04}" for number in range(60)]
+    run = ScriptedRun(progress(*(table(name) for name in names)), made=plan(*names))
+    app = MigratorApp(ScriptedGuide(run), folder=tmp_path, prepare_demo=lambda folder: pytest.fail("no demo"))
+    async with app.run_test() as pilot:
+        app.session.handle = run
+        app.go(ScreenStep.RUN)
+        await until(pilot, lambda: on(app, RunScreen))
+
+        def shows(figure: str) -> bool:
+            return figure in str(app.screen.query_one("#figures").render())
+
+        for number in range(1, 4):
+            run.now = progress(*(table(name, done=400 + number) for name in names), retry="again" * number)
+            figure = f"{60 * (400 + number):,}"
+            await until(pilot, partial(shows, figure))
+            await pilot.press("down", "pagedown")
+        await pilot.pause()
+        painted = [(a.render_segments(app.console), b.render_segments(app.console)) for a, b in paints if a and b]
+    assert len(painted) > 3
+    assert all(mine == theirs for mine, theirs in painted)
+    assert all((mine is None) == (theirs is None) for mine, theirs in paints)
+    assert min(few / of for few, of in asked) < 0.5

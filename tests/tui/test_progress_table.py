@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
+from textual.scrollbar import ScrollBar
 from textual.strip import Strip
+from textual.widget import Widget
 
 from migrator_tui.model.progress import RunStatus, Stage, TableState
 from migrator_tui.tui.themes import THEMES
+from migrator_tui.tui.widgets.kept_lines import KeptLines
+from migrator_tui.tui.widgets.line_bar import LineBar
 from migrator_tui.tui.widgets.progress_table import STATES, ProgressTable
 from migrator_tui.tui.widgets.timeline import Timeline
 from tests.tui.scripted import progress, table
@@ -41,6 +46,20 @@ class Showing(App[None]):
         shown = Counted()
         shown.drawn = []
         yield shown
+
+
+def painted(app: App[None]) -> str:
+    """The screen, put together of what its widgets keep."""
+    return app.export_screenshot()
+
+
+def in_full(app: App[None]) -> str:
+    """The screen with nothing kept."""
+    for widget in app.screen.walk_children(Widget):
+        widget.refresh()
+    for kept in app.screen.query(KeptLines):
+        kept.vertical_scrollbar.refresh()
+    return app.export_screenshot()
 
 
 def lines(shown: ProgressTable) -> list[str]:
@@ -102,7 +121,7 @@ async def test_the_last_of_two_thousand_tables_is_reached_by_one_key() -> None:
         assert lines(shown)[0].split() == ["table", "rows", "rows/s", "state"]
 
 
-async def test_a_key_scrolls_in_one_step_and_draws_the_lines_once() -> None:
+async def test_a_key_scrolls_in_one_step_and_draws_only_the_lines_that_came_in_sight() -> None:
     async with Showing().run_test(size=(100, 30)) as pilot:
         shown = pilot.app.query_one(Counted)
         shown.show(TABLES)
@@ -111,8 +130,51 @@ async def test_a_key_scrolls_in_one_step_and_draws_the_lines_once() -> None:
         shown.drawn.clear()
         await pilot.press("pagedown")
         await pilot.pause()
-        assert len(shown.drawn) == shown.size.height
+        assert shown.drawn == list(range(1, shown.size.height)), "each table once, and not the heading"
         assert shown.scroll_y == shown.scroll_target_y > 1
+        shown.drawn.clear()
+        await pilot.press("down")
+        await pilot.pause()
+        assert shown.drawn == [shown.size.height - 1]
+        assert painted(pilot.app) == in_full(pilot.app)
+
+
+async def test_after_any_change_the_screen_is_what_painting_all_of_it_would_give() -> None:
+    async with Showing().run_test(size=(100, 30)) as pilot:
+        app = pilot.app
+        shown = app.query_one(Counted)
+        shown.show(TABLES)
+        changes: list[Callable[[], object]] = [
+            lambda: shown.scroll_to(y=7),
+            lambda: shown.show([replace(one, rows_done=3) for one in TABLES]),
+            shown.toggle_order,
+            lambda: setattr(app, "theme", THEMES[1].name),
+            lambda: shown.show(TABLES[:5]),
+            lambda: setattr(shown.styles, "padding", 1),
+        ]
+        for change in changes:
+            await pilot.pause()
+            change()
+            await pilot.pause()
+            assert painted(app) == in_full(app)
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        assert painted(app) == in_full(app)
+
+
+async def test_the_scroll_bar_looks_as_textuals_own_wherever_it_stands() -> None:
+    async with Showing().run_test(size=(100, 30)) as pilot:
+        shown = pilot.app.query_one(Counted)
+        shown.show(TABLES[:68])
+        await pilot.pause()
+        bar = shown.vertical_scrollbar
+        assert isinstance(bar, LineBar)
+        for y in range(0, shown.max_scroll_y + 1, 3):
+            shown.scroll_to(y=y)
+            await pilot.pause()
+            mine = bar.render_lines(bar.size.region)
+            bar.refresh()
+            assert mine == ScrollBar.render_lines(bar, bar.size.region)
 
 
 async def test_failed_and_unfinished_tables_come_first_on_demand_and_the_plans_order_comes_back() -> None:

@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
-from textual.widgets import Button, ProgressBar, Sparkline, Static
+from textual.widgets import Button, Static
 
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.progress import Progress, RunStatus
@@ -19,7 +19,9 @@ from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.widgets.overall_bar import OverallBar
 from migrator_tui.tui.widgets.progress_table import ProgressTable
+from migrator_tui.tui.widgets.throughput import Throughput
 from migrator_tui.tui.widgets.timeline import Timeline
 
 POLL_SECONDS = 0.2
@@ -42,12 +44,8 @@ class RunScreen(StepScreen):
     ]
     DEFAULT_CSS = """
     RunScreen #overall { height: 3; padding: 1 1 0 1; }
-    RunScreen #overall ProgressBar { width: 1fr; }
-    RunScreen #overall Bar { width: 1fr; }
     RunScreen #figures { width: auto; padding: 0 0 0 2; }
-    RunScreen #throughput { height: 2; margin: 0 1; }
-    RunScreen #throughput > .sparkline--max-color { color: $secondary; }
-    RunScreen #throughput > .sparkline--min-color { color: $secondary 30%; }
+    RunScreen #throughput { margin: 0 1; }
     RunScreen #said { height: auto; padding: 0 1; color: $text-muted; }
     RunScreen #retry { height: auto; padding: 0 1; color: $warning; text-style: bold; display: none; }
     RunScreen #ended { height: auto; display: none; margin: 0 1; padding: 0 1; border: round $error; }
@@ -72,9 +70,9 @@ class RunScreen(StepScreen):
         """Timeline, bar, throughput, tables."""
         yield Timeline(id="timeline")
         with Horizontal(id="overall"):
-            yield ProgressBar(show_eta=False, id="bar")
+            yield OverallBar(id="bar")
             yield Static("", id="figures", markup=False)
-        yield Sparkline(list(self._rates), id="throughput")
+        yield Throughput(list(self._rates), id="throughput")
         yield Static("", id="retry", markup=False)
         yield Static("", id="said", markup=False)
         with Vertical(id="ended"):
@@ -130,12 +128,11 @@ class RunScreen(StepScreen):
     def _draw(self, progress: Progress) -> None:
         self.query_one(Timeline).show(progress)
         self.query_one(ProgressTable).show(progress.tables)
-        bar = self.query_one("#bar", ProgressBar)
-        bar.update(total=progress.rows_total or None, progress=progress.rows_done)
+        self.query_one(OverallBar).show(progress.rows_done, progress.rows_total)
         rate = self._rate(progress)
         if progress.status is RunStatus.RUNNING and progress.waiting_for is None:
             self._rates.append(rate)
-            self.query_one(Sparkline).data = list(self._rates)
+            self.query_one(Throughput).show(list(self._rates))
         left = progress.rows_total - progress.rows_done
         # As wide with every figure: what changes its width has the whole screen laid out anew, five times a second.
         total = f"{progress.rows_total:,}"

@@ -14,6 +14,7 @@ from migrator_tui.model.errors import MigratorError
 from migrator_tui.tui.breadth import breadth
 from migrator_tui.tui.dialogs.trouble import Trouble
 from migrator_tui.tui.session import Session
+from migrator_tui.tui.sparing import SparingCompositor
 from migrator_tui.tui.steps import ORDER, Step
 from migrator_tui.tui.widgets.masthead import Masthead
 from migrator_tui.tui.widgets.stepper import Stepper
@@ -31,6 +32,10 @@ class StepScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", tooltip="Go to the step before; nothing is lost.", id="back"),
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = SparingCompositor()
 
     @property
     def migrator(self) -> MigratorApp:

@@ -5,17 +5,17 @@ Two hundred ``ProgressBar`` widgets at 10 Hz take a core; this takes a few per c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from migrator_tui.model.progress import TableProgress, TableState
+from migrator_tui.tui.widgets.kept_lines import KeptLines
 
 STATES: dict[TableState, tuple[str, str, str]] = {
     TableState.WAITING: ("○", "waiting", "muted"),
@@ -36,7 +36,7 @@ FIXED = 56
 """Columns that everything but name and bar takes."""
 
 
-class ProgressTable(ScrollView, can_focus=True):
+class ProgressTable(KeptLines, can_focus=True):
     """One line a table: name, bar, rows, rows a second, time left, state, quarantined rows."""
 
     DEFAULT_CSS = """
@@ -65,7 +65,6 @@ class ProgressTable(ScrollView, can_focus=True):
         super().__init__(id=id)
         self._tables: Sequence[TableProgress] = ()
         self._shown: Sequence[TableProgress] = ()
-        self._lines: dict[int, tuple[TableProgress, int, Strip]] = {}
         self._styles_by_name: dict[str, Style] = {}
         self.worst_first = False
 
@@ -99,7 +98,6 @@ class ProgressTable(ScrollView, can_focus=True):
             else self._tables
         )
         self.virtual_size = Size(self.size.width, len(self._shown) + 1)
-        self._lines.clear()
         self.refresh()
 
     def scroll_to(self, x: float | None = None, y: float | None = None, *, animate: bool = False, **how: Any) -> None:
@@ -110,7 +108,13 @@ class ProgressTable(ScrollView, can_focus=True):
         """The theme changed."""
         super().notify_style_update()
         self._styles_by_name.clear()
-        self._lines.clear()
+
+    def line_key(self, y: int) -> Hashable:
+        """The counters of the table, or nothing for the heading and for what is below the last table."""
+        index = self.scroll_offset.y + y - 1
+        if y == 0:
+            return "heading"
+        return self._shown[index] if index < len(self._shown) else "blank"
 
     def render_line(self, y: int) -> Strip:
         """One line of the table, or the heading in the first line of the widget."""
@@ -124,12 +128,7 @@ class ProgressTable(ScrollView, can_focus=True):
         if index >= len(self._shown):
             return Strip.blank(width, self._style("muted"))
         table = self._shown[index]
-        before = self._lines.get(index)
-        if before is not None and before[0] is table and before[1] == width:
-            return before[2]
-        strip = self._line(table, width, name_width, bar_width)
-        self._lines[index] = (table, width, strip)
-        return strip
+        return self._line(table, width, name_width, bar_width)
 
     def _line(self, table: TableProgress, width: int, name_width: int, bar_width: int) -> Strip:
         symbol, word, colour = STATES[table.state]
