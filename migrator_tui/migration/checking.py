@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ from migrator_tui.postgres.ddl import (
     staged_name,
     staging_schema,
 )
+from migrator_tui.postgres.idle_sessions import BulkSessions, IdleSessions
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import of_values
 from migrator_tui.postgres.merge import sql
@@ -64,8 +66,8 @@ class Checked:
 class CompareContext:
     """A worker's two connections for comparing."""
 
-    def __init__(self, snapshot: Path, target: Target, run: str) -> None:
-        self.target_reader = Reader(target, run)
+    def __init__(self, snapshot: Path, target: Target, run: str, idle: BulkSessions) -> None:
+        self.target_reader = Reader(target, run, session=idle.take())
         self.reader = SnapshotReader(snapshot)
 
     def close(self) -> None:
@@ -94,6 +96,7 @@ def check(
     fence: Fence,
     board: Board,
     control: Control,
+    idle: BulkSessions,
     *,
     workers: int,
 ) -> Checked:
@@ -119,39 +122,43 @@ def check(
                 instead = _instead(context, table, object, schema, target)
                 unbuilt.append(Unbuilt(table.source, object, error.why, instead))
 
+    idle_builders = IdleSessions(workers, BuildContext.close)
+
     def in_threads(tasks: list[tuple[TablePlan, Sequence[Statement]]]) -> None:
         Workers(
             "build",
             workers,
             target,
             control,
-            open_context=lambda: BuildContext(target, fence),
+            open_context=lambda: idle_builders.take() or BuildContext(target, fence),
             work=build,
             on_retry=board.set_retry,
             terminate=lambda contexts: terminate(target, [context.backend_pid for context in contexts]),
+            leave=idle_builders.leave,
         ).run(tasks)
 
-    in_threads([(table, [(None, _locator_index(table, schema))]) for table in plan.moved if table.rows])
-    _compare(source, plan, sets, target, fence, board, control, workers)
-    created = [table for table in plan.moved if table.action is Action.CREATE]
-    in_threads([(table, list(keys_and_indexes(table, schema))) for table in created])
-    staged = {table.target: table for table in created}
-    references: list[tuple[TablePlan, Sequence[Statement]]] = []
-    for table in created:
-        mine: list[Statement] = []
-        for key in table.foreign_keys:
-            if key.parent not in staged:
-                continue
-            parent = staged[key.parent]
-            if lost := referring(table, parent, key, tuple(unbuilt)):
-                unbuilt.append(lost)
-            else:
-                mine.append((key, add_foreign_key(_staged(table, schema), key, _staged(parent, schema))))
-        if mine:
-            references.append((table, mine))
-    in_threads(references)
-    gone = f"DROP INDEX IF EXISTS {quote(schema)}."
-    in_threads([(table, [(None, gone + quote(_index_name(table)))]) for table in plan.moved])
+    with closing(idle_builders):
+        in_threads([(table, [(None, _locator_index(table, schema))]) for table in plan.moved if table.rows])
+        _compare(source, plan, sets, target, fence, board, control, idle, workers)
+        created = [table for table in plan.moved if table.action is Action.CREATE]
+        in_threads([(table, list(keys_and_indexes(table, schema))) for table in created])
+        staged = {table.target: table for table in created}
+        references: list[tuple[TablePlan, Sequence[Statement]]] = []
+        for table in created:
+            mine: list[Statement] = []
+            for key in table.foreign_keys:
+                if key.parent not in staged:
+                    continue
+                parent = staged[key.parent]
+                if lost := referring(table, parent, key, tuple(unbuilt)):
+                    unbuilt.append(lost)
+                else:
+                    mine.append((key, add_foreign_key(_staged(table, schema), key, _staged(parent, schema))))
+            if mine:
+                references.append((table, mine))
+        in_threads(references)
+        gone = f"DROP INDEX IF EXISTS {quote(schema)}."
+        in_threads([(table, [(None, gone + quote(_index_name(table)))]) for table in plan.moved])
     for table in plan.moved:
         board.set_table(table.source, TableState.CHECKED)
     return Checked(tuple(notes), tuple(unbuilt))
@@ -232,6 +239,7 @@ def _compare(
     fence: Fence,
     board: Board,
     control: Control,
+    idle: BulkSessions,
     workers: int,
 ) -> None:
     encoders = {t.source: Encoder(source, t, sets, users=plan.users, with_generated=True) for t in plan.moved}
@@ -251,7 +259,7 @@ def _compare(
         workers,
         target,
         control,
-        open_context=lambda: CompareContext(source.snapshot, target, fence.run),
+        open_context=lambda: CompareContext(source.snapshot, target, fence.run, idle),
         work=work,
         on_retry=board.set_retry,
         terminate=lambda contexts: None,

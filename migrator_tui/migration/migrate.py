@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from getpass import getuser
@@ -46,7 +47,9 @@ from migrator_tui.model.outcome import Beside, ErrorReport, RunOutcome, not_carr
 from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import RunStatus, Stage, TableState
 from migrator_tui.postgres import ledger, publish
+from migrator_tui.postgres.compare import close_quietly
 from migrator_tui.postgres.connect import HangUp, Target, connect, explain, retrying
+from migrator_tui.postgres.idle_sessions import BulkSessions, IdleSessions
 from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import QuarantinedRow
@@ -97,6 +100,8 @@ class Migration:
         self._beside: tuple[Beside, ...] = ()
         self._shut_out = False
         self._notes: list[str] = list(request.plan_notes)
+        self._idle: IdleSessions[psycopg.Connection[Any]] = IdleSessions(1, _close)
+        self._idle_bulk: BulkSessions = IdleSessions(request.workers, close_quietly)
 
     def __call__(self, runner: Runner) -> RunOutcome:
         """Run to an end, whatever it is."""
@@ -106,7 +111,11 @@ class Migration:
         self._audit.record("run-started", command=self._request.command, target=self._target.display)
         error: MigratorError | None = None
         try:
-            self._run()
+            try:
+                self._run()
+            finally:
+                self._idle.close()
+                self._idle_bulk.close()
             status = RunStatus.SUCCEEDED
         except MigratorError as raised:
             error, status = raised, status_of(raised)
@@ -133,9 +142,11 @@ class Migration:
             plan = self._stage(plan)
         with self._board.stage(Stage.CHECK):
             plan = self._check(plan)
+        self._idle_bulk.end_all()
         with self._board.stage(Stage.RESOLVE):
             self._resolve(plan)
         if self._request.confirm and self._published is None:
+            self._idle.end_all()  # nobody knows how long a person takes
             self._runner.await_confirmation()
         with self._board.stage(Stage.PUBLISH):
             published = self._publish(plan)
@@ -259,6 +270,7 @@ class Migration:
             fence,
             self._board,
             self._runner.control,
+            self._idle_bulk,
             workers=self._request.workers,
         )
 
@@ -304,6 +316,7 @@ class Migration:
                     fence,
                     self._board,
                     self._runner.control,
+                    self._idle_bulk,
                     workers=self._request.workers,
                 )
             except Uncomputable as found:
@@ -535,7 +548,7 @@ class Migration:
         return self._source
 
     def _with_target(self, work: Callable[[psycopg.Connection[Any]], T], *, established: bool = True) -> T:
-        """Work on a connection of its own, again where the connection was lost. ``work`` must bear repetition."""
+        """Work on a session that nobody else uses, again where it was lost. ``work`` must bear repetition."""
 
         control = self._runner.control
 
@@ -546,7 +559,17 @@ class Migration:
             return connection
 
         def attempt() -> T:
-            with control.abandonable(open_session) as connection, HangUp(connection) as hang_up:
+            connection = self._idle.take() or control.abandonable(open_session)
+            try:
+                done = work_on(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.leave(connection)
+            return done
+
+        def work_on(connection: psycopg.Connection[Any]) -> T:
+            with HangUp(connection) as hang_up:
                 try:
                     with control.interruptible(connection.cancel_safe), control.interruptible(hang_up.unless_done):
                         control.check()  # a cancel that came before there was anything to interrupt
@@ -597,3 +620,8 @@ def actor() -> str:
         return getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def _close(connection: psycopg.Connection[Any]) -> None:
+    with suppress(psycopg.Error):
+        connection.close()

@@ -42,6 +42,7 @@ from migrator_tui.postgres.ddl import (
     staged_name,
     staging_schema,
 )
+from migrator_tui.postgres.idle_sessions import BulkSessions
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import Loader, of_values
 from migrator_tui.postgres.merge import sql
@@ -200,13 +201,19 @@ def _codec(column: ColumnPlan, users: UsersPlan | None, snapshot: Path) -> Codec
 class LoadContext:
     """A worker's two connections: one to the snapshot, one to the target."""
 
-    def __init__(self, snapshot: Path, target: Target, fence: Fence) -> None:
-        self.loader = Loader(target, fence, staging_schema(fence.run))
+    def __init__(self, snapshot: Path, target: Target, fence: Fence, idle: BulkSessions) -> None:
+        self._idle = idle
+        self.loader = Loader(target, fence, staging_schema(fence.run), session=idle.take())
         self.reader = SnapshotReader(snapshot)
 
     def close(self) -> None:
         """Close both."""
         self.loader.close()
+        self.reader.close()
+
+    def leave(self) -> None:
+        """Close the one to the snapshot, and leave the other to whoever goes on with it."""
+        self._idle.leave(self.loader.session)
         self.reader.close()
 
 
@@ -256,6 +263,7 @@ def stage(
     fence: Fence,
     board: Board,
     control: Control,
+    idle: BulkSessions,
     *,
     workers: int,
 ) -> None:
@@ -263,6 +271,7 @@ def stage(
 
     Args:
         committed: What the ledger has, by table and number.
+        idle: Sessions to go on with, and to leave for the check.
 
     Raises:
         Interrupted, FenceLost, SourceError, TargetError: As the words say; what is committed stays for ``resume``.
@@ -311,10 +320,11 @@ def stage(
         workers,
         target,
         control,
-        open_context=lambda: LoadContext(source.snapshot, target, fence),
+        open_context=lambda: LoadContext(source.snapshot, target, fence, idle),
         work=work,
         on_retry=board.set_retry,
         terminate=lambda contexts: terminate(target, [context.loader.backend_pid for context in contexts]),
+        leave=LoadContext.leave,
     ).run(tasks)
 
 

@@ -49,12 +49,14 @@ class Workers(Generic[Held, Task]):
         work: Callable[[Held, Task], None],
         on_retry: Callable[[str | None], None],
         terminate: Callable[[list[Held]], None],
+        leave: Callable[[Held], None] | None = None,
     ) -> None:
         """
         Args:
             work: Does one task. Called again for the same task after a lost connection or a pause.
             on_retry: Told why a worker waits, and None when it works again.
             terminate: Ends the backends of contexts that do not react; called from the waiting thread.
+            leave: Takes a context whose thread has nothing more to do; without it the context is closed.
         """
         self._name = name
         self._count = count
@@ -64,11 +66,14 @@ class Workers(Generic[Held, Task]):
         self._work = work
         self._on_retry = on_retry
         self._terminate = terminate
+        self._leave = leave
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._busy: dict[int, Held] = {}
         self._failure: BaseException | None = None
         self._stop = threading.Event()
+        self._opening = threading.Lock()
+        self._opened = False
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Do all tasks, or raise what the first failing one raised.
@@ -117,6 +122,10 @@ class Workers(Generic[Held, Task]):
                 try:
                     task = self._tasks.get_nowait()
                 except queue.Empty:
+                    if self._leave is not None:
+                        for context in held:
+                            self._leave(context)
+                        held.clear()
                     return
                 retrying(
                     lambda task=task: self._attempt(held, task),  # type: ignore[misc]
@@ -133,13 +142,24 @@ class Workers(Generic[Held, Task]):
             for context in held:
                 context.close()
 
+    def _open(self) -> Held:
+        if self._opened:
+            return self._open_context()
+        # One at first: a password that is refused is refused once, not once by each worker.
+        with self._opening:
+            if self._failure is not None:
+                raise self._failure
+            context = self._open_context()
+            self._opened = True
+            return context
+
     def _attempt(self, held: list[Held], task: Task) -> None:
         while True:
             if self._stop.is_set():
                 return
             self._control.between_chunks()
             if not held:
-                held.append(self._open_context())
+                held.append(self._open())
                 self._on_retry(None)
             context = held[0]
             identity = threading.get_ident()

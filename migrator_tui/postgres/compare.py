@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import adbc_driver_manager
 import pyarrow as pa
@@ -14,13 +14,20 @@ import pyarrow.compute as pc
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.postgres.connect import Target, connect_adbc, explain
 
+if TYPE_CHECKING:
+    from adbc_driver_manager import dbapi
+
 
 class Reader:
     """One worker's connection for reading bulk data. Not to be shared between threads."""
 
-    def __init__(self, target: Target, run: str) -> None:
+    def __init__(self, target: Target, run: str, *, session: dbapi.Connection | None = None) -> None:
+        """
+        Args:
+            session: One of the run that is open already, to go on with.
+        """
         self._target = target
-        self._connection = connect_adbc(target, application_name=f"migrator-tui {run}")
+        self._connection = session or connect_adbc(target, application_name=f"migrator-tui {run}")
         try:
             with self._connection.cursor() as cursor:
                 # The BRIN index on the locator is always right here: chunks were written one after the other.

@@ -11,7 +11,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import adbc_driver_manager
 import pyarrow as pa
@@ -21,6 +21,9 @@ from migrator_tui.model.profile import Chunk
 from migrator_tui.postgres.compare import close_quietly
 from migrator_tui.postgres.connect import Target, connect_adbc, explain
 from migrator_tui.postgres.ledger import ChunkRow, Fence, fence_lost
+
+if TYPE_CHECKING:
+    from adbc_driver_manager import dbapi
 
 UNIQUE_VIOLATION = "23505"
 
@@ -72,13 +75,17 @@ class QuarantinedRow:
 class Loader:
     """One worker's connection for bulk loading. Not to be shared between threads."""
 
-    def __init__(self, target: Target, fence: Fence, schema: str) -> None:
+    def __init__(self, target: Target, fence: Fence, schema: str, *, session: dbapi.Connection | None = None) -> None:
+        """
+        Args:
+            session: One of the run that is open already, to go on with.
+        """
         self._target = target
         self._fence = fence
         self._schema = schema
-        self._connection = connect_adbc(target, application_name=f"migrator-tui {fence.run}")
+        self.session = session or connect_adbc(target, application_name=f"migrator-tui {fence.run}")
         try:
-            with self._connection.cursor() as cursor:
+            with self.session.cursor() as cursor:
                 cursor.execute(
                     "INSERT INTO migrator.backend SELECT $1, pid, backend_start FROM pg_stat_activity "
                     "WHERE pid = pg_backend_pid() ON CONFLICT DO NOTHING",
@@ -87,14 +94,14 @@ class Loader:
                 cursor.execute("SELECT pg_backend_pid()")
                 row = cursor.fetchone()
                 self.backend_pid: int = row[0] if row else 0
-            self._connection.commit()
+            self.session.commit()
         except adbc_driver_manager.Error as error:
             self.close()
             raise explain(error, target, established=True) from error
 
     def close(self) -> None:
         """Close the connection, whatever state it is in."""
-        close_quietly(self._connection)
+        close_quietly(self.session)
 
     def load(
         self,
@@ -122,7 +129,7 @@ class Loader:
         raised: list[BaseException] = []
         expected = chunk.rows - len(quarantined)
         try:
-            with self._connection.cursor() as cursor:
+            with self.session.cursor() as cursor:
                 self._hold(cursor)
                 self._enter(cursor, table, chunk, expected, len(quarantined))
                 staged = 0
@@ -139,7 +146,7 @@ class Loader:
                     cursor.adbc_ingest(
                         "quarantine", self._quarantine(table, quarantined), mode="append", db_schema_name="migrator"
                     )
-            self._connection.commit()
+            self.session.commit()
         except adbc_driver_manager.Error as error:
             self._roll_back()
             if raised:
@@ -167,7 +174,7 @@ class Loader:
         """
         raised: list[BaseException] = []
         try:
-            with self._connection.cursor() as cursor:
+            with self.session.cursor() as cursor:
                 for statement in likeness:
                     cursor.execute(statement)
                 reader = pa.RecordBatchReader.from_batches(schema, noting(batches, raised))
@@ -200,14 +207,14 @@ class Loader:
         )
 
     def _committed_before(self, table: str, seq: int) -> ChunkRow:
-        with self._connection.cursor() as cursor:
+        with self.session.cursor() as cursor:
             cursor.execute(
                 "SELECT tbl, seq, lo, hi, staged_rows, quarantined_rows, bytes FROM migrator.chunk "
                 "WHERE run = $1 AND tbl = $2 AND seq = $3",
                 (self._fence.run, table, seq),
             )
             row = cursor.fetchone()
-        self._connection.rollback()
+        self.session.rollback()
         assert row is not None
         return ChunkRow(*row)
 
@@ -226,6 +233,6 @@ class Loader:
 
     def _roll_back(self) -> None:
         try:
-            self._connection.rollback()
+            self.session.rollback()
         except adbc_driver_manager.Error:
             return  # the connection is gone, and with it the transaction

@@ -40,16 +40,32 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_sample(tmp_path_factory.mktemp("sample") / "sample.db", 3_000)
 
 
-@pytest.mark.parametrize(("at", "number"), [(at, n) for at in ("snapshot", "staging", "checked") for n in (1, 2, 3)])
+@pytest.mark.parametrize("number", [1, 2])
 def test_any_one_connection_may_be_turned_away(
-    proxy: Proxy, sample: Path, engine: Engine, db: Connection, at: str, number: int
+    proxy: Proxy, sample: Path, engine: Engine, db: Connection, number: int
 ) -> None:
     def turn_away(name: str) -> None:
-        if name == at:
+        if name == "snapshot":
             proxy.turn_away(number)
 
     succeeded(engine.migrate(sample, proxy.target(), failpoint=turn_away, decisions=DECIDED, workers=1))
     assert proxy.turned_away == 1
+    assert difference(of_source(sample), db) == SAME
+    assert leftovers(db) == set()
+
+
+def test_sessions_that_end_between_two_steps_are_made_again(
+    proxy: Proxy, sample: Path, engine: Engine, db: Connection
+) -> None:
+    cut = []
+
+    def cut_all(name: str) -> None:
+        if name not in cut:
+            cut.append(name)
+            proxy.cut()
+
+    succeeded(engine.migrate(sample, proxy.target(), failpoint=cut_all, decisions=DECIDED))
+    assert set(MOMENTS) <= set(cut)
     assert difference(of_source(sample), db) == SAME
     assert leftovers(db) == set()
 

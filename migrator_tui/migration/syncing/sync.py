@@ -117,6 +117,7 @@ class Sync(Migration):
             fence,
             self._board,
             self._runner.control,
+            self._idle_bulk,
             workers=self._request.workers,
             chunk_bytes=self._request.chunk_bytes,
         )

@@ -23,6 +23,7 @@ from migrator_tui.model.profile import Chunk, SourceProfile
 from migrator_tui.model.project import UsersPlan
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target
+from migrator_tui.postgres.idle_sessions import BulkSessions
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.merge_parts import sql
 from migrator_tui.postgres.three_way import ThreeWay
@@ -79,6 +80,7 @@ def stage(
     fence: Fence,
     board: Board,
     control: Control,
+    idle: BulkSessions,
     *,
     workers: int,
     chunk_bytes: int,
@@ -86,6 +88,7 @@ def stage(
     """Load what the ledger does not have yet.
 
     Args:
+        idle: Sessions to go on with, and to leave for the check.
         conflicting: Run → source table → locators of rows that stayed behind in that run by its ledger.
         committed: What the ledger has, by name and number.
     """
@@ -128,10 +131,11 @@ def stage(
             workers,
             target,
             control,
-            open_context=lambda file=file: LoadContext(file, target, fence),  # type: ignore[misc]
+            open_context=lambda file=file: LoadContext(file, target, fence, idle),  # type: ignore[misc]
             work=work,
             on_retry=board.set_retry,
             terminate=lambda contexts: terminate(target, [context.loader.backend_pid for context in contexts]),
+            leave=LoadContext.leave,
         ).run(waiting)
 
 
