@@ -44,6 +44,7 @@ class Codec:
         proved: What is read → what ``to_source`` has to give back.
         parts: What ``to_source`` gives → cells by storage class.
         mapped: What was read can be had back by the map of the run, and by it alone.
+        cast: COPY sends texts, which the server casts to the column's type.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Codec:
     proved: Callable[[pa.Array], pa.Array] = lambda read: read
     parts: Callable[[pa.Array], tuple[pa.Array, ...]] = lambda given: (given,)
     mapped: bool = False
+    cast: bool = False
 
     @property
     def lossless(self) -> bool:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from migrator_tui.convert import (
     blob_objects,
+    cast_codecs,
     json_values,
     moment_codecs,
     object_values,
@@ -288,4 +289,5 @@ _BY_ARGUMENT: dict[str, Callable[[str, str], Codec | None]] = {
     user_folders.URL: _object_of_user,
     user_ids.OF_INTEGER: _user_id,
     user_ids.OF_TEXT: _user_id,
+    **dict.fromkeys(cast_codecs.NAMES, cast_codecs.cast),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from migrator_tui.convert import counted_time, shapes
+from migrator_tui.convert import cast_codecs, counted_time, shapes
 from migrator_tui.convert.codecs import MAX_PRECISION
 from migrator_tui.convert.parsed_texts import uuid_codec
 from migrator_tui.convert.refused_texts import text_trouble
@@ -90,12 +90,29 @@ def is_textual(live: Column) -> bool:
 
 def _codec_onto(classes: set[str], column: Column, profile: ColumnProfile, live: Column) -> str | None:
     kind = live.type
-    integers = {"bigint": "integer", "integer": "integer4", "smallint": "integer2"}
-    numeric = re.fullmatch(r"numeric(?:\((\d+),(\d+)\))?", kind)
     if live.enum is not None or is_textual(live):
         if classes <= {"text"}:
             return "text"
         return "text-of-integer" if classes <= {"integer"} and live.enum is None else None
+    return _known_codec(classes, column, profile, live) or _by_the_server(classes, kind)
+
+
+def _by_the_server(classes: set[str], kind: str) -> str | None:
+    """The codec that leaves it to the server to read values: of types that have none of their own, and of texts.
+
+    Not of moments: the server would take the day for the month, or the other way round, as it is set.
+    """
+    plain = re.sub(r"\(.*?\)", "", kind)
+    if _moment(kind) or plain in ("time without time zone", "bytea"):
+        return None
+    ours = ("bigint", "integer", "smallint", "boolean", "double precision", "real", "numeric", "uuid", "json", "jsonb")
+    return None if plain in ours and classes - {"text"} else cast_codecs.of_classes(classes)
+
+
+def _known_codec(classes: set[str], column: Column, profile: ColumnProfile, live: Column) -> str | None:
+    kind = live.type
+    integers = {"bigint": "integer", "integer": "integer4", "smallint": "integer2"}
+    numeric = re.fullmatch(r"numeric(?:\((\d+),(\d+)\))?", kind)
     if kind in integers:
         if classes <= {"text"} and classes:
             return f"{integers[kind]}-of-text"

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from migrator_tui.convert import cast_codecs
 from migrator_tui.convert.identifiers import quote, quote_literal
 from migrator_tui.convert.spellings import BOOLEANS, spelling
 
@@ -213,6 +214,8 @@ def column(sql: str, known: Known) -> Operand:
     )
     if known.codec in BOOLEAN_SPELLINGS:
         return replace(base, form="boolean-text")
+    if known.codec.partition(":")[0] in cast_codecs.NAMES:  # only the text of a text is what the source holds
+        return replace(base, form="text-cast" if known.codec == "cast" else "mixed")
     match kind:
         case "boolean":
             return replace(base, storage=Storage.INTEGER, form="boolean")

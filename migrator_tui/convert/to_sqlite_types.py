@@ -149,12 +149,17 @@ def way_by_codec(live: LiveType, column: str, name: str, declared: str, collatio
     if not exists(name):
         return None
     known = codec(name)
+    if known.cast and not known.lossless:
+        how = f"{live.base} as Postgres writes it"
+        return Way(declared, "other", (known.target_expression(column),), natural, collation, how)
     if not known.lossless:
         return None
     own, base = quote(column), live.base
     expression, text = known.target_expression(column), f"{own}::text"
     select: tuple[str, ...] = (expression,)
-    if base.startswith("timestamp") or base == "date":
+    if known.cast:
+        pass
+    elif base.startswith("timestamp") or base == "date":
         last = "9999-12-31" if base == "date" else "9999-12-31 23:59:59.999999"
         zone = "+00" if base.endswith("with time zone") else ""
         within = f"{own} BETWEEN '0001-01-01'::{live.name} AND {quote_literal(last + zone)}::{live.name}"

@@ -292,6 +292,8 @@ def compare_chunk(
         raise _row_difference(table, chunk, expected_rows, found_rows)
     for index, (column, c) in enumerate(zip(encoder.columns, encoder.codecs, strict=True), start=1):
         expected = c.comparable(_flat(encoded.column(index)))
+        if c.cast and not c.lossless:
+            expected = context.target_reader.as_cast(expected, column.type)
         got = c.normalise(_flat(found.column(index)))
         if got.type != expected.type:
             got = got.cast(expected.type)

@@ -31,6 +31,7 @@ from migrator_tui.model.progress import TableState
 from migrator_tui.model.project import UsersPlan
 from migrator_tui.model.schema import Database, Table, TableName
 from migrator_tui.postgres import ledger
+from migrator_tui.postgres.casting import to_be_cast
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.ddl import (
     comments,
@@ -122,7 +123,9 @@ class Encoder:
         self.schema = pa.schema(
             [pa.field(locator_name(table), pa.int64())]
             + [
-                pa.field(column.target, c.to_target(pa.array([], _EMPTY[c.header])).type)
+                to_be_cast(column.target, column.type)
+                if c.cast
+                else pa.field(column.target, c.to_target(pa.array([], _EMPTY[c.header])).type)
                 for column, c in zip(self.columns, self.codecs, strict=True)
             ]
         )

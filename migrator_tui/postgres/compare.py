@@ -11,11 +11,15 @@ import adbc_driver_manager
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from migrator_tui.convert.identifiers import quote
+from migrator_tui.convert.identifiers import quote, quote_literal
+from migrator_tui.postgres.casting import ingest
 from migrator_tui.postgres.connect import Target, connect_adbc, explain
 
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
+
+_AT_ONCE = 1_000
+"""Texts that one statement casts."""
 
 
 class Reader:
@@ -59,6 +63,21 @@ class Reader:
             f"WHERE {quote(locator)} BETWEEN {int(lo)} AND {int(hi)}"
         )
         return found.take(pc.sort_indices(found, sort_keys=[(locator, "ascending")]))
+
+    def as_cast(self, values: pa.Array, kind: str) -> pa.Array:
+        """Texts as a type writes them.
+
+        Raises:
+            TargetError: The type does not take one.
+        """
+        different = [text for text in pc.unique(values).to_pylist() if text is not None]
+        written: dict[str | None, str] = {}
+        for start in range(0, len(different), _AT_ONCE):
+            some = different[start : start + _AT_ONCE]
+            listed = ", ".join(map(quote_literal, some))
+            query = f"SELECT format('%s', CAST(v AS {kind})) FROM unnest(ARRAY[{listed}]) WITH ORDINALITY u (v, n)"
+            written.update(zip(some, self.query(f"{query} ORDER BY n").column(0).to_pylist(), strict=True))
+        return pa.array([written.get(value) for value in values.to_pylist()], pa.string())
 
     def query(self, sql: str) -> pa.Table:
         """The rows of any query, extension types replaced by their storage.
@@ -130,7 +149,7 @@ class Verifier:
                     f"FROM {table} WITH NO DATA"
                 )
                 reader = pa.RecordBatchReader.from_batches(schema, batches)
-                cursor.adbc_ingest("mt_expected", reader, mode="append", temporary=True)
+                ingest(cursor, "mt_expected", reader, schema="pg_temp")
                 counts = []
                 expected, live = f"SELECT {exact} FROM pg_temp.mt_expected", f"SELECT {exact} FROM {table}"
                 for left, right in ((expected, live), (live, expected)):

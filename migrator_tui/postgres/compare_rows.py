@@ -14,6 +14,7 @@ import adbc_driver_manager
 import pyarrow as pa
 
 from migrator_tui.convert.identifiers import quote
+from migrator_tui.postgres.casting import ingest
 from migrator_tui.postgres.compare import close_quietly
 from migrator_tui.postgres.connect import Target, connect_adbc, explain
 from migrator_tui.postgres.load import noting
@@ -82,7 +83,7 @@ class RowComparer:
                       f"FROM {table} WITH NO DATA")  # fmt: skip
             with self._connection.cursor() as cursor:
                 reader = pa.RecordBatchReader.from_batches(schema, noting(batches, raised))
-                cursor.adbc_ingest("mt_expected", reader, mode="append", temporary=True)
+                ingest(cursor, "mt_expected", reader, schema="pg_temp")
             self._run("ANALYZE mt_expected")
             found = self._by_key(table, locator, columns, key) if key else self._as_multisets(table, columns)
             self._connection.rollback()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -13,37 +14,58 @@ AT_ONCE = 5_000
 """Values of one statement."""
 
 _TRIES = """
-CREATE FUNCTION pg_temp._mt_takes(value text, kind text) RETURNS boolean LANGUAGE plpgsql AS $function$
+CREATE FUNCTION pg_temp._mt_takes(value text, kind text, OUT refused boolean, OUT written text)
+LANGUAGE plpgsql AS $function$
 BEGIN
-    EXECUTE format('SELECT $1::%s', kind) USING value;
-    RETURN true;
+    refused := false;
+    EXECUTE format(
+        'SELECT CASE num_nulls(v) WHEN 0 THEN format(''%%s'', v) END FROM (SELECT CAST($1 AS %s) AS v) t', kind
+    ) INTO written USING value;
 EXCEPTION
     -- Checks, NOT NULL and values that cannot be read; not a lack of memory, rights or patience.
-    WHEN integrity_constraint_violation OR data_exception OR raise_exception THEN
-        RETURN false;
+    WHEN integrity_constraint_violation OR data_exception OR raise_exception OR invalid_parameter_value THEN
+        refused := true;
 END
 $function$
 """
 
 
-def refused_by_type(connection: psycopg.Connection[Any], kind: str, values: Sequence[Any]) -> list[Any]:
-    """The values that cannot be cast to a type, NULL among them where the type does not take it.
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a type makes of values.
+
+    Attributes:
+        refused: Those that cannot be cast to it, NULL among them where the type does not take it.
+        respelled: Those that it writes otherwise.
+    """
+
+    refused: tuple[Any, ...]
+    respelled: tuple[Any, ...]
+
+
+def judged_by_type(connection: psycopg.Connection[Any], kind: str, values: Sequence[Any]) -> Judged:
+    """Cast values to a type, one by one.
 
     Args:
         kind: As ``format_type`` writes it.
+
+    Raises:
+        psycopg.Error: There is no such type, or the server could not try.
     """
     refused: list[Any] = []
+    respelled: list[Any] = []
     with connection.transaction(force_rollback=True):
         connection.execute(sql(_TRIES))
         for first in range(0, len(values), AT_ONCE):
             some = values[first : first + AT_ONCE]
             rows = connection.execute(
-                "SELECT number FROM unnest(%s::text[]) WITH ORDINALITY AS given (value, number) "
-                "WHERE NOT pg_temp._mt_takes(value, %s)",
+                "SELECT number, refused FROM unnest(%s::text[]) WITH ORDINALITY AS given (value, number), "
+                "pg_temp._mt_takes(value, %s) WHERE refused OR written IS DISTINCT FROM value",
                 ([_written(value) for value in some], kind),
             )
-            refused += [some[number - 1] for (number,) in rows]
-    return refused
+            for number, is_refused in rows:
+                (refused if is_refused else respelled).append(some[number - 1])
+    return Judged(tuple(refused), tuple(respelled))
 
 
 def _written(value: Any) -> str | None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from migrator_tui.model.errors import TargetError
 from migrator_tui.model.profile import Chunk
+from migrator_tui.postgres.casting import ingest
 from migrator_tui.postgres.compare import close_quietly
 from migrator_tui.postgres.connect import Target, connect_adbc, explain
 from migrator_tui.postgres.ledger import ChunkRow, Fence, fence_lost
@@ -135,7 +136,7 @@ class Loader:
                 staged = 0
                 if expected:
                     reader = pa.RecordBatchReader.from_batches(schema, noting(batches, raised))
-                    staged = cursor.adbc_ingest(staged_as, reader, mode="append", db_schema_name=self._schema)
+                    staged = ingest(cursor, staged_as, reader, schema=self._schema)
                 if staged != expected:
                     raise TargetError(
                         "STAGE-COUNT",
@@ -178,7 +179,7 @@ class Loader:
                 for statement in likeness:
                     cursor.execute(statement)
                 reader = pa.RecordBatchReader.from_batches(schema, noting(batches, raised))
-                cursor.adbc_ingest(name, reader, mode="append", db_schema_name="pg_temp")
+                ingest(cursor, name, reader, schema="pg_temp")
         except adbc_driver_manager.Error as error:
             if raised:
                 raise raised[0] from None

@@ -17,23 +17,28 @@ import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from migrator_tui.convert import cast_codecs
 from migrator_tui.convert.codecs import TEXT, Codec, CodecError, codec, differences, encode, exists
 from migrator_tui.convert.given_types import live_column
 from migrator_tui.migration.planning import quarantine
 from migrator_tui.migration.planning.plan_draft import Chooser
 from migrator_tui.migration.planning.quarantine import RowSets
 from migrator_tui.migration.staging import Encoder, Source
+from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, RowRule, TablePlan
 from migrator_tui.model.project import UsersPlan
 from migrator_tui.model.schema import Column, Database, EnumType
-from migrator_tui.postgres.fitting import refused_by_type
+from migrator_tui.postgres.fitting import Judged, judged_by_type
 from migrator_tui.sqlite.read import SnapshotReader, row_key, shown, typed_cells
 
 SHOWN = 5
 """Rows that a finding names."""
 WIDE_CODECS = ("integer", "text", "blob", "real", "real-numeric", "blob-of-text")
 """Codecs that carry every value of their class; the type may be narrower still."""
+
+_NO_TYPE = ("42", "0A")
+"""SQLSTATE classes: syntax error or access rule violation, feature not supported."""
 
 Unfit = Callable[[pa.Array], list[int]]
 """Positions of the values that do not fit."""
@@ -44,6 +49,8 @@ class _Suspect:
     """A column whose values have to be proved one by one.
 
     Attributes:
+        rows: Those that hold a value that does not fit.
+        respelled: Those that hold a value that the type writes otherwise.
         distinct: Values that only the server can judge, gathered in a first reading.
     """
 
@@ -52,6 +59,8 @@ class _Suspect:
     codec: Codec
     tests: list[Unfit]
     rows: list[int] = field(default_factory=list)
+    respelled: list[int] = field(default_factory=list)
+    written_otherwise: Unfit = lambda values: []
     distinct: set[Any] | None = None
 
 
@@ -71,12 +80,21 @@ def with_unfit(
         sets = quarantine.find(source.snapshot, source.database, plan) if sets is None else sets
         _prove(table, suspects, source, sets, connection, plan.users)
         rules = []
+        respelled: dict[str, str] = {}
         for suspect in suspects:
             if suspect.rows:
                 finding = chooser.settle(_finding(table, suspect, source))
                 findings.append(finding)
-                rules.append(_rule(finding, suspect, chooser))
-        tables[table.source] = replace(table, row_rules=(*table.row_rules, *rules))
+                rules.append(_rule(finding, suspect.planned, suspect.rows, chooser.choice(finding)))
+            if suspect.respelled:
+                finding = chooser.settle(_respelling(table, suspect, source))
+                findings.append(finding)
+                if (choice := chooser.choice(finding)) == "respelled":
+                    respelled[suspect.planned.source] = cast_codecs.respelled(suspect.planned.codec)
+                else:
+                    rules.append(_rule(finding, suspect.planned, suspect.respelled, choice))
+        columns = tuple(replace(c, codec=respelled.get(c.source, c.codec)) for c in table.columns)
+        tables[table.source] = replace(table, columns=columns, row_rules=(*table.row_rules, *rules))
     return replace(plan, tables=tuple(tables.get(t.source, t) for t in plan.tables), findings=tuple(findings))
 
 
@@ -97,7 +115,7 @@ def _suspects(table: TablePlan, source: Source, target: Database) -> list[_Suspe
         if column.not_null and found.nulls:
             tests.append(lambda values: _positions(pc.is_null(values)))
         tests += _narrow(column.base or column.type, made)
-        by_server = column.base is not None or (column.enum is not None and column.enum not in enums)
+        by_server = made.cast or column.base is not None or (column.enum is not None and column.enum not in enums)
         if tests or by_server:
             suspects.append(_Suspect(planned, column, made, tests, distinct=set() if by_server else None))
     return suspects
@@ -113,8 +131,8 @@ def _given(table: TablePlan) -> list[_Suspect]:
         column = replace(column, not_null=planned.not_null)
         tests: list[Unfit] = [] if made.mapped else [lambda values, c=made: _refused(c, values)]  # type: ignore[misc]
         tests += _narrow(column.type, made)
-        if tests:
-            suspects.append(_Suspect(planned, column, made, tests))
+        if tests or made.cast:
+            suspects.append(_Suspect(planned, column, made, tests, distinct=set() if made.cast else None))
     return suspects
 
 
@@ -133,12 +151,31 @@ def _prove(
                 assert suspect.distinct is not None
                 suspect.distinct.update(pc.unique(_as_judged(suspect.codec, values)).to_pylist())
         for suspect in asked:
-            refused = refused_by_type(connection, suspect.live.type, sorted(suspect.distinct or (), key=repr))
-            suspect.tests.append(_among(refused, suspect.codec))
+            judged = _judged(connection, table, suspect)
+            suspect.tests.append(_among(judged.refused, suspect.codec))
+            if suspect.codec.cast:
+                suspect.written_otherwise = _among(judged.respelled, suspect.codec)
     for locators, batch in _batches(table, suspects, source, sets, users):
         for suspect, values in zip(suspects, batch, strict=True):
             unfit = {position for test in suspect.tests for position in test(values)}
             suspect.rows += [locators[position].as_py() for position in sorted(unfit)]
+            otherwise = (position for position in suspect.written_otherwise(values) if position not in unfit)
+            suspect.respelled += [locators[position].as_py() for position in otherwise]
+
+
+def _judged(connection: psycopg.Connection[Any], table: TablePlan, suspect: _Suspect) -> Judged:
+    planned = suspect.planned
+    try:
+        return judged_by_type(connection, planned.type, sorted(suspect.distinct or (), key=repr))
+    except psycopg.Error as error:
+        if not (error.sqlstate or "").startswith(_NO_TYPE):
+            raise
+        said = (error.diag.message_primary or str(error)).strip().rstrip(".")
+        raise UsageError(
+            "PLAN-TYPE",
+            f"{table.source}.{planned.source}: the target refuses {planned.type}: {said}.",
+            "Edit the plan.",
+        ) from error
 
 
 def _batches(
@@ -153,13 +190,36 @@ def _batches(
                 yield batch.column(0), [batch.column(i) for i in range(1, batch.num_columns)]
 
 
-def _finding(table: TablePlan, suspect: _Suspect, source: Source) -> Finding:
-    planned, column = suspect.planned, suspect.live
+def _shown(table: TablePlan, planned: ColumnPlan, rows: Sequence[int], source: Source) -> tuple[list[str], list[str]]:
+    """Keys and values of the first of some rows."""
     described = source.table(table.source)
     keys, samples = [], []
-    for locator, cells in typed_cells(source.snapshot, described, suspect.rows[:SHOWN]):
+    for locator, cells in typed_cells(source.snapshot, described, rows[:SHOWN]):
         keys.append(row_key(described, cells, locator))
         samples.append(shown(cells[planned.source]))
+    return keys, samples
+
+
+def _respelling(table: TablePlan, suspect: _Suspect, source: Source) -> Finding:
+    planned, rows = suspect.planned, len(suspect.respelled)
+    keys, samples = _shown(table, planned, suspect.respelled, source)
+    keyed = suspect.live.not_null or planned.target in table.match_key
+    return Finding(
+        "VALUE-RESPELLED",
+        f"{table.source}.{planned.source}: {rows:,} value{' is' if rows == 1 else 's are'} read back from "
+        f"{planned.type} in another spelling.",
+        table=table.source,
+        column=planned.source,
+        rows=rows,
+        keys=tuple(keys),
+        samples=tuple(samples),
+        choices=("respelled", "quarantine") if keyed else ("respelled", "quarantine", "null"),
+    )
+
+
+def _finding(table: TablePlan, suspect: _Suspect, source: Source) -> Finding:
+    planned, column = suspect.planned, suspect.live
+    keys, samples = _shown(table, planned, suspect.rows, source)
     kind = f"the domain {column.type}" if column.base else f"the enum {column.type}" if column.enum else column.type
     required = column.not_null or planned.target in table.match_key or any(s == "NULL" for s in samples)
     rows = len(suspect.rows)
@@ -177,15 +237,9 @@ def _finding(table: TablePlan, suspect: _Suspect, source: Source) -> Finding:
     )
 
 
-def _rule(finding: Finding, suspect: _Suspect, chooser: Chooser) -> RowRule:
-    return RowRule(
-        finding.id,
-        "rows",
-        (suspect.planned.source,),
-        quarantine.as_ranges(suspect.rows),
-        finding.message,
-        nulls=chooser.choice(finding) == "null",
-    )
+def _rule(finding: Finding, planned: ColumnPlan, rows: Sequence[int], choice: str) -> RowRule:
+    ranges = quarantine.as_ranges(rows)
+    return RowRule(finding.id, "rows", (planned.source,), ranges, finding.message, nulls=choice == "null")
 
 
 def _refused(made: Codec, values: pa.Array) -> list[int]:
@@ -295,7 +349,7 @@ def _not_among(enum: EnumType) -> Unfit:
 def _as_judged(made: Codec, values: pa.Array) -> pa.Array:
     """The values as the server is asked about them: as they are sent where they are written otherwise in the source,
     which may hold texts that are none, and dates that a server reads in another order."""
-    if made.name.partition(":")[0] not in _REWRITTEN or made.header != TEXT:
+    if not made.cast and (made.name.partition(":")[0] not in _REWRITTEN or made.header != TEXT):
         return values
     return _as_sent(made, values).cast(pa.string())
 

@@ -58,6 +58,20 @@ KINDS = (
         (quarantine("The row"), Choice("null", "The value becomes NULL; the row is moved.", lossy=True)),
     ),
     Kind(
+        "VALUE-RESPELLED",
+        Severity.WARNING,
+        "Values that the target's type writes otherwise",
+        "The column has a type that only the server reads (an address, an interval, an array, a range …), as it is on "
+        "the target or as a person gave it. The server took every one of these values and wrote it back in "
+        "another way, in its own spelling and to its own precision, so that the text is not had back.",
+        "'08-00-2b-01-02-03' in a column of type macaddr reads 08:00:2b:01:02:03",
+        (
+            Choice("respelled", "The rows are moved; the values read as the type writes them.", lossy=True),
+            quarantine("Each row with such a value"),
+            Choice("null", "The value becomes NULL; the row is moved.", lossy=True),
+        ),
+    ),
+    Kind(
         "TYPE-MIXED",
         Severity.WARNING,
         "Values of several storage classes in one column",
