@@ -64,6 +64,7 @@ T = TypeVar("T")
 
 PLAN_YAML = "plan.yaml"
 PUBLISH_ATTEMPTS = 20
+TABLES_A_SESSION = 8
 
 
 class Migration:
@@ -271,8 +272,13 @@ class Migration:
             self._board,
             self._runner.control,
             self._idle_bulk,
-            workers=self._request.workers,
+            workers=self._sessions_for(plan),
         )
+
+    def _sessions_for(self, plan: Plan) -> int:
+        """How many sessions are worth their opening: little is loaded by the first before a second one is open."""
+        chunks = sum(table.bytes for table in plan.moved) // self._request.chunk_bytes
+        return min(self._request.workers, 1 + chunks + len(plan.moved) // TABLES_A_SESSION)
 
     def _as_values(self, plan: Plan, found: Uncomputable, fence: Fence) -> Plan:
         """The plan by which the table is staged anew, with values where the target cannot compute them."""
@@ -317,7 +323,7 @@ class Migration:
                     self._board,
                     self._runner.control,
                     self._idle_bulk,
-                    workers=self._request.workers,
+                    workers=self._sessions_for(plan),
                 )
             except Uncomputable as found:
                 plan = self._load(self._as_values(plan, found, fence), fence)

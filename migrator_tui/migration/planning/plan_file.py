@@ -260,8 +260,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
     return document
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, and never an alias."""
+class _Dumper(yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper):  # type: ignore[misc]
+    """Writes texts of several lines as blocks, and never an alias; in C where it can, for plans of 2,000 tables."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
