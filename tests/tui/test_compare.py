@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets._footer import FooterKey
 
+from migrator_tui.model.decisions import FindingDecision
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.merge import sql
 from migrator_tui.tui.dialogs.both_sides import BothSides
@@ -104,7 +105,9 @@ async def test_another_type_is_tried_on_the_target_and_kept_by_a_second_enter(tm
         assert app.session.plan.table("users").columns[1].type == "text"
 
 
-async def test_the_dialog_of_a_type_names_the_choices_that_lead_to_other_types(tmp_path: Path, target: Target) -> None:
+async def test_a_choice_about_a_column_is_tried_in_the_dialog_of_its_type_and_kept_by_a_second_enter(
+    tmp_path: Path, target: Target
+) -> None:
     source = shop(tmp_path)
     with closing(sqlite3.connect(source)) as connection, connection:
         connection.executescript("CREATE TABLE bills (paid DATE); INSERT INTO bills VALUES ('2026-01-05'), ('');")
@@ -112,8 +115,22 @@ async def test_the_dialog_of_a_type_names_the_choices_that_lead_to_other_types(t
         await pilot.press("slash", *"bills.paid", "enter", "down", "t")
         dialog = app.screen
         assert isinstance(dialog, ColumnType)
-        assert "VALUE-EMPTY: keep, null" in str(dialog.query_one("#asked", Static).render())
-        assert dialog.query_one("#keep").region.bottom <= 24
+        choices = dialog.query_one("#asked", OptionList)
+        offered = [str(option.prompt)[:30] for option in choices.options]
+        assert offered[:2] == ["◉ VALUE-EMPTY keep  Every valu", "○ VALUE-EMPTY null  ⚠ lossy: T"]
+        effect = dialog.query_one("#effect", Static)
+        await pilot.press("down", "down")
+        await until(pilot, lambda: "They become NULL" in str(effect.render()))
+        await pilot.press("enter")
+        await until(pilot, lambda: "date: ✓ lossless" in str(effect.render()))
+        assert "Values become NULL." in str(effect.render())
+        assert not dialog.query_one("#keep", Button).disabled
+        assert dialog.query_one("#keep").region.bottom < dialog.query_one(".dialog").region.bottom
+        await pilot.press("enter")
+        await until(pilot, lambda: settled(app))
+        assert app.session.decisions.findings == (FindingDecision("VALUE-EMPTY", "null", "bills", "paid"),)
+        assert app.session.plan is not None
+        assert app.session.plan.table("bills").columns[0].type == "date"
 
 
 async def test_a_type_that_the_target_refuses_is_shown_and_not_kept(tmp_path: Path, target: Target) -> None:

@@ -1,4 +1,4 @@
-"""Another target type for a column: what it would do is found out before it is kept."""
+"""Another target type for a column, written or by a choice: what it would do is found out before it is kept."""
 
 from __future__ import annotations
 
@@ -9,24 +9,39 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
 from migrator_tui.convert import codecs
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.findings import Finding
-from migrator_tui.model.plan import ColumnPlan, Plan, Scope
+from migrator_tui.model.plan import ColumnPlan, Plan
+from migrator_tui.tui.project_edits import Chosen
 from migrator_tui.tui.widgets.button_row import ButtonRow
+from migrator_tui.tui.widgets.option_lines import OptionLines
 
-Try = Callable[[str], tuple[Scope, Plan]]
-"""The scope with a type, and the plan drafted for it; raises MigratorError. An empty text asks for the proposed one."""
+Wanted = str | tuple[Finding, str]
+"""A type, the empty text for the proposed one; or a choice of a finding about the column."""
+
+Try = Callable[[Wanted], tuple[Chosen, Plan]]
+"""What a person then wants, and the plan drafted for it; raises MigratorError."""
 
 
-class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
-    """Enter tries the type on the target; Enter again keeps it. What the target refuses cannot be kept."""
+class ColumnType(ModalScreen[tuple[Chosen, Plan] | None]):
+    """Enter tries a type or choice on the target; Enter again keeps it. What the target refuses cannot be kept."""
 
+    DEFAULT_CSS = """
+    ColumnType #asked { height: auto; max-height: 4; margin: 0; border: none; padding: 0; background: $surface;
+                        scrollbar-size-vertical: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    ColumnType #asked:focus { background-tint: $foreground 0%; }
+    ColumnType #asked > .option-list--option-highlighted { background: $surface; color: $foreground; text-style: none; }
+    ColumnType #asked:focus > .option-list--option-highlighted { background: $primary-muted; }
+    """
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "choices", "Choices", tooltip="To the choices below the type.", id="type.choices"),
         Binding("escape", "cancel", "Cancel", tooltip="Keep the type as it is.", id="type.cancel"),
     ]
 
@@ -39,9 +54,9 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
         """
         super().__init__()
         self._table, self._declared, self._now, self._attempt = table, declared, now, attempt
-        self._asked = asked
-        self._tried: tuple[str, Scope, Plan] | None = None
-        self._trying: str | None = None
+        self._choices = [(finding, choice) for finding in asked for choice in finding.choices]
+        self._tried: tuple[Wanted, Chosen, Plan] | None = None
+        self._trying: Wanted | None = None
 
     def compose(self) -> ComposeResult:
         """What it is, a field, what it would be."""
@@ -52,13 +67,12 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
                 markup=False,
             )
             yield Input(self._now.type, placeholder="empty: the proposed type", id="type")
-            if self._asked:
-                said = "; ".join(f"{f.id}: {', '.join(f.choices)}" for f in self._asked)
-                yield Static(f"Choices on Review: {said}.", id="asked", classes="muted", markup=False)
+            if self._choices:
+                yield OptionLines(*(Option(_line(*choice)) for choice in self._choices), id="asked")
             yield Static("Enter tries it on the target; nothing is created.", id="effect", markup=False)
             with ButtonRow(classes="buttons"):
                 yield Button("Cancel", id="cancel")
-                yield Button("Keep this type", id="keep", variant="primary", disabled=True)
+                yield Button("Keep it", id="keep", variant="primary", disabled=True)
 
     def on_mount(self) -> None:
         """Type at once."""
@@ -66,11 +80,41 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """What was tried is no longer what is written."""
-        self.query_one("#keep", Button).disabled = self._tried is None or self._tried[0] != event.value.strip()
+        self._offer_to_keep(event.value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Try it, or keep what was tried."""
-        wanted = event.value.strip()
+        self._try_or_keep(event.value.strip())
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Try the choice, or keep what was tried."""
+        self._try_or_keep(self._choices[event.option_index])
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        """Say what the choice does; what was tried may be another one."""
+        if event.option_list.has_focus:
+            self._say_what(event.option_index)
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Say what the choice at the cursor does, or what is done with a type."""
+        if isinstance(event.widget, OptionList):
+            self._say_what(event.widget.highlighted or 0)
+
+    def action_choices(self) -> None:
+        """From the type down to the choices."""
+        for choices in self.query("#asked"):
+            choices.focus()
+
+    def _say_what(self, index: int) -> None:
+        finding, choice = self._choices[index]
+        if self._tried is None or self._tried[0] != (finding, choice):
+            self.query_one("#effect", Static).update(Text(f"{_effect(finding, choice)} Enter tries it."))
+        self._offer_to_keep((finding, choice))
+
+    def _offer_to_keep(self, wanted: Wanted) -> None:
+        self.query_one("#keep", Button).disabled = self._tried is None or self._tried[0] != wanted
+
+    def _try_or_keep(self, wanted: Wanted) -> None:
         if self._tried is not None and self._tried[0] == wanted:
             self._keep()
         elif self._trying is None:
@@ -78,30 +122,31 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
             self.query_one("#effect", Static).update("◌ Trying…")
             self.run_worker(lambda: self._try(wanted), thread=True, exit_on_error=False)
 
-    def _try(self, wanted: str) -> None:
+    def _try(self, wanted: Wanted) -> None:
         try:
-            scope, plan = self._attempt(wanted)
+            chosen, plan = self._attempt(wanted)
         except MigratorError as error:
             self.app.call_from_thread(self._refused, error)
             return
-        self.app.call_from_thread(self._worked, wanted, scope, plan)
+        self.app.call_from_thread(self._worked, wanted, chosen, plan)
 
     def _refused(self, error: MigratorError) -> None:
         self._trying = self._tried = None
         if self.is_attached:
             self.query_one("#effect", Static).update(Text(f"✗ {error.id}: {error.message} It is not kept."))
 
-    def _worked(self, wanted: str, scope: Scope, plan: Plan) -> None:
+    def _worked(self, wanted: Wanted, chosen: Chosen, plan: Plan) -> None:
         self._trying = None
         if not self.is_attached:
             return
-        self._tried = (wanted, scope, plan)
+        self._tried = (wanted, chosen, plan)
         column = next((c for c in plan.table(self._table).columns if c.source == self._now.source), None)
         said = "The column is no longer part of the plan."
         if column is not None:
-            said = f"{column.type}: {carried(column.codec)}. Enter again keeps it."
+            beside = _set_aside(plan, self._table, column)
+            said = f"{column.type}: {carried(column.codec)}.{beside} Enter again keeps it."
         self.query_one("#effect", Static).update(Text(said))
-        self.query_one("#keep", Button).disabled = self.query_one(Input).value.strip() != wanted
+        self._offer_to_keep(self.query_one(Input).value.strip() if isinstance(wanted, str) else wanted)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
         """A fault of the program is told, not swallowed."""
@@ -122,6 +167,25 @@ class ColumnType(ModalScreen[tuple[Scope, Plan] | None]):
     def action_cancel(self) -> None:
         """Keep the type as it is."""
         self.dismiss(None)
+
+
+def _line(finding: Finding, choice: str) -> Text:
+    """``◉ VALUE-EMPTY null   They become NULL; …``: the choice that holds now is marked."""
+    line = Text("◉ " if choice == (finding.decision or finding.choices[0]) else "○ ")
+    line.append(f"{finding.id} {choice}", style="bold")
+    return line.append(f"  {_effect(finding, choice)}", style="dim")
+
+
+def _effect(finding: Finding, choice: str) -> str:
+    known = finding.kind.choice(choice)
+    return f"{'⚠ lossy: ' if known.lossy else ''}{known.effect}" if known else ""
+
+
+def _set_aside(plan: Plan, table: str, column: ColumnPlan) -> str:
+    """What becomes of rows and values beside the type."""
+    rules = [rule for rule in plan.table(table).row_rules if column.source in rule.columns]
+    nulls, rows = any(rule.nulls for rule in rules), any(not rule.nulls for rule in rules)
+    return " Rows are quarantined." * rows + " Values become NULL." * nulls
 
 
 def carried(codec: str) -> str:

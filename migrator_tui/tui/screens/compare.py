@@ -12,9 +12,11 @@ from textual.containers import Horizontal
 from textual.widgets import Button, Static
 
 from migrator_tui.migration.comparing.schemas import Standing
-from migrator_tui.model.plan import Action, ColumnPlan, Plan, Scope
+from migrator_tui.model.plan import Action, ColumnPlan, Plan
+from migrator_tui.tui.deciding import with_choice
 from migrator_tui.tui.dialogs.both_sides import both_sides
-from migrator_tui.tui.dialogs.column_type import ColumnType, carried
+from migrator_tui.tui.dialogs.column_type import ColumnType, Wanted, carried
+from migrator_tui.tui.project_edits import Chosen
 from migrator_tui.tui.scope_edits import with_type
 from migrator_tui.tui.screens.plan_screen import PlanScreen
 from migrator_tui.tui.steps import Step
@@ -167,11 +169,14 @@ class CompareScreen(PlanScreen):
             return
         bench, scope, decisions = self.bench, self.session.scope, self.session.decisions
 
-        def attempt(wanted: str) -> tuple[Scope, Plan]:
-            changed = with_type(scope, pair.table, column.source, wanted or None)
-            return changed, bench.draft(changed, decisions)
+        def attempt(wanted: Wanted) -> tuple[Chosen, Plan]:
+            if isinstance(wanted, str):
+                chosen = Chosen(with_type(scope, pair.table, column.source, wanted or None), decisions)
+            else:
+                chosen = Chosen(scope, with_choice(decisions, *wanted))
+            return chosen, bench.draft(chosen.scope, chosen.decisions)
 
-        def answered(kept: tuple[Scope, Plan] | None) -> None:
+        def answered(kept: tuple[Chosen, Plan] | None) -> None:
             if kept is not None:
                 self.take(*kept)
 

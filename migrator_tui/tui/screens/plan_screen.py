@@ -88,9 +88,9 @@ class PlanScreen(StepScreen):
             self._waiting.stop()
         self._waiting = self.set_timer(DEBOUNCE_SECONDS, self._draft)
 
-    def take(self, scope: Scope, plan: Plan) -> None:
-        """Keep a scope whose plan is drafted already."""
-        self.session.scope, self.session.plan = scope, plan
+    def take(self, chosen: Chosen, plan: Plan) -> None:
+        """Keep choices whose plan is drafted already."""
+        self.session.scope, self.session.decisions, self.session.plan = chosen.scope, chosen.decisions, plan
         self._draft()
 
     def _draft(self) -> None:
