@@ -10,11 +10,12 @@ import psycopg
 
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.syncing.sync_ways import ways_of
-from migrator_tui.model.decisions import ConflictRule, Decisions, OnConflict
+from migrator_tui.model.decisions import ConflictChoice, ConflictRule, Decisions, OnConflict
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres.choices import Choices
 from migrator_tui.postgres.conflict_pages import with_conflicts
-from migrator_tui.postgres.detecting import Hit
+from migrator_tui.postgres.detecting import CHANGED, Hit
+from migrator_tui.postgres.following import Followers, Following
 from migrator_tui.postgres.merge_plan import merges
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_choices import SyncChoices, TableChoices
@@ -34,7 +35,8 @@ class ConflictRow:
         hits: The rows of other keys that hold a unique or natural key's value of it.
         both_ends: What is decided comes to the source as well; then ``source`` is empty where that has no row.
         base: The row as both ends had it last, where they are brought together; empty where they had none.
-        why: Why a choice that was made cannot be taken.
+        why, refused: Why a choice that was made cannot be taken, and which.
+        uniques: The unique keys that the target holds its rows to.
     """
 
     table: str
@@ -48,6 +50,27 @@ class ConflictRow:
     both_ends: bool = False
     base: Mapping[str, str | None] = field(default_factory=dict)
     why: str | None = None
+    refused: str | None = None
+    uniques: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Its live row changed after it was decided by itself."""
+        return self.why == CHANGED
+
+    @property
+    def taken_values(self) -> tuple[str, ...]:
+        """The columns whose values the target has already where it wants each of them once."""
+        others = [hit.values for hit in self.hits if hit.side == "target"]
+        if all(self.target.get(name) == str(value) for name, value in self.key.items()):
+            others.append(self.target)
+        held = (
+            name
+            for columns in self.uniques
+            for name in columns
+            if any(all(self.source.get(c) == other.get(c) is not None for c in columns) for other in others)
+        )
+        return tuple(dict.fromkeys(held))
 
     @property
     def differing(self) -> tuple[str, ...]:
@@ -78,10 +101,12 @@ class Preview:
     Attributes:
         found: How many rows.
         keys: Those of the first ones, in order of the source.
+        following: How many rows of the source refer to them and get another key with them.
     """
 
     found: int
     keys: tuple[Mapping[str, Any], ...]
+    following: int = 0
 
 
 def conflict_groups(
@@ -102,7 +127,7 @@ def conflict_groups(
     found = []
     for source, merge in merges(connection, plan, run, with_conflicts(connection, plan, run)).items():
         with connection.transaction(force_rollback=True):
-            Choices(merge).decide(connection, decisions, OnConflict.ASK)
+            Choices(merge, asking=True).decide(connection, decisions, OnConflict.ASK)
             found += [ConflictGroup(source, *counts) for counts in merge.groups(connection)]
     return found
 
@@ -121,7 +146,17 @@ def conflict_rows(
     merge = merges(connection, plan, run, {table})[table]
     return [
         ConflictRow(
-            table, met.key, kind, met.source, met.target or {}, met.choice, met.taken or (), met.hits, why=met.why
+            table,
+            met.key,
+            kind,
+            met.source,
+            met.target or {},
+            met.choice,
+            met.taken or (),
+            met.hits,
+            why=met.why,
+            refused=met.refused,
+            uniques=merge.uniques,
         )
         for met in merge.page(connection, kind, offset, limit)
     ]
@@ -135,7 +170,7 @@ def preview(
     Raises:
         UsageError: A decision or the rule names a column that its table does not have, or one without an order.
     """
-    found, keys = 0, list[Mapping[str, Any]]()
+    found, following, keys = 0, 0, list[Mapping[str, Any]]()
     ways = ways_of(connection, plan, RunFolder.open(run))
     if ways is not None:
         if _compared(connection, ways):
@@ -150,16 +185,40 @@ def preview(
                         keys += first
         return Preview(found, tuple(keys))
     asked = {source for source in with_conflicts(connection, plan, run) if rule.table in ("*", source)}
+    moves = rule.choice in (ConflictChoice.KEEP_BOTH, ConflictChoice.MERGE)
     for merge in merges(connection, plan, run, asked).values():
         with connection.transaction(force_rollback=True):
-            choices = Choices(merge)
+            choices = Choices(merge, asking=True)
             choices.decide(connection, decisions, OnConflict.ASK)
             waiting = merge.waiting(connection)
             choices.decide(connection, Decisions(rules=(rule,)), OnConflict.ASK)
             decided = merge.decided_of(connection, waiting, limit - len(keys))
+            following += Following(connection, plan, run, merge).counted(waiting) if moves else 0
         found += decided[0]
         keys += decided[1]
-    return Preview(found, tuple(keys))
+    return Preview(found, tuple(keys), following)
+
+
+def reopened(connection: psycopg.Connection[Any], plan: Plan, run: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Table and key of the rows that had a choice which could not be taken, or which changed after it was made."""
+    if ways_of(connection, plan, RunFolder.open(run)) is not None:
+        return []
+    waiting = merges(connection, plan, run, with_conflicts(connection, plan, run))
+    return [(source, key) for source, merge in waiting.items() for key in merge.reopened(connection)]
+
+
+def followers(connection: psycopg.Connection[Any], plan: Plan, run: str, row: ConflictRow) -> list[Followers]:
+    """The rows that refer to this one, or to a live one that it met: they follow where it gets another key or becomes
+    one with another."""
+    if ways_of(connection, plan, RunFolder.open(run)) is not None:
+        return []
+    merge = merges(connection, plan, run, {row.table})[row.table]
+    met = {str(hit.key): hit.key for hit in row.hits if hit.side == "target"}
+    if row.hits and all(row.target.get(name) == str(value) for name, value in row.key.items()):
+        met.setdefault(str(row.key), row.key)
+    with connection.transaction(force_rollback=True):
+        following = Following(connection, plan, run, merge)
+        return [*following.of_source(row.key), *(one for key in met.values() for one in following.of_live(key))]
 
 
 def _compared(connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay]) -> bool:

@@ -27,7 +27,9 @@ from migrator_tui.migration.conflicts import (
     Preview,
     conflict_groups,
     conflict_rows,
+    followers,
     preview,
+    reopened,
 )
 from migrator_tui.migration.ends import Ends, Facts, Offer, Step, is_sqlite
 from migrator_tui.migration.kept_session import KeptSession
@@ -47,6 +49,7 @@ from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.schema import Database
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target, connect, explain
+from migrator_tui.postgres.following import Followers
 from migrator_tui.postgres.server import EmbeddedServer, fresh_database
 from migrator_tui.sqlite.diagnosis import examine
 from migrator_tui.supabase.api import Api
@@ -139,6 +142,12 @@ class Guide(Protocol):
         Raises:
             UsageError: The rule names a column without an order.
         """
+
+    def reopened(self, run: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Table and key of the rows whose choice could not be taken, or which changed after it was made."""
+
+    def followers(self, run: str, row: ConflictRow) -> Sequence[Followers]:
+        """The rows that refer to a conflicting one, or to a live one that it met."""
 
     def keep_decisions(self, run: str, decisions: Decisions) -> Path:
         """Write the decisions into the run's folder, for people and for ``resume --decisions``; says where."""
@@ -274,6 +283,16 @@ class LiveGuide:
         """The conflicts that a rule would decide of those which the decisions leave open."""
         with self._looking_into(run) as (folder, connection):
             return preview(connection, read_plan(folder), folder.run, decisions, rule, limit)
+
+    def reopened(self, run: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        """Table and key of the rows whose choice could not be taken, or which changed after it was made."""
+        with self._looking_into(run) as (folder, connection):
+            return reopened(connection, read_plan(folder), folder.run)
+
+    def followers(self, run: str, row: ConflictRow) -> Sequence[Followers]:
+        """The rows that refer to a conflicting one, or to a live one that it met."""
+        with self._looking_into(run) as (folder, connection):
+            return followers(connection, read_plan(folder), folder.run, row)
 
     @contextmanager
     def _looking_into(self, run: str) -> Iterator[tuple[RunFolder, psycopg.Connection[Any]]]:

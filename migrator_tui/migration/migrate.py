@@ -28,7 +28,7 @@ from migrator_tui.migration.planning import plan_file, quarantine
 from migrator_tui.migration.planning.target_plan import draft_plan, finished, require_privileges, undecided
 from migrator_tui.migration.planning.unbuilt import Uncomputable, as_values, without
 from migrator_tui.migration.request import Request
-from migrator_tui.migration.resolving import resolve
+from migrator_tui.migration.resolving import resolve, standing
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord
 from migrator_tui.migration.run_target import require_run_target
@@ -39,6 +39,7 @@ from migrator_tui.migration.verifying import missing_objects
 from migrator_tui.model.decisions import Decisions, NaturalKey, unmatched
 from migrator_tui.model.errors import (
     ConnectionLost,
+    DecisionsNeeded,
     FenceLost,
     MigratorError,
     VerificationFailed,
@@ -344,7 +345,13 @@ class Migration:
             return
         request, fence = self._request, self._fence
         decisions = replace(request.decisions, natural_keys=self._natural_keys)
-        found = self._with_target(lambda c: resolve(c, plan, fence, decisions, request.on_conflict, afresh=not again))
+        try:
+            found = self._with_target(
+                lambda c: resolve(c, plan, fence, decisions, request.on_conflict, afresh=not again)
+            )
+        except DecisionsNeeded:  # one that cannot be carried out: the rows wait for another
+            self._conflicts = self._with_target(lambda c: standing(c, plan, fence.run))
+            raise
         self._conflicts = (found.found, found.resolved)
         if found.undecided:
             raise found.error

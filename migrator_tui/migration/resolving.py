@@ -92,6 +92,14 @@ def resolve(
     return Resolved(found, undecided, tuple(samples), policy is OnConflict.FAIL)
 
 
+def standing(connection: psycopg.Connection[Any], plan: Plan, run: str) -> tuple[int, int]:
+    """How many conflicts the last detection found, and how many of them have a choice."""
+    counts = [
+        merge.counts(connection) for merge in merges(connection, plan, run).values() if merge.detected(connection)
+    ]
+    return sum(c.conflicts for c in counts), sum(c.conflicts - c.undecided for c in counts)
+
+
 def _told(conflict: Conflict) -> str:
     why = f": {conflict.why}" if conflict.why else ""
     return f"{conflict.table} {conflict.key} ({conflict.kind}{why})"

@@ -22,7 +22,7 @@ from migrator_tui.model.decisions import (
 )
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import TablePlan
-from migrator_tui.postgres.detecting import CHANGED, CHOSEN, HELD
+from migrator_tui.postgres.detecting import CHANGED, CHOSEN, HELD, OUTDATED
 from migrator_tui.postgres.merge import KINDS, Merge, MergeCounts, sql
 from migrator_tui.postgres.merge_parts import decided_column
 
@@ -57,13 +57,20 @@ def _stored(choice: str) -> str:
 class Choices:
     """The choices of one table's conflicts; its rows have been detected."""
 
-    def __init__(self, merge: Merge) -> None:
+    def __init__(self, merge: Merge, *, asking: bool = False) -> None:
+        """
+        Args:
+            asking: A person is shown what is left open: also the rows whose choice could not be taken. A rule that
+                could not be carried out for a row leaves it open, and so do all rules one that changed after it was
+                decided by itself.
+        """
         self._m = merge
+        self._asking = asking
 
     def forget(self, connection: psycopg.Connection[Any]) -> None:
         """Take all choices back: what decisions say now is what counts, and not what they said before."""
         nothing = ", ".join(f"{name} = NULL" for name in CHOSEN)
-        connection.execute(sql(f"UPDATE {self._m.state} SET {nothing} WHERE choice IS NOT NULL"))
+        connection.execute(sql(f"UPDATE {self._m.state} SET {nothing} WHERE choice IS NOT NULL OR why IS NOT NULL"))
 
     def decide(self, connection: psycopg.Connection[Any], decisions: Decisions, policy: OnConflict) -> MergeCounts:
         """Fill in the choices: rows named by key first, then rules, then the policy.
@@ -72,6 +79,8 @@ class Choices:
             UsageError: ``DECISION-COLUMN``: a decision names a column that the table does not have.
                 ``DECISION-VALUES``: values are given for a choice that has none.
         """
+        if self._asking:
+            self._ask(connection, f"why = {quote_literal(CHANGED)}")
         names = names_of(self._m.table)
         rows = [decision for decision in decisions.conflicts if decision.table in names]
         rules = [rule for rule in decisions.rules if rule.table in names]
@@ -85,6 +94,10 @@ class Choices:
         if policy in (OnConflict.KEEP_TARGET, OnConflict.KEEP_SOURCE):
             self._choose(connection, ConflictChoice(policy.value), None)
         return self._m.counts(connection)
+
+    def _ask(self, connection: psycopg.Connection[Any], where: str) -> None:
+        """Leave undecided rows to the person."""
+        connection.execute(sql(f"UPDATE {self._m.state} SET stale = 'asked' WHERE choice IS NULL AND {where}"))
 
     def _choose(
         self,
@@ -110,10 +123,12 @@ class Choices:
             fielded = "NULL" if taken is None else f"ARRAY[{', '.join(map(quote_literal, taken))}]::text[]"
             listed = ", ".join(map(quote_literal, met))
             alike = f" AND src IN (SELECT d.src {self._paired(columns)})" if columns else ""
+            if self._asking:
+                self._ask(connection, f"refused = {quote_literal(choice.value)} AND met IN ({listed}){alike}")
             connection.execute(
                 sql(
-                    f"UPDATE {self._m.state} o SET choice = {chosen}, taken = {fielded}, why = NULL "
-                    f"WHERE choice IS NULL AND NOT {HELD} AND met IN ({listed}){kept}{alike}"
+                    f"UPDATE {self._m.state} o SET choice = {chosen}, taken = {fielded}, why = NULL, refused = NULL "
+                    f"WHERE choice IS NULL AND NOT {HELD.format(d='o')} AND met IN ({listed}){kept}{alike}"
                 )
             )
 
@@ -128,7 +143,7 @@ class Choices:
         return (
             f"FROM {self._m.state} d JOIN {self._m.staged} s ON s.{self._m.locator} = d.src "
             f"JOIN {self._m.live} l ON {self._m.paired('s', 'l')} "
-            f"WHERE d.choice IS NULL AND NOT d.{HELD} AND d.met = 'different'{alike}"
+            f"WHERE d.choice IS NULL AND NOT {HELD.format(d='d')} AND d.met = 'different'{alike}"
         )
 
     def _choose_rows(self, connection: psycopg.Connection[Any], decisions: Sequence[ConflictDecision]) -> None:
@@ -160,18 +175,21 @@ class Choices:
         ):
             if chosen:
                 parts.append((f"SELECT d.src, t.* FROM {self._m.state} d JOIN t ON d.key {operator} t.key", chosen))
+        outdated = OUTDATED.format(d="o")
         for query, chosen in parts if len(parts) == 1 else [(" UNION ALL ".join(q for q, _ in parts), entries)]:
             connection.execute(
                 sql(
                     "WITH t AS MATERIALIZED (SELECT * FROM jsonb_to_recordset(%s) "
                     "AS e(n int, key jsonb, met jsonb, choice text, taken jsonb, edits jsonb, wanted jsonb)) "
-                    f"UPDATE {self._m.state} o SET choice = CASE WHEN stale IS NULL THEN {_stored('f.choice')} END, "
-                    "edits = f.edits, wanted = f.wanted, stale = CASE WHEN stale IS NOT NULL THEN 'held' END, "
-                    f"why = CASE WHEN stale IS NOT NULL THEN {quote_literal(CHANGED)} END, "
+                    f"UPDATE {self._m.state} o SET choice = CASE WHEN {outdated} THEN NULL "
+                    f"ELSE {_stored('f.choice')} END, "
+                    f"edits = f.edits, wanted = f.wanted, stale = CASE WHEN {outdated} THEN 'held' END, "
+                    f"why = CASE WHEN {outdated} THEN {quote_literal(CHANGED)} END, "
+                    f"refused = CASE WHEN {outdated} THEN f.choice END, "
                     "taken = CASE WHEN jsonb_typeof(f.taken) = 'array' "
                     "THEN ARRAY(SELECT jsonb_array_elements_text(f.taken)) END "
                     f"FROM (SELECT DISTINCT ON (p.src) p.* FROM ({query}) p JOIN {self._m.state} d USING (src) "
-                    "WHERE d.choice IS NULL AND (d.stale IS NOT NULL AND d.met NOT IN ('new', 'same') "
+                    f"WHERE d.choice IS NULL AND ({OUTDATED.format(d='d')} AND d.met NOT IN ('new', 'same') "
                     "OR p.met ? d.met AND (p.choice <> 'keep-target' "
                     "OR d.met NOT IN ('refused', 'orphaned') OR d.live_hash IS NOT NULL)) ORDER BY p.src, p.n) f "
                     "WHERE f.src = o.src"

@@ -65,12 +65,15 @@ OTHERWISE = (
 CHANGED = "its row on the target changed after it was decided upon"
 """Why a choice for one row alone does not count any more."""
 
-HELD = "stale IS NOT DISTINCT FROM 'held'"
+OUTDATED = "coalesce({d}.stale IN ('changed', 'held'), false)"
+"""SQL: what was chosen for the row alone was chosen for another one."""
+
+HELD = "coalesce({d}.stale IN ('held', 'asked'), false)"
 """SQL: a row waits for a person, whatever rules and the policy say."""
 
-CHOSEN = ("choice", "taken", "edits", "wanted", "new_key", "why")
+CHOSEN = ("choice", "taken", "edits", "wanted", "new_key", "why", "refused")
 """What was chosen for a row: the choice, the columns from the source, edited values, the row that it is to be merged
-with as a person named it, the key that was generated, and why a choice could not be taken."""
+with as a person named it, the key that was generated, and which choice could not be taken, and why."""
 
 KINDS = {
     "different": "same-key",
@@ -119,7 +122,7 @@ class Met:
         source: The staged row, as texts.
         target: The live row of its key, else of the first hit; None where there is none.
         choice, taken: What was decided, and the columns taken from the source where it is mixed.
-        why: Why a choice that was made cannot be taken.
+        why, refused: Why a choice that was made cannot be taken, and which.
     """
 
     key: Mapping[str, Any]
@@ -130,6 +133,7 @@ class Met:
     taken: tuple[str, ...] | None
     hits: tuple[Hit, ...] = ()
     why: str | None = None
+    refused: str | None = None
 
 
 class Detection(Parts):
@@ -233,7 +237,7 @@ class Detection(Parts):
                 f"CREATE TABLE IF NOT EXISTS {self.state} "
                 "(src bigint PRIMARY KEY, found text NOT NULL, met text NOT NULL, live_hash text, key jsonb NOT NULL, "
                 "hits jsonb NOT NULL DEFAULT '[]', choice text, taken text[], edits jsonb, wanted jsonb, "
-                "into_key jsonb, into_src bigint, new_key jsonb, why text, stale text)"
+                "into_key jsonb, into_src bigint, new_key jsonb, why text, refused text, stale text)"
             )
         )
         kept = ", ".join(f"{name} = CASE WHEN {STILL} THEN o.{name} END" for name in CHOSEN)
@@ -321,7 +325,7 @@ class Detection(Parts):
             sql(
                 f"SELECT d.key, d.met, {texts_of('s', self.columns)}, "
                 f"CASE WHEN l.ctid IS NOT NULL THEN {texts_of('l', self.columns)} END, d.choice, d.taken, "
-                f"d.why, d.hits "
+                f"d.why, d.refused, d.hits "
                 f"FROM {pages_name(self.table, self.schema)} n JOIN {self.state} d USING (src) "
                 f"JOIN {self.staged} s ON s.{self.locator} = n.src "
                 f"LEFT JOIN {self.live} l ON {self.paired('s', 'l')} WHERE n.met = {quote_literal(met)} "
@@ -330,13 +334,13 @@ class Detection(Parts):
         ).fetchall()
         told = self._told(connection, [hit for row in rows for hit in row[-1]])
         page = []
-        for key, met, source, target, choice, taken, why, hits in rows:
+        for key, met, source, target, choice, taken, why, refused, hits in rows:
             others = tuple(told(hit) for hit in hits)
             first = next((hit.values for hit in others if hit.side == "target"), None)
             first = first or next((hit.values for hit in others), None)
             shown = self._in_order(target) or first
             chosen = None if taken is None else tuple(taken)
-            page.append(Met(key, KINDS[met], self._in_order(source) or {}, shown, choice, chosen, others, why))
+            page.append(Met(key, KINDS[met], self._in_order(source) or {}, shown, choice, chosen, others, why, refused))
         return page
 
     def _told(
@@ -406,8 +410,6 @@ class Detection(Parts):
         connection.execute(sql(f"UPDATE {self.state} SET stale = NULL WHERE stale IS NOT NULL"))
 
     def reopened(self, connection: psycopg.Connection[Any]) -> list[dict[str, Any]]:
-        """The keys of the rows that were decided upon one by one and changed since."""
-        rows = connection.execute(
-            sql(f"SELECT key FROM {self.state} WHERE choice IS NULL AND why = {quote_literal(CHANGED)} ORDER BY src")
-        )
+        """The keys of the rows whose choice could not be taken, or that changed after it was made."""
+        rows = connection.execute(sql(f"SELECT key FROM {self.state} WHERE choice IS NULL AND why IS NOT NULL"))
         return [key for (key,) in rows]

@@ -321,7 +321,7 @@ class Rekeying:
             (f"met = 'orphaned', {none}", f"d.met <> 'orphaned' AND {is_one}"),
             (f"met = d.found, {none}", f"d.met = 'orphaned' AND d.choice IS DISTINCT FROM 'edit' AND NOT {is_one}"),
             (
-                f"{none}, why = 'as it was edited it still refers to no row'",
+                f"{none}, refused = choice, why = 'as it was edited it still refers to no row'",
                 f"d.met = 'orphaned' AND d.choice = 'edit' AND {is_one}",
             ),
         ):

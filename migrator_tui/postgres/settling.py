@@ -81,7 +81,10 @@ class Settling:
     def _refuse(self, connection: psycopg.Connection[Any], where: str, why: str) -> int:
         """Take choices back."""
         return connection.execute(
-            sql(f"UPDATE {self._m.state} d SET choice = NULL, new_key = NULL, why = {why} WHERE {where}")
+            sql(
+                f"UPDATE {self._m.state} d SET choice = NULL, refused = choice, new_key = NULL, why = {why} "
+                f"WHERE {where}"
+            )
         ).rowcount
 
     def _survivors(self, connection: psycopg.Connection[Any]) -> None:
@@ -297,9 +300,9 @@ class Settling:
         # Of a row that only takes fields of another one, it is the other one's choice that cannot be carried out.
         connection.execute(
             sql(
-                f"UPDATE {m.state} d SET choice = NULL, new_key = NULL, why = b.why FROM pg_temp._mt_unfit b "
-                "WHERE d.choice IN ('edit', 'keep-both') AND b.src = d.src OR d.choice = 'merge' "
-                "AND cardinality(d.taken) > 0 AND b.src = d.into_src"
+                f"UPDATE {m.state} d SET choice = NULL, refused = choice, new_key = NULL, why = b.why "
+                "FROM pg_temp._mt_unfit b WHERE d.choice IN ('edit', 'keep-both') AND b.src = d.src "
+                "OR d.choice = 'merge' AND cardinality(d.taken) > 0 AND b.src = d.into_src"
             )
         )
         connection.execute(

@@ -45,6 +45,8 @@ KINDS_IN_WORDS = {
 def why_not(row: ConflictRow, choice: ConflictChoice) -> str | None:
     """Why a choice cannot be had for a row, in a sentence; None where it can."""
     if row.both_ends:
+        if choice in (ConflictChoice.EDIT, ConflictChoice.KEEP_BOTH):
+            return "A sync keeps the row of one end, or fields of either."
         if choice in (ConflictChoice.KEEP_SOURCE, ConflictChoice.KEEP_TARGET):
             return None
         if choice is ConflictChoice.PER_FIELD:
@@ -121,6 +123,16 @@ def _on_both_ends(row: ConflictRow, choice: ConflictChoice, taken: Sequence[str]
     if kept:
         return f"Both ends get the {side}'s row; what the other end loses is archived."
     return f"As in the {side}, the row goes on the other end as well; its values are archived."
+
+
+def edited(row: ConflictRow, values: Mapping[str, str | None]) -> ConflictDecision:
+    """The decision that writes the source's row with other values."""
+    return ConflictDecision(row.table, dict(row.key), ConflictChoice.EDIT, row.kind, values=dict(values))
+
+
+def kept_both(row: ConflictRow, values: Mapping[str, str | None]) -> ConflictDecision:
+    """The decision that keeps the source's row beside the target's: under a free key, but for what is given."""
+    return ConflictDecision(row.table, dict(row.key), ConflictChoice.KEEP_BOTH, row.kind, values=dict(values))
 
 
 def per_field(row: ConflictRow, taken: Sequence[str]) -> ConflictDecision:
@@ -269,18 +281,32 @@ class Chosen:
             else:
                 self._rows[name] = decision
 
+    def values_of(self, row: ConflictRow) -> Mapping[str, str | None]:
+        """The values that were given for a row."""
+        decision = self._rows.get(name_of(row.table, row.key))
+        return decision.values if decision is not None else {}
+
     def of(self, row: ConflictRow) -> tuple[ConflictChoice | None, tuple[str, ...], str]:
         """The choice of a row, the fields that it takes from the source, and where it comes from: ``row``, ``rule``."""
         decision = self._rows.get(name_of(row.table, row.key))
         if decision is not None:
-            if decision.fields:
+            if decision.fields and decision.choice not in (ConflictChoice.EDIT, ConflictChoice.MERGE):
                 return ConflictChoice.PER_FIELD, taken_by(row, decision), "row"
             return decision.choice, (), "row"
-        for rule in self._rules:
+        for rule in () if row.changed else self._rules:
             choice, taken = ruled(row, rule)
+            if choice is not None and choice == row.refused:
+                return None, (), ""  # the rule could not be carried out for it
             if choice is not None:
                 return choice, taken, "rule"
         return (ConflictChoice(row.choice), row.taken, "row") if row.choice else (None, (), "")
+
+
+def without(decisions: Decisions, rows: Iterable[tuple[str, Mapping[str, object]]]) -> Decisions:
+    """The decisions without those about these rows alone, which are to be decided once more."""
+    names = {name_of(table, key) for table, key in rows}
+    kept = tuple(d for d in decisions.conflicts if name_of(d.table, d.key) not in names)
+    return decisions if len(kept) == len(decisions.conflicts) else replace(decisions, conflicts=kept)
 
 
 def fewer(groups: Sequence[ConflictGroup], rows: Iterable[ConflictRow]) -> list[ConflictGroup]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from migrator_tui.migration.comparing.schemas import Pair
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, Preview
@@ -18,6 +19,7 @@ from migrator_tui.model.plan import Action, Plan, Scope, TablePlan
 from migrator_tui.model.progress import Progress, RunStatus, Stage, StageProgress, TableProgress, TableState
 from migrator_tui.model.schema import Database, TableName
 from migrator_tui.model.secret import Secret
+from migrator_tui.postgres.following import Followers
 
 RUN = "20261122-221500-k3f9"
 FACTS = Facts(
@@ -215,6 +217,12 @@ class ScriptedGuide:
             and (not rule.columns or set(rule.columns) == set(row.differing))
         ]
         return Preview(len(met), tuple(met[:limit]))
+
+    def reopened(self, run: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+        return [(row.table, row.key) for row in self.rows if row.why]
+
+    def followers(self, run: str, row: ConflictRow) -> Sequence[Followers]:
+        return ()
 
     def keep_decisions(self, run: str, decisions: Decisions) -> Path:
         self.kept = decisions

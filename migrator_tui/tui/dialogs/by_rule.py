@@ -100,6 +100,8 @@ class ByRule(ModalScreen[ConflictRule | None]):
             possible = found.found > 0
             said = f"It decides {counted(found.found, 'conflict')} of {self._rules[index][1].table}"
             said += f": {visible(keys_in_words(found.keys, found.found))}" if possible else "."
+            if found.following:
+                said += f" {counted(found.following, 'row')} of the source that refer to them follow."
         elif index not in self._asked:
             self._asked.add(index)
             self.run_worker(lambda: self._read(index), thread=True, exit_on_error=False)

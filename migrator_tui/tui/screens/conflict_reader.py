@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow
 from migrator_tui.model.decisions import Decisions
@@ -37,7 +37,23 @@ class ConflictReader(StepScreen):
         self._reading = True
         self._listed.focus()
         self._headline()
-        self._count_again()
+        outcome = self.session.outcome
+        if outcome is not None:
+            run = outcome.run
+            self.run_worker(lambda: self._look_again(run), thread=True, exit_on_error=False)
+
+    def _look_again(self, run: str) -> None:
+        """In a thread: which decisions did not hold, before anything is counted by them."""
+        try:
+            rows = self.guide.reopened(run)
+        except MigratorError as error:
+            self.app.call_from_thread(self._not_read, error)
+            return
+        self.app.call_from_thread(self._reopen, rows)
+        self._load(run, self.session.decisions)
+
+    def _reopen(self, rows: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+        raise NotImplementedError
 
     def _count_again(self) -> None:
         """What the decisions leave open is for the engine to say."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widgets import Button, Static
 
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, Preview
-from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions
+from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui.conflict_actions import actions
@@ -29,12 +29,13 @@ from migrator_tui.tui.conflict_choices import (
     per_field,
     rules_for,
     why_not,
+    without,
 )
 from migrator_tui.tui.dialogs.by_rule import FIRST, ByRule
 from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.keeping import Keeper
-from migrator_tui.tui.screens.conflict_reader import ConflictReader
+from migrator_tui.tui.screens.conflict_editor import ConflictEditor
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.action_bar import ActionBar
 from migrator_tui.tui.widgets.conflict_list import ConflictList
@@ -48,7 +49,7 @@ NARROW = 100
 BAR = 20
 
 
-class ResolveScreen(ConflictReader):
+class ResolveScreen(ConflictEditor):
     """Conflicts a page at a time; every decision is saved as it is made, and undone by ``u``."""
 
     STEP = Step.RESOLVE
@@ -56,6 +57,9 @@ class ResolveScreen(ConflictReader):
         Binding("s", "choose('keep-source')", "Source", show=False, tooltip="The source's row.", id="resolve.source"),
         Binding("t", "choose('keep-target')", "Target", show=False, tooltip="The live row stays.", id="resolve.target"),
         Binding("f", "choose_fields", "Per field", show=False, tooltip="Choose field by field.", id="resolve.fields"),
+        Binding("e", "edit_row", "Edit", show=False, tooltip="Write other values.", id="resolve.edit"),
+        Binding("b", "keep_both", "Both", show=False, tooltip="Keep both, under a new key.", id="resolve.both"),
+        Binding("B", "choose_all('keep-both')", "Both all", show=False, tooltip="For all alike.", id="all.both"),
         Binding("m", "choose('merge')", "Merge", show=False, tooltip="One with the row met.", id="resolve.merge"),
         Binding("M", "choose_all('merge')", "Merge all", show=False, tooltip="For all alike.", id="all.merge"),
         Binding("x", "choose('quarantine')", "Quarantine", show=False, tooltip="Set it aside.", id="resolve.aside"),
@@ -96,7 +100,6 @@ class ResolveScreen(ConflictReader):
 
     def __init__(self) -> None:
         super().__init__()
-        self._chosen = Chosen(Decisions())
         self._before: list[tuple[Sequence[ConflictGroup], int | None]] = []
         self._said = ""
         self._lines: dict[str, Text] = {}
@@ -122,6 +125,8 @@ class ResolveScreen(ConflictReader):
             self.query_one("#headline", Static).update("✓ Nothing to resolve. Enter or g goes on.")
             self.query_one("#go-on").focus()
             return
+        if outcome.error is not None and outcome.error.id != "CONFLICTS":
+            self.notify(f"{outcome.error.message} {outcome.error.hint}", severity="error", timeout=20)
         self._begin()
 
     # ── showing ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -177,7 +182,16 @@ class ResolveScreen(ConflictReader):
         theme = self.app.current_theme
         marks = Marks(f"bold underline {theme.accent}", f"bold {theme.success}", f"bold {theme.warning}")
         stacked = self.app.size.width < NARROW
-        shown = side_by_side(row, choice, taken=taken, by_rule=origin == "rule", stacked=stacked, marks=marks)
+        shown = side_by_side(
+            row,
+            choice,
+            taken=taken,
+            values=self._chosen.values_of(row),
+            by_rule=origin == "rule",
+            stacked=stacked,
+            marks=marks,
+            followers=self._followers_of(row) or (),
+        )
         self.query_one("#fields", Static).update(shown)
         self.query_one(ActionBar).offer(actions(row, self._listed.selected))
 
@@ -185,6 +199,15 @@ class ResolveScreen(ConflictReader):
         self._listed.show(self._groups)
         self._headline()
         self._show_sides()
+
+    def _reopen(self, rows: Sequence[tuple[str, Mapping[str, object]]]) -> None:
+        """Ask once more about rows whose decision could not be carried out, or that changed after it."""
+        kept = without(self.session.decisions, rows)
+        if kept is not self.session.decisions:
+            self.session.decisions, self._chosen = kept, Chosen(kept)
+            self._keeper.wake()
+        if rows:
+            self.notify(f"{counted(len(rows), 'row')} to be decided once more; each says why.", severity="warning")
 
     # ── deciding ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,13 +245,6 @@ class ResolveScreen(ConflictReader):
             return False
         self._decide([row], [_decision(row, choice)])
         return True
-
-    def _refused(self, row: ConflictRow, choice: ConflictChoice) -> bool:
-        """Whether a row cannot be decided so; then it is said why."""
-        why = why_not(row, choice)
-        if why:
-            self.notify(f"{visible(keys_in_words([row.key], 1))}: {why}", severity="warning")
-        return why is not None
 
     def _choose_selected(self, selected: Sequence[ConflictRow], choice: ConflictChoice) -> None:
         rows = [row for row in selected if why_not(row, choice) is None]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from rich.console import Group
 from rich.table import Table
@@ -11,9 +12,10 @@ from rich.text import Text
 
 from migrator_tui.migration.conflicts import ConflictRow
 from migrator_tui.model.decisions import ConflictChoice
-from migrator_tui.tui.conflict_choices import KINDS_IN_WORDS, WORDS, consequence
+from migrator_tui.postgres.following import Followers
+from migrator_tui.tui.conflict_choices import KINDS_IN_WORDS, WORDS, consequence, keys_in_words
 from migrator_tui.tui.value_difference import difference, shortened
-from migrator_tui.tui.wording import visible
+from migrator_tui.tui.wording import counted, visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +39,42 @@ def side_by_side(
     choice: ConflictChoice | None = None,
     *,
     taken: Collection[str] = (),
+    values: Mapping[str, str | None] = MappingProxyType({}),
     by_rule: bool = False,
     stacked: bool = False,
     marks: Marks | None = None,
+    followers: Sequence[Followers] = (),
 ) -> Group:
     """What the choice will do, then both rows: fields that differ first, with what tells them apart.
 
     Args:
         taken: The fields that come from the source, where that was chosen per field.
+        values: What was typed for it, by column.
         by_rule: The choice comes from a rule.
         stacked: The two values of a field below each other, for narrow terminals.
+        followers: The rows that refer to it or to one that it met.
     """
     marks = marks or Marks()
     title = Text.assemble((f"{visible(row.table)} {visible(_named(row.key))}", "bold"), f"  {KINDS_IN_WORDS[row.kind]}")
     word = f"✓ {WORDS.get(choice, choice.value)}{', by a rule' if by_rule else ''}" if choice else "○ undecided"
     verdict = Text.assemble((word, marks.kept if choice else marks.waits), f"  {consequence(row, choice, [*taken])}")
     hits = [Text(f"  {hit.side} {visible(_named(hit.key))}  by {visible(hit.by)}", "italic") for hit in row.hits]
-    return Group(title, *hits, verdict, Text(), _table(row, choice, taken, stacked, marks))
+    if row.why and not choice:
+        refused = WORDS.get(ConflictChoice(row.refused), row.refused) if row.refused else "it"
+        hits.append(Text(f"✗ {refused} could not be had: {visible(row.why)}", marks.waits))
+    typed = [Text(f"  ✎ {visible(name)} = {_shown(value)}", marks.kept) for name, value in values.items()]
+    following = [Text(f"  ↳ {_followers(one)}", "italic") for one in followers if one.found != 0]
+    if following:
+        following.insert(0, Text("  Rows that refer to it, and follow it with keep both or merge:", "dim"))
+    return Group(title, *hits, verdict, *typed, *following, Text(), _table(row, choice, taken, stacked, marks))
+
+
+def _followers(found: Followers) -> str:
+    whose = "" if found.side == "source" else f", of {visible(_named(found.of))}"
+    if found.found is None:
+        return f"{found.side} {visible(found.table)}{whose}: too many to count now"
+    named = visible(keys_in_words(found.keys, found.found)) if found.keys else counted(found.found, "row")
+    return f"{found.side} {visible(found.table)}{whose}: {named}"
 
 
 def _table(
