@@ -62,6 +62,8 @@ class Settling:
             why = "'its rows become users of Supabase Auth by their ids: they keep their keys'"
             self._refuse(connection, "d.choice IN ('keep-both', 'merge')", why)
         self._survivors(connection)
+        # The planner would take the rows that were just chosen for none, and compare each with every other.
+        connection.execute(sql(f"ANALYZE {m.state} (key, live_hash, choice, taken, into_key, into_src)"))
         self._one_writer_each(connection)
         try:
             with connection.transaction():
@@ -147,29 +149,42 @@ class Settling:
         )
 
     def _one_writer_each(self, connection: psycopg.Connection[Any]) -> None:
-        """A live row is written by one staged row, and one that goes is nothing else's."""
+        """A live row is written by one staged row, and one that goes is nothing else's.
+
+        Each reason is a join on one equality: alternatives in one condition would compare every row with every other.
+        """
         m = self._m
-        merged = "d.choice = 'merge'"
-        taken = f"{merged} AND cardinality(d.taken) > 0"
+        losers = self.losers()
+
+        def among(*queries: str) -> str:
+            return f"d.choice = 'merge' AND d.src IN ({' UNION ALL '.join(queries)})"
+
         self._refuse(
             connection,
-            f"{merged} AND EXISTS (SELECT FROM ({self.losers()}) l JOIN {m.state} e ON e.src <> d.src "
-            "AND (e.key = l.loser AND e.live_hash IS NOT NULL OR e.choice = 'merge' AND e.into_key = l.loser) "
-            "WHERE l.src = d.src)",
+            among(
+                f"SELECT l.src FROM ({losers}) l JOIN {m.state} e ON e.key = l.loser AND e.src <> l.src "
+                "WHERE e.live_hash IS NOT NULL",
+                f"SELECT l.src FROM ({losers}) l JOIN {m.state} e ON e.into_key = l.loser AND e.src <> l.src "
+                "WHERE e.choice = 'merge'",
+            ),
             "'a row of the target that would go is another row of the source as well: name the other one in `into`'",
         )
         self._refuse(
             connection,
-            f"{merged} AND EXISTS (SELECT FROM ({self.losers()}) l JOIN ({self.losers()}) o ON o.loser = l.loser "
-            "AND o.src < l.src WHERE l.src = d.src)",
+            among(f"SELECT l.src FROM ({losers}) l JOIN ({losers}) o ON o.loser = l.loser AND o.src < l.src"),
             "'a row of the target that would go is merged with another one already'",
         )
+        taking = f"SELECT g.src FROM {m.state} g JOIN {m.state} e"
+        taken = "g.choice = 'merge' AND cardinality(g.taken) > 0"
+        taken_too = f"{taken} AND e.src < g.src AND e.choice = 'merge' AND cardinality(e.taken) > 0"
         self._refuse(
             connection,
-            f"{taken} AND EXISTS (SELECT FROM {m.state} e WHERE e.src <> d.src AND ("
-            "e.key = d.into_key AND e.choice IN ('keep-source', 'per-field', 'edit') "
-            "OR e.src < d.src AND e.choice = 'merge' AND cardinality(e.taken) > 0 "
-            "AND (e.into_key = d.into_key OR e.into_src = d.into_src)))",
+            among(
+                f"{taking} ON e.key = g.into_key AND e.src <> g.src "
+                f"WHERE {taken} AND e.choice IN ('keep-source', 'per-field', 'edit')",
+                f"{taking} ON e.into_key = g.into_key WHERE {taken_too}",
+                f"{taking} ON e.into_src = g.into_src WHERE {taken_too}",
+            ),
             "'another row of the source gives fields to the row that it would be merged with'",
         )
 
