@@ -10,12 +10,13 @@ import psycopg
 
 from migrator_tui.migration import report
 from migrator_tui.migration.audit import AuditTrail
-from migrator_tui.migration.companions import Companion, Undoing, companions_of
+from migrator_tui.migration.companions import Companion, Undoing
 from migrator_tui.migration.migrate import actor
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_outcome, read_plan, write_outcome
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
+from migrator_tui.migration.syncing.sync_companions import of_run
 from migrator_tui.migration.syncing.sync_record import take_back_file
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
@@ -121,7 +122,7 @@ class Rollback:
 
     def _companions(self) -> tuple[Companion, ...]:
         # What came last is taken back first.
-        return tuple(reversed(companions_of(self._plan))) if self._plan else ()
+        return tuple(reversed(of_run(self._plan, self._folder))) if self._plan else ()
 
     def _undo_beside(self, connection: psycopg.Connection[Any], fence: Fence) -> list[str]:
         undoing_with = self._undoing(fence)

@@ -180,6 +180,17 @@ def recorded_hashes(connection: psycopg.Connection[Any], bucket: str) -> dict[st
     return {key: sha256 for key, sha256 in found if sha256}
 
 
+def common_hashes(connection: psycopg.Connection[Any], bucket: str) -> dict[str, str]:
+    """Key → SHA-256 of the content that the newest published run left on both ends, of a bucket's objects."""
+    found = connection.execute(
+        "SELECT DISTINCT ON (m.key) m.key, m.sha256 FROM migrator.object m JOIN migrator.run r ON r.id = m.run "
+        "WHERE m.bucket = %s AND m.state IN ('made', 'matched') AND m.sha256 IS NOT NULL AND r.state = 'published' "
+        "ORDER BY m.key, r.published_at DESC",
+        (bucket,),
+    )
+    return dict(found.fetchall())
+
+
 def sizes_and_hashes(connection: psycopg.Connection[Any], bucket: str) -> dict[str, tuple[int, str]]:
     """Key → bytes, and the SHA-256 that the object's own metadata has or ``""``, of a bucket's objects."""
     found = connection.execute(

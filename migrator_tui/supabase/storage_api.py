@@ -150,10 +150,12 @@ class Storage:
         name: str,
         between: Callable[[int], None] = lambda sent: None,
         cache_seconds: int = 3600,
+        replaces: bool = False,
     ) -> None:
-        """Store a file in one request, without ever replacing an object; for files of up to 6 MB.
+        """Store a file in one request; for files of up to 6 MB.
 
         Args:
+            replaces: What is at the key gives way; else it is never replaced.
             body: Open for reading; read again from where it stands at each attempt.
             name: The file, as messages call it.
             between: Called with the bytes of each block that was handed to the connection; may raise.
@@ -168,6 +170,7 @@ class Storage:
             "Content-Type": mime,
             "Content-Length": str(size),
             "Cache-Control": f"max-age={cache_seconds}",
+            **({"x-upsert": "true"} if replaces else {}),
             "x-metadata": base64.b64encode(json.dumps(dict(metadata)).encode("utf-8")).decode("ascii"),
         }
 

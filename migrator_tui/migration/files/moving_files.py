@@ -75,6 +75,17 @@ class Files(Silent):
         Raises:
             DecisionsNeeded: Storage refused files, or holds something else at their keys.
         """
+        self.require_stored(context)
+        for bucket in by_bucket(context.plan):
+            context.board.set_table(line_of(bucket), TableState.CHECKED)
+        return ()
+
+    def require_stored(self, context: RunContext) -> None:
+        """Raise where Storage did not take a file.
+
+        Raises:
+            DecisionsNeeded: ``FILES-STOPPED``.
+        """
         left = context.with_target(lambda c: objects.left(c, context.run))
         stopping = [row for row in left if row.detail.get("stops")]
         if stopping:
@@ -86,16 +97,13 @@ class Files(Silent):
                 "Make room for them (remove or rename the object, raise the bucket's limit, add the type), or move the "
                 "file out of the uploads folder to leave it behind; then `migrator-tui resume RUN`.",
             )
-        for bucket in by_bucket(context.plan):
-            context.board.set_table(line_of(bucket), TableState.CHECKED)
-        return ()
 
     def within_publish(self, connection: psycopg.Connection[Any], context: RunContext) -> None:
         """Give each object that the run made its owner, so that policies by owner hold for it; keep the way back."""
         pulling_files.record(connection, context.run, _files(context.plan), _storage(context), context.plan.users)
         for plan in _files(context.plan):
             if plan.owner is not None:
-                _own(connection, context, plan)
+                own_objects(connection, context.run, context.plan, plan)
 
     def verify(self, context: RunContext) -> Beside | None:
         """Compare the buckets with the ledger, both ways.
@@ -271,8 +279,9 @@ def _counted(context: RunContext) -> dict[str, int]:
     return counts
 
 
-def _own(connection: psycopg.Connection[Any], context: RunContext, plan: FilesPlan) -> None:
-    table = context.plan.table(plan.table)
+def own_objects(connection: psycopg.Connection[Any], run: str, whole: Plan, plan: FilesPlan) -> None:
+    """Give each object of a column that the run made the user as its owner whom its row names."""
+    table = whole.table(plan.table)
     column = next(c.target for c in table.columns if c.source == plan.column)
     target = f"{quote(table.target.schema)}.{quote(table.target.name)}"
     owner = f"t.{quote(plan.owner or '')}"
@@ -285,7 +294,7 @@ def _own(connection: psycopg.Connection[Any], context: RunContext, plan: FilesPl
         f"GROUP BY m.key HAVING count(DISTINCT {owner}) = 1) "
         "UPDATE storage.objects o SET owner_id = owned.owner FROM owned WHERE o.bucket_id = %s AND o.name = owned.key "
         "AND o.owner_id IS DISTINCT FROM owned.owner",
-        (context.run, plan.bucket, UUID, plan.bucket),
+        (run, plan.bucket, UUID, plan.bucket),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,11 +19,21 @@ from migrator_tui.migration.planning.target_plan import draft_plan
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import write_plan
 from migrator_tui.migration.run_folder import RunFolder
-from migrator_tui.migration.syncing import back_rows, sync_base, sync_plan, sync_staging, sync_users, write_back
+from migrator_tui.migration.syncing import (
+    back_rows,
+    file_changes,
+    files_laid_out,
+    sync_base,
+    sync_plan,
+    sync_staging,
+    sync_users,
+    write_back,
+)
 from migrator_tui.migration.syncing.sync_base import Base, Bases
+from migrator_tui.migration.syncing.sync_companions import of_sync
 from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
-from migrator_tui.migration.syncing.sync_users import SyncedUserIds, SyncedUsers
 from migrator_tui.migration.syncing.sync_ways import ways_of
+from migrator_tui.migration.syncing.synced_files import SyncedFiles
 from migrator_tui.migration.users.given_back import UserIds
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import (
@@ -77,7 +88,7 @@ class Sync(Migration):
 
     def _use(self, plan: Plan) -> None:
         super()._use(plan)
-        self._companions = (SyncedUsers(), SyncedUserIds()) if plan.users is not None else ()
+        self._companions = of_sync(plan)
 
     def _stage(self, plan: Plan) -> Plan:
         try:
@@ -211,6 +222,7 @@ class Sync(Migration):
         ]
         if not tables:
             replace(record, carried=()).write(self._folder)
+            self._look_at_files(plan, ways, self._snapshot.path)
             return
         snapshot, folder = self._snapshot.path, self._folder.path
         # Not only tables that get rows: a row may go, and one of another table that refers to it as well.
@@ -220,6 +232,7 @@ class Sync(Migration):
         suspended = write_back.rehearse(folder, snapshot, after, carried, set(ways))
         write_back.prove(after, plan, tables, self._target, fence.run, self._runner.control.check)
         replace(record, carried=carried, suspended=suspended).write(self._folder)
+        self._look_at_files(plan, ways, after)
         self._failpoint("back-laid-out")
 
     def _look_at_users(self, plan: Plan, ways: dict[str, ThreeWay]) -> tuple[Plan, UserIds | None]:
@@ -236,6 +249,13 @@ class Sync(Migration):
         plan = self._plan = self._runner.current_plan = replace(plan, project=replace(plan.project, users=users))
         write_plan(self._folder, plan)
         return plan, found
+
+    def _look_at_files(self, plan: Plan, ways: dict[str, ThreeWay], after: Path) -> None:
+        """What either end gets of files, by what was chosen for their rows; nothing where no table has any."""
+        changes = files_laid_out.lay_out(self._context(plan), ways, after, self._request.on_conflict)
+        file_changes.write(self._folder, changes)
+        if changes:
+            self._board.set_changes((*self._board.snapshot().changes, f"files: {file_changes.told(changes)}"))
 
     def _publish(self, plan: Plan) -> Published:
         fence = self._fence
@@ -309,6 +329,9 @@ class Sync(Migration):
             if record.suspended:
                 self._notes.append(f"Did not fire for what was written into the file: {', '.join(record.suspended)}.")
             self._failpoint("written-back")
+        for companion in self._companions:
+            if isinstance(companion, SyncedFiles):
+                self._notes += companion.after_rows(self._context(self._laid_out))
         self._folder.write_json(BASE, {"file": file})
 
     def _verify(self, plan: Plan, published: Published) -> None:

@@ -75,7 +75,7 @@ def find(connection: psycopg.Connection[Any], request: Request, source: Database
 
     Raises:
         UsageError: ``SYNC-HALF-DONE``: an earlier sync has to be finished first. ``SYNC-NO-BASE``: nothing was moved
-            between them. ``SYNC-NOT-COVERED``: files, which a sync does not carry.
+            between them. ``SYNC-NOT-COVERED``: blobs that became files, which a sync does not carry.
             ``SYNC-DRIFT``: tables or columns that only one end has now.
     """
     records = [r for r in all_runs() if r.source == str(request.source) and r.server == server and r.run != own]
@@ -125,12 +125,11 @@ def request_of(request: Request, bases: Bases, users: UsersScope | None) -> Requ
         for finding in base.plan.findings
         if finding.decision and finding.table in tables
     )
-    project = ProjectScope(api=request.scope.project.api, users=users) if users else ProjectScope()
     return replace(
         request,
         decisions=request.decisions.then(Decisions((*findings, *dates))),
         scope=replace(request.scope, include=tuple(_escaped(name) for name in tables), exclude=(), tables=tables,
-                      project=project, natural_keys=()),
+                      project=ProjectScope(users=users), natural_keys=()),
     )  # fmt: skip
 
 
@@ -229,10 +228,11 @@ def _require_whole(connection: psycopg.Connection[Any], records: Sequence[RunRec
 
 def _require_covered(name: str, base: Base) -> None:
     project = base.plan.project
-    if project is not None and any(name == file.table for file in project.files):
+    if project is not None and any(name == file.table and file.of_blobs for file in project.files):
         raise UsageError(
             "SYNC-NOT-COVERED",
-            f"{name} cannot be synced: its rows name files, which a sync does not carry. Nothing was changed.",
+            f"{name} cannot be synced: its blobs became objects of Storage, which a sync does not carry. Nothing was "
+            "changed.",
             f"Name the other tables with --tables. `migrator-tui migrate` and `pull` carry {name} one way.",
         )
 

@@ -46,8 +46,17 @@ def of_rows(plan: Plan, bases: Bases) -> Plan:
     tables = tuple(table for table in plan.tables if table.source in bases.tables)
     order = tuple(source for source in plan.load_order if source in bases.tables)
     only = replace(plan, tables=tables, views=(), enums=(), project=None, findings=findings, load_order=order)
-    if plan.project is not None and plan.users is not None:
-        only = replace(only, project=ProjectPlan(plan.project.api, told_apart(plan.users, only)))
+    users = told_apart(plan.users, only) if plan.users is not None else None
+    moved = {base.run: base.plan.project for base in bases.tables.values() if base.plan.project is not None}
+    files = tuple(
+        file
+        for name, base in bases.tables.items()
+        for file in (base.plan.project.files if base.plan.project else ())
+        if file.table == name
+    )
+    if users or files:
+        api = next((project.api for project in moved.values() if project.api), None)
+        only = replace(only, project=ProjectPlan(api, users, files))
     return drafting.finished(only)
 
 

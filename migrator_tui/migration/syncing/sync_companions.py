@@ -1,0 +1,22 @@
+"""What goes with the rows of a sync: files and users."""
+
+from __future__ import annotations
+
+from migrator_tui.migration.companions import Companion, companions_of
+from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.migration.syncing.sync_record import SYNC
+from migrator_tui.migration.syncing.sync_users import SyncedUserIds, SyncedUsers
+from migrator_tui.migration.syncing.synced_files import SyncedFiles
+from migrator_tui.model.plan import Plan
+
+
+def of_sync(plan: Plan) -> tuple[Companion, ...]:
+    """The companions of a sync, in the order in which they act."""
+    project = plan.project
+    files: tuple[Companion, ...] = (SyncedFiles(),) if project is not None and project.files else ()
+    return (*files, SyncedUsers(), SyncedUserIds()) if plan.users is not None else files
+
+
+def of_run(plan: Plan, folder: RunFolder) -> tuple[Companion, ...]:
+    """The companions of a run, be it a sync or a migration."""
+    return of_sync(plan) if folder.file(SYNC).exists() else companions_of(plan)
