@@ -21,11 +21,18 @@ EPOCHS: dict[str, tuple[int, int]] = {
 }
 """Ways to count time in integers → microseconds of one, and where they begin in microseconds since 1970."""
 
+NANOSECONDS: dict[str, int] = {"epoch-ns": 0, "cocoa-ns": 978_307_200_000_000}
+"""Ways to count nanoseconds in integers → where they begin in microseconds since 1970."""
+
+OF_INTEGERS = (*EPOCHS, *NANOSECONDS)
+"""Ways to count time in integers."""
+
 OF_REALS = ("epoch-s", "cocoa", "julian")
 """Ways to count time in reals."""
 
 _YEAR_1, _YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
 _DAY = 86_400_000_000
+_NANO = 1_000
 _JULIAN_BEGIN = -210_866_760_000_000_000
 """Noon of the first Julian day in microseconds since 1970."""
 
@@ -38,6 +45,8 @@ def holds(name: str, low: float, high: float, within: tuple[int, int] = (_YEAR_1
     """Whether numbers of that range, counted so, are moments of the years 1 to 9999, or of another time."""
     if name == "julian":
         low, high = low * _DAY + _JULIAN_BEGIN, high * _DAY + _JULIAN_BEGIN
+    elif name in NANOSECONDS:
+        low, high = (end // _NANO + NANOSECONDS[name] for end in (low, high))
     else:
         unit, begin = EPOCHS[name]
         low, high = low * unit + begin, high * unit + begin
@@ -46,12 +55,14 @@ def holds(name: str, low: float, high: float, within: tuple[int, int] = (_YEAR_1
 
 def likely(name: str, low: float, high: float) -> bool:
     """Whether numbers of that range, counted so, are moments between 1980 and 2100, and no small numbers."""
-    return low >= (0 if name == "julian" else _NO_SMALL_NUMBER) and holds(name, low, high, _LIKELY)
+    least = 0 if name == "julian" else _NO_SMALL_NUMBER * (10**9 if name in NANOSECONDS else 1)
+    return low >= least and holds(name, low, high, _LIKELY)
 
 
 @dataclass(frozen=True, slots=True)
 class Integers:
-    """Integers that count time in one of :data:`EPOCHS`, to moments and back."""
+    """Integers that count time in one of :data:`OF_INTEGERS`, to moments and back; nanoseconds that are no whole
+    microseconds do not come back."""
 
     name: str
 
@@ -61,13 +72,24 @@ class Integers:
         Raises:
             pyarrow.ArrowInvalid: A number is no moment of the years 1 to 9999.
         """
-        unit, begin = EPOCHS[self.name]
-        moved = pc.add_checked(pc.multiply_checked(values, pa.scalar(unit, pa.int64())), pa.scalar(begin, pa.int64()))
+        if self.name in NANOSECONDS:
+            nano, begin = pa.scalar(_NANO, pa.int64()), NANOSECONDS[self.name]
+            whole = pc.divide(values, nano)
+            below = pc.less(values, pc.multiply(whole, nano))
+            counted = pc.subtract(whole, below.cast(pa.int64()))  # rounded down, also before the beginning
+        else:
+            unit, begin = EPOCHS[self.name]
+            counted = pc.multiply_checked(values, pa.scalar(unit, pa.int64()))
+        moved = pc.add_checked(counted, pa.scalar(begin, pa.int64()))
         _in_years(moved)
         return moved.cast(pa.timestamp("us", "UTC"))
 
     def to_numbers(self, moments: pa.Array) -> pa.Array:
         """The way back."""
+        if self.name in NANOSECONDS:
+            since_1970 = moments.cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+            counted = pc.subtract(since_1970, pa.scalar(NANOSECONDS[self.name], pa.int64()))
+            return pc.multiply(counted, pa.scalar(_NANO, pa.int64()))
         unit, begin = EPOCHS[self.name]
         counted = pc.subtract(moments.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), pa.scalar(begin, pa.int64()))
         return pc.divide(counted, pa.scalar(unit, pa.int64()))
@@ -115,6 +137,12 @@ class Reals:
         unit, begin = EPOCHS[self.name]
         counted = pc.subtract(moments.cast(pa.timestamp("us", "UTC")).cast(pa.int64()), pa.scalar(begin, pa.int64()))
         return pc.divide(_double(counted), pa.scalar(float(unit)))
+
+
+def whole_microseconds(values: pa.Array) -> bool:
+    """Whether integers of nanoseconds (none is null) are all whole microseconds."""
+    nano = pa.scalar(_NANO, pa.int64())
+    return bool(pc.multiply(pc.divide(values, nano), nano).equals(values))
 
 
 def kept_by(values: pa.Array, names: frozenset[str]) -> frozenset[str]:

@@ -15,10 +15,11 @@ def moment(name: str, shape: str) -> Codec | None:
     """The codec of dates, times or moments in one spelling, in all that are known, or counted; None for no such."""
     if shape == "mixed":
         return _mixed_moments(name) if not name.startswith("time:") else None
-    if shape in counted_time.EPOCHS:
-        epoch = counted_time.Integers(shape)
-        zoned = name.startswith("timestamptz:")
-        return Codec(name, INTEGER, epoch.to_moments, epoch.to_numbers) if zoned else None
+    if (counted := shape.removesuffix(ROUNDED)) in counted_time.OF_INTEGERS:
+        epoch = counted_time.Integers(counted)
+        if not name.startswith("timestamptz:") or (counted != shape and counted not in counted_time.NANOSECONDS):
+            return None
+        return Codec(name, INTEGER, epoch.to_moments, epoch.to_numbers if counted == shape else None)
     if shape.startswith("real-"):
         return _counted_reals(name, shape.removeprefix("real-"))
     kind = name.partition(":")[0]

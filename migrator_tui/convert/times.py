@@ -19,7 +19,11 @@ def counted(table: str, column: Column, profile: ColumnProfile, typed: Typed, de
         typed: What becomes of them as numbers.
     """
     low, high = profile.integer_min or 0, profile.integer_max or 0
-    possible = _possible(column, tuple(counted_time.EPOCHS), low, high)
+    possible = tuple(
+        f"{name}{codecs.ROUNDED}" if name in counted_time.NANOSECONDS and name not in profile.counted else name
+        for name in _possible(column, counted_time.OF_INTEGERS, low, high)
+        if name not in counted_time.NANOSECONDS or counted_time.likely(name, low, high)
+    )
     if not possible and not is_moment(column.type):
         return typed
     finding = _finding(table, column, profile.integers, "integers", (low, high), ("bigint", *possible))

@@ -38,7 +38,7 @@ def gatherer(column: Column, name: str, keep: bool) -> Integers | Reals | Texts 
     if name == "text":
         return Texts(asks_for_shapes(column), "JSON" in column.type.upper())
     return (
-        Integers(keep, column.identity)
+        Integers(keep, column.identity, may_count_time(column))
         if name == "integer"
         else Reals(may_count_time(column))
         if name == "real"
@@ -67,8 +67,9 @@ def _is_utf8(value: bytes | None) -> bool:
 class Integers:
     """The integers of one column, and where that is wanted which different ones there are."""
 
-    def __init__(self, keep: bool, unique: bool) -> None:
+    def __init__(self, keep: bool, unique: bool, asks_for_time: bool = False) -> None:
         self._unique = unique
+        self._nanoseconds = asks_for_time
         self._count = 0
         self._low: int | None = None
         self._high: int | None = None
@@ -80,6 +81,8 @@ class Integers:
         self._count += len(values)
         self._low = found["min"] if self._low is None else min(self._low, found["min"])
         self._high = found["max"] if self._high is None else max(self._high, found["max"])
+        if self._nanoseconds:
+            self._nanoseconds = counted_time.whole_microseconds(values)
         if self._different is not None:
             self._different.append(values if self._unique else pc.unique(values))
             self._kept += len(self._different[-1])
@@ -92,7 +95,9 @@ class Integers:
         return None if self._different is None else pa.concat_arrays([pa.array([], pa.int64()), *self._different])
 
     def onto(self, profile: ColumnProfile) -> ColumnProfile:
-        return replace(profile, integers=self._count, integer_min=self._low, integer_max=self._high)
+        counted = frozenset(counted_time.NANOSECONDS if self._nanoseconds else ())
+        found = replace(profile, integers=self._count, integer_min=self._low, integer_max=self._high)
+        return replace(found, counted=counted) if self._count and counted else found
 
 
 class Blobs:

@@ -88,6 +88,8 @@ LOSSLESS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "timestamptz:epoch-s": ("timestamptz", st.integers(-62_135_596_800, 253_402_300_799)),
     "timestamptz:epoch-ms": ("timestamptz", st.integers(-62_135_596_800_000, 253_402_300_799_999)),
     "timestamptz:epoch-us": ("timestamptz", st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)),
+    "timestamptz:epoch-ns": ("timestamptz", st.integers(-(2**53), 2**53).map(lambda us: us * 1000)),
+    "timestamptz:cocoa-ns": ("timestamptz", st.integers(-(2**53), 2**53).map(lambda us: us * 1000)),
     "timestamptz:cocoa": ("timestamptz", st.integers(-63_113_904_000, 252_423_993_599)),
     # Doubles of a moment's microseconds since 1970; Julian days are 40 microseconds apart.
     "timestamptz:real-epoch-s": ("timestamptz", st.integers(-(2**51), 2**51).map(lambda us: us / 1e6)),
@@ -223,6 +225,7 @@ def test_bytes_of_texts_that_are_not_utf_8_survive_as_bytes() -> None:
     "name",
     ["", "texxt", "decimal", "decimal(1)", "timestamp", "timestamp:next week", "boolean:yEs", "text:", "integer:4",
      "text:any+nonsense", "time:iso-date", "time:mixed", "date:time", "timestamp:real-cocoa", "timestamptz:real-julian",
+     "timestamptz:cocoa-rounded", "timestamp:cocoa-ns",
      "timestamptz:real-epoch-ms", "date:real-julian", "decimal(0,0)", "decimal(99,2)"],
 )  # fmt: skip
 def test_a_name_that_is_no_codec_is_known_as_none(name: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from migrator_tui.convert.types import propose
 from migrator_tui.model.findings import CATALOGUE, Finding
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column, TableName
+from migrator_tui.sqlite.gathering import Integers
 
 
 def recommended(finding: Finding) -> str:
@@ -142,6 +144,8 @@ def test_reals_count_time_only_if_somebody_says_so_and_to_the_bit() -> None:
     [
         ("created_at", "INTEGER", 1_767_607_200, 1_767_607_300, ("bigint", "epoch-s", "cocoa")),
         ("visitTime", "INTEGER", 13_412_080_800_000_000, 13_412_080_900_000_000, ("bigint", "webkit")),
+        ("date", "INTEGER", 7 * 10**17, 7 * 10**17 + 1000, ("bigint", "epoch-ns", "cocoa-ns")),
+        ("date", "INTEGER", 7 * 10**17, 7 * 10**17 + 1, ("bigint", "epoch-ns-rounded", "cocoa-ns-rounded")),
         ("created_at", "INTEGER", 7, 9, None),
         ("amount", "INTEGER", 1_767_607_200, 1_767_607_300, None),
     ],
@@ -149,7 +153,9 @@ def test_reals_count_time_only_if_somebody_says_so_and_to_the_bit() -> None:
 def test_integers_of_a_column_that_is_named_like_a_time_are_asked_about_where_they_may_be_one(
     name: str, declared: str, low: int, high: int, choices: tuple[str, ...] | None
 ) -> None:
-    profile = ColumnProfile(name, integers=2, integer_min=low, integer_max=high)
+    gathered = Integers(keep=False, unique=False, asks_for_time=True)
+    gathered.add(pa.array([low, high], pa.int64()))
+    profile = gathered.onto(ColumnProfile(name))
 
     typed = propose("t", Column(name, declared), profile, recommended)
     in_key = propose("t", Column(name, declared), profile, recommended, nullable=False)
@@ -253,6 +259,10 @@ def live(kind: str, **more: Any) -> Column:
         ("numeric(9,2)", {"reals": 1, "decimals": 3}, "decimal(9,2)"),
         ("boolean", {"integers": 1, "integer_min": 0, "integer_max": 2}, "boolean"),
         ("date", {"texts": 3, "shapes": {"iso-date": 2, "other": 1}}, "date:iso-date"),
+        ("boolean", {"texts": 1}, "cast"),
+        ("text[]", {"texts": 1}, "cast"),
+        ("interval", {"integers": 1, "integer_max": 1}, "cast-of-integer"),
+        ("double precision", {"texts": 1}, "cast"),
     ],
 )
 def test_a_live_column_takes_what_it_can_hold_exactly(kind: str, profile: dict[str, Any], expected: str) -> None:
@@ -266,10 +276,10 @@ def test_a_live_column_takes_what_it_can_hold_exactly(kind: str, profile: dict[s
     [
         ("integer", {"reals": 1}),
         ("numeric(100,2)", {"reals": 1, "decimals": 2}),
-        ("boolean", {"texts": 1}),
         ("date", {"texts": 1, "shapes": {"iso-datetime-T": 1}}),
         ("double precision", {"integers": 1, "integer_max": 2**53 + 1}),
-        ("text[]", {"texts": 1}),
+        ("bytea", {"texts": 1}),
+        ("text[]", {"blobs": 1}),
         ("uuid", {"blobs": 1}),
         ("uuid", {"texts": 2, "nul_texts": 1}),
     ],

@@ -120,6 +120,22 @@ KINDS = (
             Choice("epoch-s", "They are seconds since 1970-01-01 UTC; the column becomes timestamptz.", lossy=False),
             Choice("epoch-ms", "They are milliseconds since 1970; the column becomes timestamptz.", lossy=False),
             Choice("epoch-us", "They are microseconds since 1970; the column becomes timestamptz.", lossy=False),
+            Choice("epoch-ns", "They are nanoseconds since 1970; the column becomes timestamptz.", lossy=False),
+            Choice(
+                "epoch-ns-rounded",
+                "They are nanoseconds since 1970; the column becomes timestamptz, cut to whole microseconds.",
+                lossy=True,
+            ),
+            Choice(
+                "cocoa-ns",
+                "They are nanoseconds since 2001 (Apple's Messages); the column becomes timestamptz.",
+                lossy=False,
+            ),
+            Choice(
+                "cocoa-ns-rounded",
+                "They are nanoseconds since 2001 (Apple); the column becomes timestamptz, cut to whole microseconds.",
+                lossy=True,
+            ),
             Choice("julian", "They are Julian days; the column becomes timestamp, in UTC.", lossy=False),
             Choice(
                 "epoch-s-rounded",
