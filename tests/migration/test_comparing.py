@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,9 @@ def shop(make_source: MakeSource) -> Path:
 
 
 @pytest.fixture
-def migrated(shop: Path, target: Target, engine: Engine) -> Path:
+def migrated(migrated_once: Callable[[str], tuple[Path, str]]) -> Path:
     """The shop's file, which is on the target as it is."""
-    succeeded(engine.migrate(shop, target))
-    return shop
+    return migrated_once(SHOP)[0]
 
 
 def test_nothing_differs_right_after_a_migration(migrated: Path, target: Target) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from migrator_tui.migration.control import Control
@@ -45,8 +48,8 @@ def verified(run: str, target: Target) -> tuple[list[str], dict[str, tuple[Table
     return missing, {outcome.source: (outcome, found) for outcome, found in compared}
 
 
-def test_what_was_published_is_verified(make_source: MakeSource, target: Target, engine: Engine) -> None:
-    run = succeeded(engine.migrate(make_source(SOURCE), target)).run
+def test_what_was_published_is_verified(migrated_once: Callable[[str], tuple[Path, str]], target: Target) -> None:
+    _, run = migrated_once(SOURCE)
 
     missing, tables = verified(run, target)
 
@@ -71,11 +74,12 @@ def test_what_was_published_is_verified(make_source: MakeSource, target: Target,
     ],
 )
 def test_a_row_that_was_changed_since_differs(
-    make_source: MakeSource, target: Target, engine: Engine, db: Connection,
+    migrated_once: Callable[[str], tuple[Path, str]], target: Target,
     change: str, table: str, missing: int, extra: int,
 ) -> None:  # fmt: skip
-    run = succeeded(engine.migrate(make_source(SOURCE), target)).run
-    db.execute(text(change))
+    _, run = migrated_once(SOURCE)
+    with connect(target) as db:
+        db.execute(text(change))
 
     _, tables = verified(run, target)
 
@@ -99,10 +103,11 @@ def test_a_row_that_was_changed_since_differs(
     ],
 )
 def test_an_object_that_is_gone_is_named(
-    make_source: MakeSource, target: Target, engine: Engine, db: Connection, change: str, named: str
+    migrated_once: Callable[[str], tuple[Path, str]], target: Target, change: str, named: str
 ) -> None:
-    run = succeeded(engine.migrate(make_source(SOURCE), target)).run
-    db.execute(text(change))
+    _, run = migrated_once(SOURCE)
+    with connect(target) as db:
+        db.execute(text(change))
 
     missing, _ = verified(run, target)
 

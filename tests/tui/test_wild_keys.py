@@ -20,7 +20,7 @@ from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.steps import Step
 from tests.tui.stepping import again, scripted, showing
 
-EVENTS = int(os.environ.get("MIGRATOR_TUI_WILD_EVENTS", "100"))
+EVENTS = int(os.environ.get("MIGRATOR_TUI_WILD_EVENTS", "50"))
 """Keys and clicks a screen; the long form sends 2,000."""
 TOGETHER = 25
 """Keys sent between two looks."""
