@@ -68,6 +68,37 @@ def judged_by_type(connection: psycopg.Connection[Any], kind: str, values: Seque
     return Judged(tuple(refused), tuple(respelled))
 
 
+_INDEXES = """
+CREATE FUNCTION pg_temp._mt_indexes(value text) RETURNS boolean LANGUAGE plpgsql AS $function$
+BEGIN
+    INSERT INTO pg_temp._mt_entry SELECT CAST(value AS {kind});
+    RETURN true;
+EXCEPTION
+    WHEN program_limit_exceeded THEN
+        RETURN false;
+END
+$function$
+"""
+
+
+def too_long_for_an_index(connection: psycopg.Connection[Any], kind: str, values: Sequence[Any]) -> list[Any]:
+    """The values that are too long for an entry of a B-tree; how long that is depends on how they are compressed.
+
+    Args:
+        kind: As ``format_type`` writes it.
+    """
+    refused: list[Any] = []
+    with connection.transaction(force_rollback=True):
+        connection.execute(sql(f"CREATE TEMP TABLE _mt_entry (v {kind})"))
+        connection.execute(sql("CREATE INDEX ON pg_temp._mt_entry (v)"))
+        connection.execute(sql(_INDEXES.format(kind=kind)))
+        for value in values:  # one by one: there are few, and each may be large
+            row = connection.execute(sql("SELECT pg_temp._mt_indexes(%s)"), (_written(value),)).fetchone()
+            if row and not row[0]:
+                refused.append(value)
+    return refused
+
+
 def _written(value: Any) -> str | None:
     """A value as a type reads it."""
     if isinstance(value, bytes):

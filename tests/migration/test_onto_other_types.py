@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from migrator_tui.model.decisions import FindingDecision
@@ -206,3 +208,33 @@ def test_texts_that_are_none_are_mended_before_a_domain_judges_them(
     outcome = succeeded(engine.migrate(source, target, accept_lossy=True))
     assert outcome.tables[0].quarantined_rows == 1
     assert rows(db, "SELECT id, v::text FROM t ORDER BY id") == [(1, "café"), (2, "a\N{REPLACEMENT CHARACTER}b")]
+
+
+def test_a_value_that_is_too_long_for_a_live_index_is_named_before_anything_is_staged(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute("CREATE TABLE page (id bigint PRIMARY KEY, url text UNIQUE, body text, digest text)")
+    db.execute("CREATE INDEX by_body ON page (body); CREATE INDEX by_digest ON page (md5(digest))")
+    long = "".join(random.Random(7).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=6000))
+    even = "a" * 6000  # which the server compresses
+    source = make_source(
+        f"""
+        CREATE TABLE page (id INTEGER PRIMARY KEY, url TEXT, body TEXT, digest TEXT);
+        INSERT INTO page VALUES (1, '{long}', 'a', '{long}'), (2, '{even}', '{long}', 'b'), (3, 'c', '{even}', NULL);
+        """
+    )
+
+    asked = engine.migrate(source, target)
+
+    assert asked.status is RunStatus.NEEDS_DECISIONS, asked.error
+    found = {f.column: (f.id, f.keys, f.choices) for f in asked.findings if f.rows and f.column}
+    assert found == {
+        "url": ("VALUE-RANGE", ("id=1",), ("quarantine", "null")),
+        "body": ("VALUE-RANGE", ("id=2",), ("quarantine", "null")),
+    }
+    decisions = decided(
+        FindingDecision("VALUE-RANGE", "null", "page", "body"), FindingDecision("VALUE-RANGE", "quarantine")
+    )
+    outcome = succeeded(engine.resume(asked.run, target, decisions=decisions))
+    assert outcome.tables[0].quarantined_rows == 1
+    assert rows(db, "SELECT id, length(url), length(body) FROM page ORDER BY id") == [(2, 6000, None), (3, 1, 6000)]

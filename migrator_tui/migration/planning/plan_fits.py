@@ -28,10 +28,12 @@ from migrator_tui.model.errors import UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, RowRule, TablePlan
 from migrator_tui.model.project import UsersPlan
-from migrator_tui.model.schema import Column, Database, EnumType
-from migrator_tui.postgres.fitting import Judged, judged_by_type
+from migrator_tui.model.schema import Column, Database, EnumType, Table
+from migrator_tui.postgres.fitting import Judged, judged_by_type, too_long_for_an_index
 from migrator_tui.sqlite.read import SnapshotReader, row_key, shown, typed_cells
 
+ENTRY_BYTES = 2_600
+"""Values of no more bytes fit an entry of a B-tree."""
 SHOWN = 5
 """Rows that a finding names."""
 WIDE_CODECS = ("integer", "text", "blob", "real", "real-numeric", "blob-of-text")
@@ -49,6 +51,8 @@ class _Suspect:
     """A column whose values have to be proved one by one.
 
     Attributes:
+        indexes: The live table's B-trees over the column, where some values may be too long for an entry.
+        long: Those values.
         rows: Those that hold a value that does not fit.
         respelled: Those that hold a value that the type writes otherwise.
         distinct: Values that only the server can judge, gathered in a first reading.
@@ -58,6 +62,8 @@ class _Suspect:
     live: Column
     codec: Codec
     tests: list[Unfit]
+    indexes: tuple[str, ...] = ()
+    long: set[Any] = field(default_factory=set)
     rows: list[int] = field(default_factory=list)
     respelled: list[int] = field(default_factory=list)
     written_otherwise: Unfit = lambda values: []
@@ -116,9 +122,18 @@ def _suspects(table: TablePlan, source: Source, target: Database) -> list[_Suspe
             tests.append(lambda values: _positions(pc.is_null(values)))
         tests += _narrow(column.base or column.type, made)
         by_server = made.cast or column.base is not None or (column.enum is not None and column.enum not in enums)
-        if tests or by_server:
-            suspects.append(_Suspect(planned, column, made, tests, distinct=set() if by_server else None))
+        indexes = _indexes_over(live, planned.target) if found.max_bytes > ENTRY_BYTES else ()
+        if tests or by_server or indexes:
+            distinct: set[Any] | None = set() if by_server else None
+            suspects.append(_Suspect(planned, column, made, tests, distinct=distinct, indexes=indexes))
     return suspects
+
+
+def _indexes_over(live: Table, column: str) -> tuple[str, ...]:
+    """The B-trees of a table that hold a column as it is."""
+    keys = [key.name or "its key" for key in (live.primary_key, *live.uniques) if key and column in key.columns]
+    indexes = [i.name for i in live.indexes if i.method == "btree" and any(p.column == column for p in i.parts)]
+    return (*keys, *indexes)
 
 
 def _given(table: TablePlan) -> list[_Suspect]:
@@ -144,13 +159,21 @@ def _prove(
     connection: psycopg.Connection[Any],
     users: UsersPlan | None,
 ) -> None:
-    asked = [suspect for suspect in suspects if suspect.distinct is not None]
+    asked = [suspect for suspect in suspects if suspect.distinct is not None or suspect.indexes]
     if asked:
         for _, batch in _batches(table, asked, source, sets, users):
             for suspect, values in zip(asked, batch, strict=True):
-                assert suspect.distinct is not None
-                suspect.distinct.update(pc.unique(_as_judged(suspect.codec, values)).to_pylist())
+                if suspect.distinct is not None:
+                    suspect.distinct.update(pc.unique(_as_judged(suspect.codec, values)).to_pylist())
+                if suspect.indexes:
+                    suspect.long.update(_long(_as_judged(suspect.codec, values)))
         for suspect in asked:
+            if suspect.long:
+                some = too_long_for_an_index(connection, suspect.planned.type, sorted(suspect.long, key=repr))
+                suspect.long = set(some)
+                suspect.tests.append(_among(some, suspect.codec))
+            if suspect.distinct is None:
+                continue
             judged = _judged(connection, table, suspect)
             suspect.tests.append(_among(judged.refused, suspect.codec))
             if suspect.codec.cast:
@@ -227,7 +250,7 @@ def _finding(table: TablePlan, suspect: _Suspect, source: Source) -> Finding:
     return Finding(
         "VALUE-RANGE",
         f"{table.source}.{planned.source}: {rows:,} {said} not fit {table.target}.{planned.target}, which is {kind}"
-        f"{' NOT NULL' if column.not_null else ''}.",
+        f"{' NOT NULL' if column.not_null else ''}{_too_long(suspect)}.",
         table=table.source,
         column=planned.source,
         rows=rows,
@@ -235,6 +258,13 @@ def _finding(table: TablePlan, suspect: _Suspect, source: Source) -> Finding:
         samples=tuple(samples),
         choices=("quarantine",) if required else ("quarantine", "null"),
     )
+
+
+def _too_long(suspect: _Suspect) -> str:
+    if not suspect.long:
+        return ""
+    several = "the index" if len(suspect.indexes) == 1 else "the indexes"
+    return f" with {several} {', '.join(suspect.indexes)}, which a longer value than about 2,700 bytes does not fit"
 
 
 def _rule(finding: Finding, planned: ColumnPlan, rows: Sequence[int], choice: str) -> RowRule:
@@ -344,6 +374,14 @@ def _not_among(enum: EnumType) -> Unfit:
         return _positions(pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, labels))))
 
     return outside
+
+
+def _long(values: pa.Array) -> list[Any]:
+    """The texts and blobs that may be too long for an entry of a B-tree."""
+    if not (pa.types.is_string(values.type) or pa.types.is_binary(values.type)):
+        return []
+    kept: list[Any] = values.filter(pc.greater(pc.binary_length(values), ENTRY_BYTES)).to_pylist()
+    return kept
 
 
 def _as_judged(made: Codec, values: pa.Array) -> pa.Array:

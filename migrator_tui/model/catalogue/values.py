@@ -52,8 +52,8 @@ KINDS = (
         "VALUE-RANGE",
         Severity.ERROR,
         "Values do not fit the target's column",
-        "The target table exists and its column is narrower than the stored values, or a person gave a new column a "
-        "type that some values are not of.",
+        "The target table exists and its column is narrower than the stored values, or has an index that takes no "
+        "values of that length, or a person gave a new column a type that some values are not of.",
         "an integer 3000000000 for a column of type integer; 'guest' for an enum of admin and member",
         (quarantine("The row"), Choice("null", "The value becomes NULL; the row is moved.", lossy=True)),
     ),
