@@ -82,9 +82,12 @@ def find(connection: psycopg.Connection[Any], request: Request, source: Database
     _require_whole(connection, records)
     found: dict[str, Base] = {}
     notes: list[str] = []
+    stale = _taken_back_beneath(connection)
     for base in _usable(records):
+        gone = stale.get(base.run, frozenset())
         for table in base.plan.moved:
-            found.setdefault(table.source, base)
+            if table.source not in gone:
+                found.setdefault(table.source, base)
     chosen = {name: base for name, base in found.items() if _included(name, request.scope)}
     if not chosen:
         raise UsageError(
@@ -209,6 +212,22 @@ def _usable(records: Sequence[RunRecord]) -> Iterator[Base]:
         codecs: dict[str, Mapping[str, str]] = {t.source: {c.target: c.codec for c in t.columns} for t in plan.moved}
         codecs |= SyncRecord.read(folder).codecs
         yield Base(record.run, folder.file(name), plan, record.command == COMMAND, codecs)
+
+
+def _taken_back_beneath(connection: psycopg.Connection[Any]) -> dict[str, frozenset[str]]:
+    """Run → source tables of earlier runs that were taken back after it: what it left in common is no more."""
+    if not ledger.is_installed(connection):
+        return {}
+    found: dict[str, frozenset[str]] = {}
+    for later, earlier in connection.execute(
+        "SELECT b.id, a.id FROM migrator.run a JOIN migrator.run b ON b.published_at > a.published_at "
+        "AND b.published_at < a.undone_at WHERE a.state = 'rolled_back'"
+    ):
+        if not any(earlier == record.run for record in all_runs()):
+            continue  # another machine's
+        plan = read_plan(RunFolder.open(earlier))
+        found[later] = found.get(later, frozenset()) | {table.source for table in plan.moved}
+    return found
 
 
 def _require_whole(connection: psycopg.Connection[Any], records: Sequence[RunRecord]) -> None:
