@@ -22,7 +22,7 @@ from migrator_tui.migration.control import Control
 from migrator_tui.migration.planning import quarantine
 from migrator_tui.migration.planning.quarantine import RowSets
 from migrator_tui.migration.planning.unbuilt import Uncomputable
-from migrator_tui.migration.users.user_folders import folders_of
+from migrator_tui.migration.users.ids_in_paths import folders_of
 from migrator_tui.migration.workers import Workers
 from migrator_tui.model.errors import SourceError, TargetError, UsageError
 from migrator_tui.model.plan import ColumnPlan, Plan, RowRule, TablePlan

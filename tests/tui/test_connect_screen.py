@@ -278,14 +278,20 @@ async def test_a_profile_fills_the_form(app_on: AppOn, source: Path) -> None:
 
 async def test_the_file_is_chosen_from_a_tree_that_shows_only_databases(app_on: AppOn, source: Path) -> None:
     (source.parent / "notes.txt").write_text("x")
-    async with app_on(ScriptedGuide(), ends=ends(source.parent / "gone.db")) as (app, pilot):
+    (source.parent / "empty").mkdir()
+    async with app_on(ScriptedGuide(), ends=ends(source.parent / "empty" / "gone.db")) as (app, pilot):
         await until(pilot, lambda: on(app, ConnectScreen))
         await pilot.press("ctrl+o")
-        await until(pilot, lambda: on(app, PickFile))
+        await until(pilot, lambda: on(app, PickFile) and app.screen.has_class("-empty"))
+        said = str(app.screen.query_one("#nothing", Static).render())
+        assert f"neither a SQLite file nor a folder in {at_home(source.parent / 'empty')}" in said
+        assert "goes to the folder above" in said
+        await pilot.press("backspace")
+        await until(pilot, lambda: not app.screen.has_class("-empty"))
         tree = app.screen.query_one(DirectoryTree)
         await until(pilot, lambda: len(tree.root.children) > 0)
         names = [str(node.label) for node in tree.root.children]
-        assert names == ["project", "uploads", "app.db"]
+        assert names == ["empty", "project", "uploads", "app.db"]
         await pilot.press("end", "enter")
         await until(pilot, lambda: on(app, ConnectScreen))
         assert value(app, "source") == at_home(source)

@@ -14,7 +14,7 @@ from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.object_keys import is_too_long, key_of, rewritten
 from migrator_tui.convert.user_folders import UserFolders
 from migrator_tui.migration.files.blob_cells import cells
-from migrator_tui.migration.users.user_folders import folders_of
+from migrator_tui.migration.users.ids_in_paths import folders_of
 from migrator_tui.model.project import FilesPlan, UsersPlan
 from migrator_tui.sqlite.snapshot import connect
 from migrator_tui.supabase.storage_api import public_base

@@ -28,7 +28,7 @@ from migrator_tui.postgres import ledger, objects
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.origins import published
 from migrator_tui.sqlite.inspect import inspect
-from migrator_tui.supabase import user_keys
+from migrator_tui.supabase import key_map
 from migrator_tui.supabase.api import Api
 from migrator_tui.supabase.storage_api import Storage, public_base
 from migrator_tui.supabase.storage_errors import NotThere
@@ -298,7 +298,7 @@ def _folders(connection: psycopg.Connection[Any], namespace: str) -> UserFolders
     if not namespace:
         return UserFolders({})
     runs = runs_of(published(connection) or (), namespace)
-    return UserFolders({key: str(uuid) for uuid, key in user_keys.read(connection, runs).items()})
+    return UserFolders({key: str(uuid) for uuid, key in key_map.read(connection, runs).items()})
 
 
 def _path(origin: FilesOrigin, value: str) -> str:

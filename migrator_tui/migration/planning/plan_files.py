@@ -25,7 +25,7 @@ from migrator_tui.migration.planning.plan_blobs import keys_of, require_files
 from migrator_tui.migration.planning.plan_bucket import SHOWN, BucketCheck, asked_bucket, with_limits
 from migrator_tui.migration.planning.plan_draft import Chooser
 from migrator_tui.migration.staging import Source
-from migrator_tui.migration.users import user_folders
+from migrator_tui.migration.users import ids_in_paths
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, TablePlan
 from migrator_tui.model.project import FilesPlan, FilesScope, ProjectPlan, ProjectScope, UsersPlan
@@ -258,10 +258,10 @@ class _Draft:
         asked, files = self._scope.user_ids, self.files
         if users is None or asked == "keep":
             return
-        folders = user_folders.folders_of(source.snapshot, users)
+        folders = ids_in_paths.folders_of(source.snapshot, users)
         owner = next((c.source for c in self._table.columns if c.target == files.owner), None)
         table, column = self._scope.table, self._scope.column
-        found = user_folders.look(source.snapshot, table, column, owner, [*self._values()], files.prefix, folders)
+        found = ids_in_paths.look(source.snapshot, table, column, owner, [*self._values()], files.prefix, folders)
         if found is None:
             return
         of_rows = "" if found.own is None else f"; in {found.own:,} rows it is the row's own user"

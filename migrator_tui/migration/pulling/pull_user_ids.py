@@ -14,7 +14,7 @@ from migrator_tui.convert.user_ids import OF_INTEGER, GivenBack, namespace_of
 from migrator_tui.migration.users.given_back import way_of_users
 from migrator_tui.model.origin import ColumnOrigin, Origin, TableOrigin
 from migrator_tui.model.schema import TableName
-from migrator_tui.supabase import user_keys
+from migrator_tui.supabase import key_map
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class UserIds:
                 projects[str(namespace)].runs.append(one.run)
         self._folders = {
             found.namespace: UserFolders(
-                {key: str(uuid) for uuid, key in user_keys.read(connection, runs_of(origins, found.namespace)).items()}
+                {key: str(uuid) for uuid, key in key_map.read(connection, runs_of(origins, found.namespace)).items()}
             )
             for origin in tables.values()
             for column in (origin.columns if origin else ())
@@ -78,9 +78,9 @@ class UserIds:
             self._back[namespace] = self._read(connection, project)
 
     def _read(self, connection: psycopg.Connection[Any], project: _Project) -> GivenBack:
-        known = user_keys.read(connection, project.runs)
-        later = user_keys.unknown(connection, project.runs, project.columns)
-        given = user_keys.with_later(known, later, integers=project.integers)
+        known = key_map.read(connection, project.runs)
+        later = key_map.unknown(connection, project.runs, project.columns)
+        given = key_map.with_later(known, later, integers=project.integers)
         if later:
             as_what = f"the next ids, from {given[later[0]]} on" if project.integers else "their UUIDs as ids"
             self.notes.append(f"{len(later):,} users came after the users of the source; they have {as_what}.")

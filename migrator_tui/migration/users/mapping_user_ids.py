@@ -18,7 +18,7 @@ from migrator_tui.model.errors import SourceError
 from migrator_tui.model.plan import Plan
 from migrator_tui.model.project import UsersPlan
 from migrator_tui.sqlite.snapshot import connect
-from migrator_tui.supabase import user_keys
+from migrator_tui.supabase import key_map
 
 
 class MappingUserIds(Silent):
@@ -31,10 +31,10 @@ class MappingUserIds(Silent):
         users = context.plan.users
         if users is not None:
             with closing(ids_of(context.source.snapshot, context.plan, users)) as pairs:
-                user_keys.write(connection, context.run, users.scope.table, pairs)
+                key_map.write(connection, context.run, users.scope.table, pairs)
 
 
-def ids_of(snapshot: Path, plan: Plan, users: UsersPlan) -> Generator[tuple[user_keys.Key, UUID], None, None]:
+def ids_of(snapshot: Path, plan: Plan, users: UsersPlan) -> Generator[tuple[key_map.Key, UUID], None, None]:
     """Every id of a user in the source, once, and its UUID."""
     places = [(t.source, c.source) for t in plan.moved for c in t.columns if namespace_of(c.codec) is not None]
     # What the users' own table has comes from there; in the others only what is not in it is looked for.

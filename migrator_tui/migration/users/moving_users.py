@@ -7,7 +7,7 @@ that is undone deletes those it made and nobody has touched since, with the rows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import local
@@ -21,6 +21,7 @@ from migrator_tui.migration.companions import RunContext, Silent, Undoing
 from migrator_tui.migration.files.matching_files import count
 from migrator_tui.migration.users.listed_users import LEFT, TO_RESET, left_list, reset_list
 from migrator_tui.migration.users.source_users import read_users
+from migrator_tui.migration.users.taking_back_users import by_user, take_back, triggered, with_effects
 from migrator_tui.model.errors import MigratorError, TargetError, UsageError
 from migrator_tui.model.outcome import Beside
 from migrator_tui.model.plan import Action, Plan
@@ -33,7 +34,6 @@ from migrator_tui.supabase import auth_conditions, auth_ledger, auth_roles, auth
 from migrator_tui.supabase.api import Api
 from migrator_tui.supabase.auth_admin import AuthAdmin, UserRefused
 from migrator_tui.supabase.auth_ledger import UserRow
-from migrator_tui.supabase.auth_triggers import TriggeredRow
 from migrator_tui.supabase.auth_users import AuthUser, LeftUser, Users
 
 NAME = "users"
@@ -42,7 +42,6 @@ LINE = "auth.users"
 WORKERS = 4
 BATCH = 20
 """Users whose making is noted in the ledger at once; after a crash as many are asked for again."""
-SHOWN = 50
 
 
 class MovingUsers(Silent):
@@ -149,7 +148,7 @@ class MovingUsers(Silent):
             path = context.folder.file(LEFT)
             locations.write_private(path, left_list(left))
             lines.append(f"{count(len(left), 'row')} became no user; who and why is in {path}.")
-        effects = auth_triggers.counts([row for one in rows.values() for row in _triggered(one)])
+        effects = auth_triggers.counts([row for one in rows.values() for row in triggered(one)])
         lines += [
             f"Triggers on auth.users wrote {n:,} rows into {table}; undo deletes them." for table, n in effects.items()
         ]
@@ -169,13 +168,13 @@ class MovingUsers(Silent):
 
     def undo_within(self, connection: psycopg.Connection[Any], undoing: Undoing) -> Sequence[str]:
         """Users whom nobody touched go with the tables, in the same transaction; the others are kept and named."""
-        return _take_back(connection, undoing.run)
+        return take_back(connection, undoing.run)
 
     def undo(self, undoing: Undoing) -> Sequence[str]:
         """Where the tables were not published: users whom the API had made by then."""
         with connect(undoing.target) as connection, connection.transaction():
             ledger.hold(connection, undoing.fence)
-            return _take_back(connection, undoing.run)
+            return take_back(connection, undoing.run)
 
     def own_tables(self, plan: Plan) -> frozenset[TableName]:
         """Those that the run makes: what they hold of users was not written by triggers, and leaves with the run."""
@@ -252,14 +251,12 @@ class MovingUsers(Silent):
             ]
             ids = [row.id for row in fresh]
             states = auth_conditions.states(connection, ids)
-            seen = _by_user(auth_triggers.rows_of_users(connection, ids, self.own_tables(context.plan))) if ids else {}
+            seen = by_user(auth_triggers.rows_of_users(connection, ids, self.own_tables(context.plan))) if ids else {}
             auth_ledger.record(
                 connection,
                 context.run,
                 [
-                    _with_effects(
-                        replace(row, detail={**row.detail, "state": states.get(row.id)}), seen.get(row.id, ())
-                    )
+                    with_effects(replace(row, detail={**row.detail, "state": states.get(row.id)}), seen.get(row.id, ()))
                     for row in fresh
                 ],
             )
@@ -311,7 +308,7 @@ def _intend(
             f"{taken[0].email or taken[0].phone or taken[0].id}.",
             "Nothing was published. Start a new run: it will find those users and move the rows to them.",
         )
-    before = _by_user(auth_triggers.rows_of_users(connection, [user.id for user in new], own)) if new else {}
+    before = by_user(auth_triggers.rows_of_users(connection, [user.id for user in new], own)) if new else {}
     rows = [UserRow(user.key, user.id, user.email, "intended", {"before": before.get(user.id, [])}) for user in new]
     rows += [
         UserRow(user.key, user.id, user.email, "matched")
@@ -348,64 +345,9 @@ def _refused_by_database(message: str, triggers: Sequence[str]) -> MigratorError
     )
 
 
-def _by_user(rows: Iterable[TriggeredRow]) -> dict[UUID, list[dict[str, str]]]:
-    found: dict[UUID, list[dict[str, str]]] = {}
-    for row in rows:
-        found.setdefault(row.user, []).append(row.as_json())
-    return found
-
-
-def _with_effects(row: UserRow, now: Sequence[dict[str, str]]) -> UserRow:
-    """The row with what appeared for its user: what is there now, less what was there before."""
-    before = row.detail.get("before", ())
-    return replace(row, detail={**row.detail, "rows": [new for new in now if new not in before]})
-
-
-def _triggered(row: UserRow) -> list[TriggeredRow]:
-    return [TriggeredRow.from_json(row.id, kept) for kept in row.detail.get("rows", ())]
-
-
 def _refused(users: Users, rows: Mapping[str, UserRow]) -> list[LeftUser]:
     return [
         LeftUser(user.key, 0, user.email, "refused-address", str(rows[user.key].detail.get("reason", "")))
         for user in users.users
         if user.key in rows and rows[user.key].state == "left"
     ]
-
-
-def _take_back(connection: psycopg.Connection[Any], run: str) -> list[str]:
-    """Within a transaction: delete the users of a run whom nobody touched; lines of those who are kept."""
-    roles_kept = auth_roles.unmake(connection, run)
-    rows = auth_ledger.read(connection, run)
-    open_rows = [row for row in rows.values() if row.state in ("intended", "made") and "kept" not in row.detail]
-    if not open_rows:
-        return roles_kept
-    # A run that ended amid its users had not looked yet at what triggers wrote for the last of them.
-    unseen = {row.id: row for row in open_rows if "state" not in row.detail}
-    now = _by_user(auth_triggers.rows_of_users(connection, list(unseen))) if unseen else {}
-    open_rows = [_with_effects(row, now.get(row.id, ())) if row.id in unseen else row for row in open_rows]
-    places: dict[tuple[TableName, str], set[UUID]] = {}
-    written = [row for one in open_rows for row in _triggered(one)]
-    for row in written:
-        places.setdefault((row.table, row.column), set()).add(row.user)
-    made: dict[UUID, str | None] = {row.id: row.detail.get("state") for row in open_rows}
-    places.setdefault(auth_roles.REFERENCE, set()).update(made)  # a role that the run gave goes with its user
-    kept = auth_conditions.touched(connection, made, apart=places)
-    for user, why in auth_triggers.changed_rows(connection, written).items():
-        kept.setdefault(user, why)
-    going = [row.id for row in open_rows if row.id not in kept]
-    auth_triggers.delete_rows(connection, [row for row in written if row.user not in kept])
-    auth_sql.delete(connection, going)
-    auth_ledger.record(
-        connection,
-        run,
-        [
-            replace(row, detail={**row.detail, "kept": kept[row.id]})
-            if row.id in kept
-            else replace(row, state="undone")
-            for row in open_rows
-        ],
-    )
-    lines = [f"User {row.key} ({row.email or row.id}) {kept[row.id]}; kept." for row in open_rows if row.id in kept]
-    more = len(lines) - SHOWN
-    return [*roles_kept, *lines[:SHOWN], *([f"{more:,} more users were kept for such reasons."] if more > 0 else ())]

@@ -6,15 +6,21 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Static
+from textual.worker import get_current_worker
 
 from migrator_tui.migration.ends import is_sqlite
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import at_home
+
+ADVICE = """\
+A SQLite file is known by how it begins, whatever its name is: one that is not listed is something else, or empty.
+Backspace goes to the folder above. Escape goes back, where the path can be typed."""
 
 
 class PickFile(ModalScreen[Path]):
@@ -28,6 +34,10 @@ class PickFile(ModalScreen[Path]):
     PickFile .dialog { height: 90%; }
     PickFile FileTree { height: 1fr; background: $surface; padding: 0; }
     PickFile #place { height: 1; color: $text-muted; }
+    PickFile #nothing { display: none; height: 1fr; content-align: center middle; text-align: center; }
+    PickFile.-empty #nothing { display: block; }
+    PickFile.-empty FileTree { height: 0; }
+    PickFile.-empty #hint { display: none; }
     """
 
     def __init__(self, folder: Path, *, folders: bool = False) -> None:
@@ -41,8 +51,9 @@ class PickFile(ModalScreen[Path]):
             box.border_title = "Choose the uploads folder" if self._folders else "Choose the SQLite file"
             yield Static(at_home(self._folder), id="place", markup=False)
             yield FileTree(self._folder, folders=self._folders)
+            yield Static("", id="nothing", markup=False)
             what = "Folders" if self._folders else "Folders and SQLite files"
-            yield Static(f"{what} are listed; Backspace goes to the folder above.", classes="muted")
+            yield Static(f"{what} are listed; Backspace goes to the folder above.", id="hint", classes="muted")
             with ButtonRow(classes="buttons"):
                 yield Button("Folder above", id="up")
                 if self._folders:
@@ -52,11 +63,31 @@ class PickFile(ModalScreen[Path]):
     def on_mount(self) -> None:
         """The tree is used first."""
         self.query_one(FileTree).focus()
+        self._look_if_empty()
 
     def on_directory_tree_file_selected(self, event: DirectoryTree.FileSelected) -> None:
         """Chosen."""
         event.stop()
         self.dismiss(event.path)
+
+    def _look_if_empty(self) -> None:
+        if not self._folders:  # a folder can always be chosen: the one at hand
+            self._look(self._folder)
+
+    @work(thread=True, exclusive=True, exit_on_error=False)
+    def _look(self, folder: Path) -> None:
+        """Find out, beside the tree that reads it too, whether a folder has anything to choose."""
+        try:
+            nothing = not any(self.query_one(FileTree).filter_paths(folder.iterdir()))
+            why = f"There is neither a SQLite file nor a folder in {at_home(folder)}."
+        except OSError as error:
+            nothing, why = True, f"{at_home(folder)} cannot be read: {error.strerror}."
+        if not get_current_worker().is_cancelled:
+            self.app.call_from_thread(self._tell, why if nothing else None)
+
+    def _tell(self, why: str | None) -> None:
+        self.set_class(why is not None, "-empty")
+        self.query_one("#nothing", Static).update(f"{why}\n\n{ADVICE}" if why else "")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Above, this folder, or nothing."""
@@ -75,6 +106,7 @@ class PickFile(ModalScreen[Path]):
         tree = self.query_one(FileTree)
         tree.path = self._folder
         tree.focus()
+        self._look_if_empty()
 
     def action_cancel(self) -> None:
         """Choose nothing."""
