@@ -23,7 +23,7 @@ def users_line(users: UsersPlan) -> str:
     """What becomes of the users, and how."""
     way = "over the Admin API" if users.scope.via == "api" else "by SQL"
     there = f", {len(users.matched):,} of them there already" if users.matched else ""
-    left = f"; {counted(users.left, 'row')} can become none" if users.left else ""
+    left = f"; {counted(users.left, 'row')} can be no user" if users.left else ""
     return f"{counted(users.rows - users.left, 'user')} of {users.scope.table} in Supabase Auth, {way}{there}{left}"
 
 

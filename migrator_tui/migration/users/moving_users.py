@@ -73,11 +73,14 @@ class MovingUsers(Silent):
                 return _intend(connection, context.run, users)
 
         rows = context.with_target(intend)
+        context.board.say("making users of Supabase Auth")
+        context.board.set_table(LINE, TableState.STAGING)
         context.failpoint("users-intended")
         done = [row for row in rows.values() if row.state == "made"]
         context.board.add(LINE, rows=len(done))
         self._create(context, [user for user in users.to_make if rows[user.key].state == "intended"])
         context.with_target(lambda connection: self._note_effects(connection, context, users))
+        context.board.set_table(LINE, TableState.STAGED)
         context.failpoint("users-made")
 
     def within_publish(self, connection: psycopg.Connection[Any], context: RunContext) -> None:

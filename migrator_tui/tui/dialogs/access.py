@@ -16,8 +16,8 @@ from migrator_tui.tui.widgets.access_grid import VERBS, Access, AccessGrid, Tria
 from migrator_tui.tui.widgets.line_list import LineList
 from migrator_tui.tui.wording import counted, visible
 
-LEGEND = "✓ everything   ◐ in part   ✗ nothing   ! against the plan   ? not tried"
-MARKS = {True: ("✓", "may"), False: ("✗", "may not"), None: ("?", "not tried")}
+LEGEND = "✓ everything   ◐ in part   ✗ nothing   ! against the plan   · not tried"
+MARKS = {True: ("✓", "may"), False: ("✗", "may not"), None: ("·", "not tried")}
 
 
 class AccessMatrix(ModalScreen[None]):
@@ -93,4 +93,4 @@ def _beside(trial: Trial) -> str:
     symbol, word = MARKS[trial.may]
     if trial.verb.startswith("SELECT "):
         return f"{symbol} {trial.who} {word} read {visible(trial.verb.removeprefix('SELECT '))}"
-    return f"{symbol} {trial.who} {word} {trial.verb} a row" if trial.may is not None else f"? {trial.verb}: not tried"
+    return f"{symbol} {trial.who} {word} {trial.verb} a row" if trial.may is not None else f"· {trial.verb}: not tried"

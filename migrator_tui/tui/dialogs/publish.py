@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.table import Table
+from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -14,7 +16,7 @@ from textual.widgets import Button, Input, Static
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.tui import project_text
 from migrator_tui.tui.widgets.button_row import ButtonRow
-from migrator_tui.tui.wording import counted
+from migrator_tui.tui.wording import counted, visible
 
 SHOWN_TABLES = 6
 BOTH_ENDS = "One transaction on the target, then one in the file. Both can be undone afterwards."
@@ -29,17 +31,25 @@ class Publish(ModalScreen[bool]):
         ),
     ]
 
-    def __init__(self, plan: Plan | None, target: str, *, typed: bool, changes: Sequence[str] = ()) -> None:
+    DEFAULT_CSS = """
+    .-wide Publish #lines { margin: 1 0; }
+    """
+
+    def __init__(
+        self, plan: Plan | None, target: str, *, typed: bool, changes: Sequence[str] = (), staying: int = 0
+    ) -> None:
         """
         Args:
             target: The target's short name, to be typed where ``typed``.
             changes: What is written into which end, where the run writes to both.
+            staying: Rows that stay behind in quarantine.
         """
         super().__init__()
         self.plan = plan
         self.target = target
         self.typed = typed
         self.changes = changes
+        self.staying = staying
 
     def compose(self) -> ComposeResult:
         """What happens, the name, two buttons."""
@@ -48,8 +58,10 @@ class Publish(ModalScreen[bool]):
             yield Static(
                 f"Everything is staged, and every cell was checked. Publishing to {self.target}:", markup=False
             )
-            lines = self.changes or effects(self.plan)
-            yield Static("\n".join(f"  • {line}" for line in lines), markup=False)
+            bullets = Table.grid(padding=(0, 1, 0, 0))
+            for line in self.changes or effects(self.plan, self.staying):
+                bullets.add_row("  •", Text(visible(line)))
+            yield Static(bullets, id="lines")
             said = BOTH_ENDS if self.changes else promise(self.plan)
             yield Static(said, classes="muted", markup=False)
             if self.typed:
@@ -93,8 +105,12 @@ def promise(plan: Plan | None) -> str:
     )
 
 
-def effects(plan: Plan | None) -> list[str]:
-    """What publishing a plan makes visible, one line each."""
+def effects(plan: Plan | None, staying: int = 0) -> list[str]:
+    """What publishing a plan makes visible, one line each.
+
+    Args:
+        staying: Of its rows, those that stay behind in quarantine.
+    """
     if plan is None:
         return ["what was staged becomes visible"]
     created = [table for table in plan.moved if table.action is Action.CREATE]
@@ -106,6 +122,8 @@ def effects(plan: Plan | None) -> list[str]:
     if len(merged) > SHOWN_TABLES:
         rest = merged[SHOWN_TABLES:]
         lines.append(f"{counted(sum(t.rows for t in rest), 'row')} for {counted(len(rest), 'more live table')}")
+    if staying:
+        lines.append(f"{counted(staying, 'row')} of them stay{'s' if staying == 1 else ''} behind in quarantine")
     if plan.views:
         lines.append(counted(len(plan.views), "view"))
     if plan.enums:

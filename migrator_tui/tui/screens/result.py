@@ -25,6 +25,8 @@ from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import at_home, counted, homely
 
 SHOWN_TABLES = 500
+TRIED = "Tried: "
+"""What a line about one table's access says that the matrix shows better."""
 
 
 class ResultScreen(StepScreen):
@@ -211,20 +213,29 @@ def verification(outcome: RunOutcome) -> Table:
 
 
 def told(item: Beside) -> Iterator[str]:
-    """What became of users, files or access: the counts, then what a person should know."""
+    """What became of users, files or access: the counts, then what a person should know.
+
+    What was tried on each table is left to the access matrix.
+    """
+    sign = "✓" if item.verified else "✗"
+    if item.name == "exposure":
+        tables = counted(item.moved, "table")
+        yield f"{sign} access → {item.target}: {tables} open as planned, {item.left:,} closed; found by trying it"
+        yield from (homely(line) for line in item.lines if TRIED not in line)
+        return
     counts = [f"{item.moved:,} of {item.total:,} made"] if item.total else []
     counts += [f"{item.matched:,} were there already"] if item.matched else []
     counts += [f"{item.left:,} stayed behind"] if item.left else []
     said = ", ".join(counts)
-    yield f"{'✓' if item.verified else '✗'} {item.name} → {item.target}{': ' if said else ''}{said}"
+    yield f"{sign} {item.name} → {item.target}{': ' if said else ''}{said}"
     yield from map(homely, item.lines)
 
 
 def beside_gone(outcome: RunOutcome) -> str:
     """What undoing takes back beside the tables, in a sentence; nothing where there is nothing."""
     made = {item.name for item in outcome.beside if item.moved}
-    parts = ["the users that it made, if nobody signed in to them since"] if "users" in made else []
-    parts += ["the files that it uploaded"] if "files" in made else []
+    parts = ["the files that it uploaded"] if "files" in made else []
+    parts += ["the users that it made and nobody has signed in to since"] if "users" in made else []
     said = " and ".join(parts)
     return f"{said[0].upper()}{said[1:]} are deleted. " if said else ""
 
@@ -233,17 +244,26 @@ def remarks(outcome: RunOutcome) -> Table:
     """What was not carried, notes, kept edits, where the report is, what to do next."""
     grid = Table.grid(padding=(0, 1, 0, 0))
 
+    def line_of(line: str, sign: str, style: str = "") -> None:
+        bullet = Table.grid(padding=(0, 1, 0, 0))
+        bullet.add_row(Text(f"  {sign}", style), Text(line, overflow="fold"))
+        grid.add_row(bullet)
+
     def section(title: str, lines: list[str]) -> None:
         if lines:
             grid.add_row()
             grid.add_row(Text(title, "bold"))
             for line in lines:
-                bullet = Table.grid(padding=(0, 1, 0, 0))
-                bullet.add_row("  •", Text(line, overflow="fold"))
-                grid.add_row(bullet)
+                line_of(line, "•")
 
-    if outcome.status is not RunStatus.ROLLED_BACK:
-        section("Users, files and access", [line for item in outcome.beside for line in told(item)])
+    if outcome.status is not RunStatus.ROLLED_BACK and outcome.beside:
+        grid.add_row()
+        grid.add_row(Text("Users, files and access", "bold"))
+        for item in outcome.beside:
+            first, *more = told(item)
+            line_of(first[2:], first[0], "green" if item.verified else "red")
+            for line in more:
+                line_of(line, "  •", "dim")
         section("Not carried", [item.why for item in outcome.not_carried])
     section("Kept, because it was changed since", list(outcome.kept_edits))
     section("Notes", list(dict.fromkeys(outcome.notes)))

@@ -136,7 +136,8 @@ class RunScreen(StepScreen):
         left = progress.rows_total - progress.rows_done
         # As wide with every figure: what changes its width has the whole screen laid out anew, five times a second.
         total = f"{progress.rows_total:,}"
-        figures = f"{f'{progress.rows_done:,}':>{len(total)}} / {total} rows"
+        share = f"{100 * progress.rows_done // progress.rows_total}%" if progress.rows_total else ""
+        figures = f"{share:>4}  {f'{progress.rows_done:,}':>{len(total)}} / {total} rows"
         figures += f"{f'{rate:,.0f}/s':>12}{f'{left / rate:,.0f} s left':>12}" if rate and left > 0 else " " * 24
         self._say("#figures", f"{figures}{f'{progress.seconds:,.1f} s':>9}", one_line=True)
         self.query_one("#retry").display = progress.retry is not None
@@ -218,7 +219,10 @@ class RunScreen(StepScreen):
             if yes and self.session.handle is not None:
                 self.session.handle.confirm()
 
-        asked = Publish(handle.plan(), self.session.target_label, typed=not local, changes=handle.progress().changes)
+        progress = handle.progress()
+        staying = sum(table.rows_quarantined for table in progress.tables)
+        label, changes = self.session.target_label, progress.changes
+        asked = Publish(handle.plan(), label, typed=not local, changes=changes, staying=staying)
         self.app.push_screen(asked, answered)
 
     def action_resume(self) -> None:

@@ -29,6 +29,7 @@ class StepScreen(Screen[None]):
     """Base of the screens of the stepper. Subclasses set ``STEP`` and compose their body in ``compose_body``."""
 
     STEP: ClassVar[Step]
+    AUTO_FOCUS = ""  # each screen says itself what is used first; the first widget may be a filter out of sight
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", tooltip="Go to the step before; nothing is lost.", id="back"),
     ]

@@ -15,6 +15,8 @@ SEVERITIES = {
 }
 """Severity → symbol, word and colour, the gravest first."""
 DECISION_CELLS = 14
+WIDE = 56
+"""Cells from which on there is room for whole ids."""
 
 
 class FindingList(LineList):
@@ -24,12 +26,14 @@ class FindingList(LineList):
         super().__init__(id=id)
         self._rows: list[Finding | Severity] = []
         self._counts: dict[Severity, tuple[int, int]] = {}
+        self._widest_id = 0
 
     def show(self, findings: Sequence[Finding]) -> None:
         """Show these, errors first and within a severity what waits for a decision; the cursor stays on its finding."""
         keep = self.current
         first = not self._rows
         self._rows, self._counts = [], {}
+        self._widest_id = max((len(finding.id) for finding in findings), default=0)
         for severity in SEVERITIES:
             group = [finding for finding in findings if finding.severity is severity]
             if group:
@@ -76,7 +80,7 @@ class FindingList(LineList):
             return [(f" {symbol} {number:,} {word if number == 1 else PLURALS[row]}", style), (waits, "muted")]
         where = ".".join(part for part in (row.table, row.column or row.object) if part)
         rest = width - DECISION_CELLS - 4
-        id_width = min(20, rest * 2 // 5)
+        id_width = min(max(20, self._widest_id), rest // 2) if width >= WIDE else min(20, rest * 2 // 5)
         decision, style = ("", "muted")
         if row.decision is not None:
             decision, style = f"✓ {row.decision}", "good"
