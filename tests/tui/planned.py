@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from textual.pilot import Pilot
@@ -15,6 +15,7 @@ from migrator_tui.migration.guide import Bench, Ends, LiveGuide
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, Scope, TablePlan
+from migrator_tui.model.project import FilesPlan, ProjectPlan, ProjectScope, TableExposure, UsersPlan, UsersScope
 from migrator_tui.model.schema import Column, Database, ForeignKey, Key, Table, TableName
 from migrator_tui.postgres.connect import Target
 from migrator_tui.tui.app import MigratorApp
@@ -133,3 +134,28 @@ async def showing(
         app.go(step)
         await until(pilot, lambda: settled(app))
         yield app, pilot, guide
+
+
+def planned(tables: int = 3) -> MadeUpBench:
+    """Tables of which the first holds users and the second names files, on a project."""
+    made = many(tables)
+    users = UsersScope("table_0000", "c0", "c1", password_hash="c2", role="c3", name="c4", confirmed=None)
+    files = FilesPlan(
+        "table_0001", "c5", "papers", Path("uploads"), files=299, bytes=3_200_000, missing=1, creates=True
+    )
+    project = ProjectPlan(
+        "https://abcd.supabase.co",
+        UsersPlan(users, "0" * 32, rows=300, left=1),
+        (files,),
+        (
+            TableExposure(TableName("public", "table_0000"), "owner-read", "c0"),
+            TableExposure(TableName("public", "table_0001"), "owner", "c1", read="all"),
+            TableExposure(TableName("public", "table_0002")),
+        ),
+    )
+    told = Finding("USER-SAME-ADDRESS", "1 row with an address that another user has.", "table_0000", rows=1)
+    return replace(made, made=replace(made.made, project=project, findings=(told,)))
+
+
+PROJECT = Scope(project=ProjectScope("https://abcd.supabase.co", Path("uploads")))
+"""What a person fixed for the made-up project."""

@@ -13,7 +13,7 @@ from migrator_tui.migration.guide import Ends, Offer
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.steps import Step
-from tests.tui.planned import many
+from tests.tui.planned import PROJECT, planned
 from tests.tui.scripted import ScriptedGuide, ScriptedRun, conflict, outcome, plan, progress, table
 from tests.tui.waiting import there
 
@@ -58,7 +58,7 @@ async def again(app: MigratorApp, pilot: Pilot[int], step: Step, guide: Scripted
     """Back on the step, whatever was done."""
     guide.run = scripted(step).run
     app.session.begin(ENDS)
-    app.session.bench = many(12)
+    app.session.bench, app.session.scope = planned(12), PROJECT
     app.session.handle = guide.run if step.number >= Step.RUN.number else None
     app.session.outcome = guide.run.ended
     app.session.reached = step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,10 @@ from migrator_tui.demo import passwords
 from migrator_tui.demo.project.project import Project
 from migrator_tui.migration.planning import guess_users
 from migrator_tui.model.decisions import Decisions
-from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Scope
 from migrator_tui.model.project import (
     ExposureScope,
-    FilesPlan,
-    ProjectPlan,
     ProjectScope,
-    TableExposure,
     UsersPlan,
     UsersScope,
 )
@@ -38,7 +33,7 @@ from migrator_tui.tui.steps import Step
 from migrator_tui.tui.widgets.project_list import Key as LineKey
 from migrator_tui.tui.widgets.project_list import ProjectList
 from tests.migration.running import Engine, build, rows, succeeded
-from tests.tui.planned import MadeUpBench, many, on_step, settled
+from tests.tui.planned import PROJECT, on_step, planned, settled
 from tests.tui.scripted import ScriptedGuide
 from tests.tui.stepping import ENDS
 from tests.tui.test_snapshots import SIZES, Compare
@@ -186,27 +181,6 @@ async def test_users_may_stay_rows_and_be_taken_for_users_again(project: Project
         assert lines(app)["users", "email"] == "email"
 
 
-def planned() -> MadeUpBench:
-    """Three tables of which one holds users and one names files."""
-    made = many(3)
-    users = UsersScope("table_0000", "c0", "c1", password_hash="c2", role="c3", name="c4", confirmed=None)
-    files = FilesPlan(
-        "table_0001", "c5", "papers", Path("uploads"), files=299, bytes=3_200_000, missing=1, creates=True
-    )
-    project = ProjectPlan(
-        "https://abcd.supabase.co",
-        UsersPlan(users, "0" * 32, rows=300, left=1),
-        (files,),
-        (
-            TableExposure(TableName("public", "table_0000"), "owner-read", "c0"),
-            TableExposure(TableName("public", "table_0001"), "owner", "c1", read="all"),
-            TableExposure(TableName("public", "table_0002")),
-        ),
-    )
-    told = Finding("USER-SAME-ADDRESS", "1 row with an address that another user has.", "table_0000", rows=1)
-    return replace(made, made=replace(made.made, project=project, findings=(told,)))
-
-
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("dialog", ["lines", "access"])
 def test_the_mapping_looks_as_it_was_accepted(size: tuple[int, int], dialog: str, snap_compare: Compare) -> None:
@@ -217,7 +191,7 @@ def test_the_mapping_looks_as_it_was_accepted(size: tuple[int, int], dialog: str
         await pilot.pause()
         app.session.begin(ENDS)
         app.session.bench = planned()
-        app.session.scope = Scope(project=ProjectScope("https://abcd.supabase.co", Path("uploads")))
+        app.session.scope = PROJECT
         app.go(Step.SELECT)
         await until(pilot, lambda: settled(app))
         await pilot.press("u")

@@ -10,7 +10,7 @@ import pytest
 from textual import events
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Static
 
 from migrator_tui.tui.app import MigratorApp
@@ -48,12 +48,16 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, object]]:
     return given
 
 
-@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize(("step", "dialog"), [*((step, "") for step in Step), (Step.SELECT, "u")])
 async def test_wild_keys_and_clicks_end_in_no_error_and_no_unasked_write(
-    step: Step, answers: list[tuple[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: Step,
+    dialog: str,
+    answers: list[tuple[str, object]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    chance = random.Random(f"{step.value} 2026")
+    chance = random.Random(f"{step.value}{dialog} 2026")
     told: list[str] = []
     done = 0
     while done < EVENTS:
@@ -61,6 +65,8 @@ async def test_wild_keys_and_clicks_end_in_no_error_and_no_unasked_write(
         async with showing(step, guide) as (app, pilot):
             while done < EVENTS and app.return_code is None:
                 for _ in range(4):
+                    if dialog and not isinstance(app.screen, ModalScreen) and not ended(app):
+                        await pilot.press(dialog)  # the keys are for what it opens
                     done += await wild(app, pilot, chance)
                 told += guide.run.told
                 if app.return_code is None:

@@ -12,6 +12,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Static
+from textual.widgets.directory_tree import DirEntry
+from textual.widgets.tree import TreeNode
 from textual.worker import get_current_worker
 
 from migrator_tui.migration.ends import is_sqlite
@@ -53,7 +55,7 @@ class PickFile(ModalScreen[Path]):
             yield FileTree(self._folder, folders=self._folders)
             yield Static("", id="nothing", markup=False)
             what = "Folders" if self._folders else "Folders and SQLite files"
-            yield Static(f"{what} are listed; Backspace goes to the folder above.", id="hint", classes="muted")
+            yield Static(f"{what} are listed. Backspace: the folder above.", id="hint", classes="muted")
             with ButtonRow(classes="buttons"):
                 yield Button("Folder above", id="up")
                 if self._folders:
@@ -128,6 +130,11 @@ class FileTree(DirectoryTree):
     def filter_paths(self, paths: Iterable[Path]) -> Iterable[Path]:
         """What is worth showing."""
         return [p for p in paths if not p.name.startswith(".") and (_is_folder(p) or self._is_file(p))]
+
+    def _populate_node(self, node: TreeNode[DirEntry], content: Iterable[Path]) -> None:
+        super()._populate_node(node, content)
+        if self.cursor_line < 0:  # nothing would show where the keys are going
+            self.cursor_line = 0
 
     def _is_file(self, path: Path) -> bool:
         return not self._folders and is_sqlite(path)

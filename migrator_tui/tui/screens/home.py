@@ -136,7 +136,7 @@ class HomeScreen(StepScreen):
                 ]
             )
         useful = any(group for title, group in groups if title not in (IN_STEP, "Earlier runs"))
-        if useful and not self._touched and self.focused is self.query_one("#begin"):
+        if useful and not self._touched and self.focused in (None, self.query_one("#begin")):
             found.focus()
         self.refresh_bindings()
 

@@ -264,6 +264,7 @@ def remarks(outcome: RunOutcome) -> Table:
             line_of(first[2:], first[0], "green" if item.verified else "red")
             for line in more:
                 line_of(line, "  •", "dim")
+    if outcome.status is not RunStatus.ROLLED_BACK:
         section("Not carried", [item.why for item in outcome.not_carried])
     section("Kept, because it was changed since", list(outcome.kept_edits))
     section("Notes", list(dict.fromkeys(outcome.notes)))
