@@ -80,7 +80,7 @@ class FindingList(LineList):
             return [(f" {symbol} {number:,} {word if number == 1 else PLURALS[row]}", style), (waits, "muted")]
         where = ".".join(part for part in (row.table, row.column or row.object) if part)
         rest = width - DECISION_CELLS - 4
-        id_width = min(max(20, self._widest_id), rest // 2) if width >= WIDE else min(20, rest * 2 // 5)
+        id_width = min(max(12, self._widest_id), rest // 2) if width >= WIDE else min(20, rest * 2 // 5)
         decision, style = ("", "muted")
         if row.decision is not None:
             decision, style = f"✓ {row.decision}", "good"
