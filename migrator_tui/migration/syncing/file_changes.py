@@ -19,7 +19,7 @@ from migrator_tui.convert.object_keys import from_url, key_of
 from migrator_tui.convert.user_folders import UserFolders
 from migrator_tui.migration.files.matching_files import NOBODY, find, named, values
 from migrator_tui.migration.run_folder import RunFolder
-from migrator_tui.migration.users.user_folders import folders_of
+from migrator_tui.migration.users.ids_in_paths import folders_of
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.project import FilesPlan, UsersPlan
 from migrator_tui.supabase.storage_api import public_base

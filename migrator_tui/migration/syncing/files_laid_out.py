@@ -17,7 +17,7 @@ from migrator_tui.migration.files.matching_files import NOBODY
 from migrator_tui.migration.syncing import file_changes
 from migrator_tui.migration.syncing.file_changes import NAMED, FileChange, Named, key_on_target, sha256_of, sides
 from migrator_tui.migration.syncing.file_contents import keep_file, kept_folder
-from migrator_tui.migration.users.user_folders import folders_of
+from migrator_tui.migration.users.ids_in_paths import folders_of
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import DecisionsNeeded, MigratorError, UsageError
 from migrator_tui.model.plan import Plan

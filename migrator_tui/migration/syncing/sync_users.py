@@ -38,7 +38,7 @@ from migrator_tui.postgres.merge_parts import sql
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_publish import to_target
 from migrator_tui.sqlite.snapshot import connect
-from migrator_tui.supabase import auth_ledger, auth_sql, user_keys
+from migrator_tui.supabase import auth_ledger, auth_sql, key_map
 from migrator_tui.supabase.auth_users import Users
 
 
@@ -78,7 +78,7 @@ def wanted(request: Request, bases: Bases) -> UsersScope | None:
 def known(connection: psycopg.Connection[Any], namespace: str) -> dict[str, str]:
     """Text of the source id → UUID, of everybody whom the published runs of a namespace moved."""
     runs = runs_of(origins.published(connection) or (), namespace)
-    return {key: str(uuid) for uuid, key in user_keys.read(connection, runs).items()}
+    return {key: str(uuid) for uuid, key in key_map.read(connection, runs).items()}
 
 
 def told_apart(users: UsersPlan, plan: Plan) -> UsersPlan:
@@ -96,13 +96,13 @@ def ids(connection: psycopg.Connection[Any], plan: Plan, snapshot: Path) -> User
     if users is None:
         return None
     runs = runs_of(origins.published(connection) or (), users.namespace)
-    keys = user_keys.read(connection, runs)
+    keys = key_map.read(connection, runs)
     with closing(ids_of(snapshot, plan, users)) as pairs:
         keys |= {uuid: str(key) for key, uuid in pairs}
     columns = [(t.target, c.target) for t in plan.moved for c in t.moved_columns if namespace_of(c.codec)]
     integers = any(c.codec.startswith(f"{OF_INTEGER}:") for t in plan.moved for c in t.moved_columns)
-    unknown = [uuid for uuid in user_keys.unknown(connection, runs, columns) if uuid not in keys]
-    whole = user_keys.with_later(keys, unknown, integers=integers, above=_used(snapshot, users.scope.table))
+    unknown = [uuid for uuid in key_map.unknown(connection, runs, columns) if uuid not in keys]
+    whole = key_map.with_later(keys, unknown, integers=integers, above=_used(snapshot, users.scope.table))
     return UserIds(whole, {whole[uuid]: str(uuid) for uuid in unknown}, integers)
 
 
@@ -214,7 +214,7 @@ class SyncedUserIds(Silent):
         keys = {UUID(uuid): key for key, uuid in record.later_users.items()}
         keys |= {uuid: key for uuid, key in found.keys.items() if key not in found.later and uuid not in keys}
         as_kept = [(int(key) if found.integers and key.isdecimal() else key, uuid) for uuid, key in keys.items()]
-        user_keys.write(connection, context.run, users.scope.table, as_kept)
+        key_map.write(connection, context.run, users.scope.table, as_kept)
         moved = replace(context.plan, tables=tuple(_as_before(t, record) for t in context.plan.tables), views=())
         origins.record(connection, context.run, origin_of(context.source, moved, context.run))
 

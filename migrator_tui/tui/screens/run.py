@@ -136,8 +136,7 @@ class RunScreen(StepScreen):
         left = progress.rows_total - progress.rows_done
         # As wide with every figure: what changes its width has the whole screen laid out anew, five times a second.
         total = f"{progress.rows_total:,}"
-        share = f"{100 * progress.rows_done // progress.rows_total}%" if progress.rows_total else ""
-        figures = f"{share:>4}  {f'{progress.rows_done:,}':>{len(total)}} / {total} rows"
+        figures = f"{f'{progress.rows_done:,}':>{len(total)}} / {total} rows"
         figures += f"{f'{rate:,.0f}/s':>12}{f'{left / rate:,.0f} s left':>12}" if rate and left > 0 else " " * 24
         self._say("#figures", f"{figures}{f'{progress.seconds:,.1f} s':>9}", one_line=True)
         self.query_one("#retry").display = progress.retry is not None
