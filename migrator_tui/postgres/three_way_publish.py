@@ -17,8 +17,11 @@ from migrator_tui.postgres.ledger import Fence, read_step, set_state, write_step
 from migrator_tui.postgres.merge_parts import filled_rows, row_hash, sql, stored_columns, texts_of, written_columns
 from migrator_tui.postgres.publish import LOCK_TIMEOUT_MS, STEP, ChangedSince, raise_sequences
 from migrator_tui.postgres.three_way import ThreeWay
+from migrator_tui.postgres.three_way_read_back import back_counts, lay_out_anew
 
 DATA_STEP = "synced"
+READ_BACK = "read_back"
+"""Source table → rows that triggers made other ones of; empty where none fired."""
 ORDERS = (("insert", "update", "delete"), ("delete", "insert", "update"), ("delete", "update", "insert"))
 """Which of them a row's unique value is free in depends on the rows; each is tried until the server takes one."""
 
@@ -99,6 +102,7 @@ def publish(
     *,
     beside: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
     make_room: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
+    triggers: bool = False,
 ) -> None:
     """Write what the target gets, or nothing. What was done before is not done again.
 
@@ -107,6 +111,7 @@ def publish(
         staged: Source name → rows that staging committed.
         beside: Writes what goes with the rows, before them: they may refer to it.
         make_room: Called before and after ``beside``: takes away what came into the rows' place because of it.
+        triggers: Triggers of the tables fire, and make other rows of what is written.
 
     Raises:
         ChangedSince: Live rows changed since they were compared.
@@ -134,11 +139,12 @@ def publish(
         make_room(connection)
         for way in ways.values():
             _archive(connection, way, fence.run)
-        written = _write(connection, ways, fence.run)
+        written = _write(connection, ways, fence.run, triggers=triggers)
         failpoint("publish-merged")
-        _compare(connection, ways)
+        _compare(connection, ways, triggers=triggers)
+        others = lay_out_anew(connection, ways, fence.run) if triggers else {}
         raise_sequences(connection, plan)  # last: a rollback would not take it back
-        write_step(connection, fence.run, STEP, _step(connection, ways, written, staged))
+        write_step(connection, fence.run, STEP, _step(connection, ways, written, staged, others))
         failpoint("publish-commit")
 
 
@@ -155,7 +161,9 @@ def _archive(connection: psycopg.Connection[Any], way: ThreeWay, run: str) -> No
         )
 
 
-def _write(connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay], run: str) -> dict[str, Written]:
+def _write(
+    connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay], run: str, *, triggers: bool
+) -> dict[str, Written]:
     wanted = {source: counted(connection, way, to_target(way)) for source, way in ways.items()}
     before = _rows(connection, ways)
     refused: Exception | None = None
@@ -172,7 +180,8 @@ def _write(connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay], ru
                 written = {s: Written(n["insert"], n["update"], n["delete"]) for s, n in done.items()}
                 after = _rows(connection, ways)
                 for source, counts in written.items():
-                    if counts != wanted[source] or after[source] - before[source] != counts.inserted - counts.deleted:
+                    more = after[source] - before[source] - (counts.inserted - counts.deleted)
+                    if counts != wanted[source] or (more and not triggers):
                         raise _Otherwise(f"{ways[source].table.target}: {wanted[source]} was to be, {counts} was done")
             return written
         except (errors.IntegrityError, _Otherwise) as error:
@@ -262,10 +271,12 @@ _WRITERS: Mapping[str, Callable[[psycopg.Connection[Any], ThreeWay, str], int]] 
 }
 
 
-def _compare(connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay]) -> None:
-    """After the writes: what the file is to get, and what it has, is what the target has."""
+def _compare(connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay], *, triggers: bool) -> None:
+    """After the writes: what the file is to get, and what it has, is what the target has; but for what triggers made
+    of the values, which is read back."""
     for way in ways.values():
         differs = " OR ".join(f"({way.from_source(c)} AND {way.differs_in(c, 's', 'l')})" for c in way.values)
+        differs = "" if triggers else differs
         row = connection.execute(
             sql(
                 f"SELECT count(*) FROM {way.joined} WHERE CASE WHEN {way.present} THEN l.ctid IS NULL "
@@ -286,6 +297,7 @@ def _step(
     ways: Mapping[str, ThreeWay],
     written: Mapping[str, Written],
     staged: Mapping[str, int],
+    others: Mapping[str, int],
 ) -> dict[str, Any]:
     """What undoing and a resumption need, in the form of any published run; what the file gets beside it."""
     row = connection.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
@@ -308,7 +320,14 @@ def _step(
         "merged": merged,
         "merged_into": [[way.table.target.schema, way.table.target.name] for way in ways.values()],
         "unvalidated": [],
-        DATA_STEP: {source: {"target": _listed(written[source]), "source": _listed(back[source])} for source in ways},
+        DATA_STEP: {
+            source: {
+                "target": _listed(written[source]),
+                "source": list(back_counts(connection, way)) if others else _listed(back[source]),
+            }
+            for source, way in ways.items()
+        },
+        READ_BACK: dict(others),
     }
 
 

@@ -29,16 +29,14 @@ from migrator_tui.migration.syncing import (
     sync_users,
     write_back,
 )
+from migrator_tui.migration.syncing.file_part import FilePart
 from migrator_tui.migration.syncing.sync_base import Base, Bases
 from migrator_tui.migration.syncing.sync_companions import of_sync
-from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
-from migrator_tui.migration.syncing.sync_ways import ways_of
-from migrator_tui.migration.syncing.synced_files import SyncedFiles
+from migrator_tui.migration.syncing.sync_record import SyncRecord
 from migrator_tui.migration.users.given_back import UserIds
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import (
     DecisionsNeeded,
-    Interrupted,
     MigratorError,
     SourceError,
     UsageError,
@@ -53,12 +51,10 @@ from migrator_tui.postgres.publish import Published
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_choices import SyncChoices
 from migrator_tui.postgres.three_way_publish import Written
-from migrator_tui.sqlite.carry_over import carry_over
-from migrator_tui.sqlite.snapshot import FILE_NAME
 from migrator_tui.supabase.api import Api
 
 
-class Sync(Migration):
+class Sync(FilePart):
     """One run. Called by a :class:`~migrator_tui.migration.runner.Runner` on its thread."""
 
     _bases: Bases | None = None
@@ -278,7 +274,15 @@ class Sync(Migration):
 
                 self._with_target(
                     lambda c: three_way_publish.publish(
-                        c, plan, ways, fence, staged, self._failpoint, beside=beside, make_room=make_room
+                        c,
+                        plan,
+                        ways,
+                        fence,
+                        staged,
+                        self._failpoint,
+                        beside=beside,
+                        make_room=make_room,
+                        triggers=any(finding.id == "TARGET-TRIGGERS" for finding in plan.findings),
                     )
                 )
 
@@ -286,53 +290,9 @@ class Sync(Migration):
             self._published = self._with_target(lambda c: publish.publish(c, plan, fence, {}))
             self._audit.record("published", tables=len(plan.moved))
         self._failpoint("published")
+        self._read_back()
         self._write_back()
         return self._after_publish(self._laid_out, self._published)
-
-    @property
-    def _laid_out(self) -> Plan:
-        """The plan with the ids of those who come into the file."""
-        assert self._plan is not None
-        return self._plan
-
-    def _write_back(self) -> None:
-        """Write the file: all that was laid out, or nothing; what is there already counts as done."""
-        record = SyncRecord.read(self._folder)
-        file = FILE_NAME
-        if record.carried:
-            self._board.say(f"writing to {self._request.source.name}")
-            file = NEXT
-            try:
-                done = carry_over(
-                    self._request.source,
-                    self._snapshot.path,
-                    self._folder.file(file),
-                    record.carried,
-                    suspended=record.suspended,
-                )
-            except SourceError as error:
-                if error.id == "SYNC-SOURCE-CHANGED":
-                    # What both ends have in common is what the file was: a sync anew finds the target's rows changed.
-                    if record.later_users:
-                        self._with_target(lambda c: sync_users.forget_later(c, self._folder.run, record.later_users))
-                    self._folder.write_json(BASE, {"file": FILE_NAME})
-                    raise DecisionsNeeded(
-                        error.id,
-                        f"{error.message} The target has its part.",
-                        "Sync again: what is missing in the file is compared anew. "
-                        f"`migrator-tui rollback {self._folder.run}` takes the target's part back.",
-                    ) from error
-                raise Interrupted(
-                    "SYNC-HALF-DONE", f"The target is done, the file is not: {error.message}", error.hint
-                ) from error
-            self._audit.record("written-back", inserted=done.inserted, updated=done.updated, deleted=done.deleted)
-            if record.suspended:
-                self._notes.append(f"Did not fire for what was written into the file: {', '.join(record.suspended)}.")
-            self._failpoint("written-back")
-        for companion in self._companions:
-            if isinstance(companion, SyncedFiles):
-                self._notes += companion.after_rows(self._context(self._laid_out))
-        self._folder.write_json(BASE, {"file": file})
 
     def _verify(self, plan: Plan, published: Published) -> None:
         # Rows were compared within the publishing transaction, and the file's as they were written.
@@ -370,11 +330,6 @@ class Sync(Migration):
             source: {end: dict(zip(names, counts, strict=True)) for end, counts in ends.items()}
             for source, ends in ((step or {}).get(three_way_publish.DATA_STEP) or {}).items()
         }
-
-    def _ways(self, plan: Plan) -> dict[str, ThreeWay]:
-        ways = self._with_target(lambda c: ways_of(c, plan, self._folder))
-        assert ways is not None
-        return ways
 
     def _base(self, run: str) -> Base:
         return sync_base.base_of(run)

@@ -84,10 +84,3 @@ def require_same_tables(plan: Plan, bases: Bases) -> None:
                 f"{base.run}.",
                 f"Bring the change of the column to the other end first, or leave {name} out with --tables.",
             )
-        fires = next((f for f in plan.findings if f.table == name and f.id == "TARGET-TRIGGERS"), None)
-        if fires is not None:
-            raise UsageError(
-                "SYNC-TRIGGERS",
-                f"{fires.message} What they write would not be on both ends. Nothing was changed.",
-                f"Disable them for the time of the sync, or leave {name} out with --tables.",
-            )
