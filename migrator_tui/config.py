@@ -156,6 +156,7 @@ def scope_of(profile: Profile, tables: tuple[str, ...] = (), names: NamePolicy |
         names=names or profile.names,
         project=project_of(profile),
         natural_keys=natural_keys_of(profile.natural_keys),
+        time_zone=profile.time_zone,
     )
 
 

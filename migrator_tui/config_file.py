@@ -243,6 +243,7 @@ class Profile(_Keys):
     chunk_mb: int | None = Field(default=None, ge=1, le=1024)
     policies: PoliciesKeys = Field(default_factory=PoliciesKeys)
     natural_keys: dict[str, list[NaturalKeyKeys]] = Field(default_factory=dict)
+    time_zone: Text | None = None
 
 
 class ConfigKeys(_Keys):

@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from migrator_tui.convert import cast_codecs, counted_time, shapes
+from migrator_tui.convert import cast_codecs, counted_time, shapes, zones
 from migrator_tui.convert.codecs import MAX_PRECISION
 from migrator_tui.convert.parsed_texts import uuid_codec
 from migrator_tui.convert.refused_texts import text_trouble
 from migrator_tui.convert.times import mixed_spellings
 from migrator_tui.convert.typed import Decide, Typed
 from migrator_tui.convert.types import as_text, boolean_text, exact_in_double, main_classes, mixed_finding, set_aside
+from migrator_tui.convert.zones import Zone
 from migrator_tui.model.profile import ColumnProfile
 from migrator_tui.model.schema import Column
 
 
 def onto(
-    table: str, column: Column, profile: ColumnProfile, live: Column, decide: Decide, *, nullable: bool = True
+    table: str,
+    column: Column,
+    profile: ColumnProfile,
+    live: Column,
+    decide: Decide,
+    *,
+    nullable: bool = True,
+    zone: Zone | None = None,
 ) -> Typed:
     """The codec by which a column's values go into a column that the target has already.
 
@@ -25,6 +33,7 @@ def onto(
 
     Args:
         nullable: The live column takes NULL, and no key by which rows are paired is made of it.
+        zone: That naive times may be in, beside UTC.
     """
     if live.base is not None:  # a domain takes what its base type does, but for its checks
         live = replace(live, type=live.base)
@@ -52,6 +61,7 @@ def onto(
             typed, misfit=f"{table}.{column.name} holds {holds} values, which {kind} cannot take as they are"
         )
     typed = _moments_onto(table, column, profile, replace(typed, codec=found), decide)
+    typed = zones.asked(table, column, profile, typed, decide, zone)
     if classes == ("text",) and (profile.nul_texts or profile.invalid_utf8):
         text = text_trouble(table, column, profile, decide, bytea=False)
         if text.codec != "text" and not is_textual(live):

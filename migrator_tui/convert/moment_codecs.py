@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -13,8 +14,13 @@ from migrator_tui.convert.codec import INTEGER, REAL, TEXT, Codec
 
 def moment(name: str, shape: str) -> Codec | None:
     """The codec of dates, times or moments in one spelling, in all that are known, or counted; None for no such."""
+    kind, (shape, _, zone) = name.partition(":")[0], shape.partition("@")
+    if zone and (kind != "timestamptz" or shapes.has_zone(shape) or not _is_zone(zone)):
+        return None
     if shape == "mixed":
-        return _mixed_moments(name) if not name.startswith("time:") else None
+        return _mixed_moments(name, zone) if kind != "time" else None
+    if zone:
+        return _in_zone(name, shape, zone) if shapes.is_moment(shape) else None
     if (counted := shape.removesuffix(ROUNDED)) in counted_time.OF_INTEGERS:
         epoch = counted_time.Integers(counted)
         if not name.startswith("timestamptz:") or (counted != shape and counted not in counted_time.NANOSECONDS):
@@ -22,7 +28,6 @@ def moment(name: str, shape: str) -> Codec | None:
         return Codec(name, INTEGER, epoch.to_moments, epoch.to_numbers if counted == shape else None)
     if shape.startswith("real-"):
         return _counted_reals(name, shape.removeprefix("real-"))
-    kind = name.partition(":")[0]
     if not (shapes.is_time(shape) if kind == "time" else shapes.is_moment(shape)):
         return None
     sent_as = _MOMENT_TYPES[kind]
@@ -33,6 +38,33 @@ def moment(name: str, shape: str) -> Codec | None:
         to_target=lambda values: shapes.parse(values, shape).cast(sent_as),
         to_source=lambda sent: shapes.render(sent.cast(parsed_as), shape),
     )
+
+
+def _in_zone(name: str, shape: str, zone: str) -> Codec:
+    """Naive times of a zone. Of an hour that comes twice in autumn the first is taken; both are written alike. One
+    that is left out in spring is none, and does not come back."""
+    parsed_as = shapes.parse(pa.array([], pa.string()), shape).type
+
+    def to_source(sent: pa.Array) -> pa.Array:
+        here = pc.local_timestamp(sent.cast(pa.timestamp("us", zone)))
+        # The later of two equal hours is written like the earlier one, which the target was sent.
+        return shapes.render(here.cast(parsed_as), shape)
+
+    return Codec(name, TEXT, lambda values: _moments_of(shapes.parse(values, shape), zone), to_source)
+
+
+def _moments_of(naive: pa.Array, zone: str) -> pa.Array:
+    moments = pc.assume_timezone(naive.cast(pa.timestamp("us")), zone, ambiguous="earliest", nonexistent="earliest")
+    return moments.cast(pa.timestamp("us", "UTC"))
+
+
+@functools.lru_cache(maxsize=64)
+def _is_zone(zone: str) -> bool:
+    try:
+        _moments_of(pa.array([0], pa.timestamp("us")), zone)
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        return False
+    return True
 
 
 def _counted_reals(name: str, counted: str) -> Codec | None:
@@ -63,18 +95,20 @@ _MOMENT_TYPES = {
 }
 
 
-def _mixed_moments(name: str) -> Codec:
+def _mixed_moments(name: str, zone: str) -> Codec:
     kind = name.partition(":")[0]
 
     def to_target(values: pa.Array) -> pa.Array:
         # A date has no room for a time of day, so that only what is written without one is a date.
-        return _parse_mixed(values, shapes.is_date if kind == "date" else shapes.is_moment).cast(_MOMENT_TYPES[kind])
+        takes = shapes.is_date if kind == "date" else shapes.is_moment
+        return _parse_mixed(values, takes, zone).cast(_MOMENT_TYPES[kind])
 
     return Codec(name, TEXT, to_target, None)
 
 
-def _parse_mixed(values: pa.Array, takes: Callable[[str], bool]) -> pa.Array:
-    """Each value by its own shape, as a timestamp without zone; moments with a zone in UTC."""
+def _parse_mixed(values: pa.Array, takes: Callable[[str], bool], zone: str) -> pa.Array:
+    """Each value by its own shape, as a timestamp without zone; moments with a zone in UTC, and all where naive ones
+    are of a zone."""
     found = shapes.classify(values)
     result = pa.nulls(len(values), pa.timestamp("us"))
     for shape in pc.unique(pc.drop_null(found)).to_pylist():
@@ -82,6 +116,8 @@ def _parse_mixed(values: pa.Array, takes: Callable[[str], bool]) -> pa.Array:
             continue
         here = pc.fill_null(pc.equal(found, shape), False)
         parsed = shapes.parse(pc.if_else(here, values, pa.scalar(None, pa.string())), shape)
+        if zone and not getattr(parsed.type, "tz", None):
+            parsed = _moments_of(parsed, zone)
         if getattr(parsed.type, "tz", None):
             parsed = parsed.cast(pa.timestamp("us"))
         result = pc.if_else(here, parsed.cast(pa.timestamp("us")), result)

@@ -45,9 +45,7 @@ def spelled(marked: pa.Array, classes: frozenset[str]) -> pa.Array:
     try:
         return texts.cast(pa.string())
     except pa.ArrowInvalid:  # some text is not UTF-8
-        return _with_others(raw, pa.repeat(pa.scalar(False), len(raw)), raw, lambda cell: _spell(cell, classes)).cast(
-            pa.string()
-        )
+        return _with_others(raw, pc.is_null(raw), raw, lambda cell: _spell(cell, classes)).cast(pa.string())
 
 
 def marked(spellings: pa.Array, classes: frozenset[str]) -> pa.Array:

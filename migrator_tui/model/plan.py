@@ -186,6 +186,7 @@ class Scope:
         names: What becomes of the source's names: kept as they are, or written in snake_case.
         project: Users, files and exposure; nothing of them where only tables are moved.
         natural_keys: By which rows of a table are told to be one, beside its keys.
+        time_zone: That times without a zone are in; None where nobody said.
     """
 
     include: tuple[str, ...] = ("*",)
@@ -195,6 +196,7 @@ class Scope:
     names: NamePolicy = "keep"
     project: ProjectScope = field(default_factory=ProjectScope)
     natural_keys: tuple[NaturalKey, ...] = ()
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,13 +91,13 @@ def test_texts_are_plain_where_no_number_can_be_meant(tmp_path: Path) -> None:
 
 def test_a_text_that_is_not_utf_8_comes_back_as_it_is() -> None:
     chosen = codec(exact_text(CLASSES))
-    read = pa.array([b"t\xff", b"i1"], pa.binary()).view(pa.string())
+    read = pa.array([b"t\xff", b"i1", None], pa.binary()).view(pa.string())
 
     sent = encode(chosen, read)
 
-    assert sent.to_pylist() == ["CAST(x'ff' AS TEXT)", "1"]
+    assert sent.to_pylist() == ["CAST(x'ff' AS TEXT)", "1", None]
     number, text = returned(chosen, (sent,)).parts
-    assert (number.to_pylist(), text.view(pa.binary()).to_pylist()) == ([None, 1], [b"\xff", None])
+    assert (number.to_pylist(), text.view(pa.binary()).to_pylist()) == ([None, 1, None], [b"\xff", None, None])
 
 
 def test_a_class_that_the_column_was_not_to_hold_is_refused() -> None:

@@ -112,6 +112,19 @@ def test_an_excluded_table_is_no_part_of_the_plan(planned: MakePlan) -> None:
     assert [t.source for t in planned(source, Scope(exclude=("a*",))).tables] == ["b"]
 
 
+def test_a_table_of_too_many_columns_stays_behind_by_decision_or_without_some_of_them(
+    make_source: MakeSource,
+) -> None:
+    path = make_source(f"CREATE TABLE wide ({', '.join(f'c{n}' for n in range(1600))}); CREATE TABLE one (x);")
+
+    plan = plan_of(path, Scope(), Decisions())
+    fewer = plan_of(path, Scope(tables={"wide": TableOverride(columns={"c7": None})}), Decisions())
+
+    assert [(f.table, f.choices, f.needs_decision) for f in of(plan, "TABLE-WIDE")] == [("wide", ("skip",), True)]
+    assert [(table.source, table.action) for table in plan.tables] == [("wide", Action.SKIP), ("one", Action.CREATE)]
+    assert (of(fewer, "TABLE-WIDE"), fewer.table("wide").action) == ([], Action.CREATE)
+
+
 def test_actions_of_foreign_keys_are_carried(planned: MakePlan) -> None:
     plan = planned(
         "CREATE TABLE p (id INTEGER PRIMARY KEY);"
@@ -266,6 +279,7 @@ def test_onto_a_live_table_columns_find_their_counterparts(
         ("CREATE TABLE t (id bigint PRIMARY KEY, v text, tenant int NOT NULL)", "tenant is NOT NULL"),
         ("CREATE TABLE t (id bigint PRIMARY KEY)", "column v has no counterpart"),
         ("CREATE TABLE t (id bigint, v text)", "rows cannot be paired"),
+        ("CREATE TABLE t (id bigint PRIMARY KEY, v bytea)", "cannot take"),
     ],
 )
 def test_a_live_table_that_cannot_take_the_rows_needs_a_decision(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ import psycopg
 
 from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.decisions import Decisions, FindingDecision
+from migrator_tui.model.plan import Scope, TableOverride
+from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.pull import PullRequest
 from migrator_tui.postgres.connect import Target
 from tests.migration.comparing_files import contents
@@ -92,3 +97,46 @@ def test_numbers_become_the_moments_that_somebody_says_they_count_and_come_back(
     pull(PullRequest(tmp_path / "back.db"), target)
     rounded = {("shifts", "fine")}
     assert contents(tmp_path / "back.db", without=rounded) == contents(source, without=rounded)
+
+
+def test_naive_times_that_become_moments_are_in_the_zone_that_is_given_or_in_utc_where_sqlite_wrote_them(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection, tmp_path: Path
+) -> None:
+    db.execute("CREATE TABLE event (id bigint PRIMARY KEY, at timestamptz, made timestamptz, day timestamptz)")
+    source = make_source(
+        """
+        CREATE TABLE event (id INTEGER PRIMARY KEY, at DATETIME, made DATETIME DEFAULT CURRENT_TIMESTAMP, day TEXT);
+        INSERT INTO event VALUES (1, '2026-01-05 10:00:00', '2026-01-05 10:00:00', '2026-07-01T08:00'),
+            (2, '2026-10-25 02:30:00', NULL, '2026-07-02T08:00'), (3, '2026-03-29 02:30:00', NULL, NULL);
+        CREATE TABLE given (id INTEGER PRIMARY KEY, at DATETIME);
+        INSERT INTO given VALUES (1, '2026-07-01 10:00:00');
+        """
+    )
+    given = {"given": TableOverride(columns={"at": (None, "timestamptz", None)})}
+    scope = Scope(time_zone="Europe/Berlin", tables=given)
+
+    asked = engine.migrate(source, target, scope=scope)
+
+    assert asked.status is RunStatus.NEEDS_DECISIONS, asked.error
+    zones = {f"{f.table}.{f.column}": (f.choices, f.decision) for f in asked.findings if f.id == "DATE-ZONE"}
+    assert zones == {
+        "event.at": (("zone", "utc"), "zone"),
+        "event.made": (("utc", "zone"), "utc"),
+        "event.day": (("zone", "utc"), "zone"),
+        "given.at": (("zone", "utc"), "zone"),
+    }
+    assert [(f.column, f.keys) for f in asked.findings if f.id == "VALUE-RANGE"] == [("at", ("id=3",))]
+    outcome = succeeded(engine.resume(asked.run, target, accept_lossy=True))
+    assert rows(db, "SELECT at::text, made::text, day::text FROM event ORDER BY id") == [
+        ("2026-01-05 09:00:00+00", "2026-01-05 10:00:00+00", "2026-07-01 06:00:00+00"),
+        ("2026-10-25 00:30:00+00", None, "2026-07-02 06:00:00+00"),
+    ]
+    assert rows(db, "SELECT at::text FROM given") == [("2026-07-01 08:00:00+00",)]
+    pull(PullRequest(tmp_path / "back.db"), target)
+    with closing(sqlite3.connect(tmp_path / "back.db")) as back, closing(sqlite3.connect(source)) as file:
+        for query in ("SELECT * FROM event WHERE id < 3", "SELECT * FROM given"):
+            assert back.execute(query).fetchall() == file.execute(query).fetchall()
+    assert engine.rollback(outcome.run, target).status is RunStatus.ROLLED_BACK
+    unknown = engine.migrate(source, target, scope=replace(scope, time_zone="Mars/Olympus"))
+    assert unknown.error is not None
+    assert unknown.error.id == "TIME-ZONE"

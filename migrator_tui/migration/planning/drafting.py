@@ -24,6 +24,8 @@ from migrator_tui.postgres.prove import Refused
 BYTES_PER_SECOND = 20_000_000
 """What staging and checking together move on two shared cores; an estimate for the person, never a limit."""
 ROWS_PER_SECOND = 150_000
+MOST_COLUMNS = 1_599
+"""PostgreSQL's 1,600, of which one is the rows' place in the source while they are staged."""
 PEAK_FACTOR = 2.5
 """Rows in Postgres have headers and indexes, and staging comes before publishing."""
 
@@ -238,6 +240,14 @@ def _table(draft: Drafting, table: Table) -> TablePlan:
             wanted, asked = alike.table, True
             live = draft.target.database.table(wanted)
             skipped = replace(skipped, target=wanted)
+    if (
+        live is None
+        and (columns := len([c for c in table.columns if override.columns.get(c.name, ()) is not None])) > MOST_COLUMNS
+    ):
+        message = f"{name} has {columns:,} columns, and a table of PostgreSQL has at most {MOST_COLUMNS:,} here."
+        finding = Finding("TABLE-WIDE", message, table=name, rows=profile.rows, choices=("skip",))
+        draft.find(finding)
+        return skipped
     if live is None:
         if override.fill:
             raise UsageError(

@@ -116,7 +116,7 @@ def _given(
     if given_types.is_textual(live):
         return proposed
     nullable = plan_standing.may_be_null(draft, table, column.name)
-    typed = given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable)
+    typed = given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable, zone=draft.zone)
     return proposed if typed.misfit else replace(typed, type=wanted)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from migrator_tui.convert.identifiers import Names
+from migrator_tui.convert.zones import Zone
+from migrator_tui.migration.planning import time_zones
 from migrator_tui.migration.planning.plan_matching import Match
 from migrator_tui.model.decisions import Decisions, decide
 from migrator_tui.model.findings import Finding
@@ -85,6 +87,11 @@ class Drafting:
     def chosen(self, id: str, table: str, column: str) -> str:
         """The choice to plan by of the first such finding; empty where there is none, or nothing to choose."""
         return self._chosen.get((id, table, column), "")
+
+    @cached_property
+    def zone(self) -> Zone | None:
+        """The zone that naive times may be in, beside UTC."""
+        return time_zones.offered(self.scope.time_zone)
 
     @cached_property
     def referred_to(self) -> frozenset[tuple[TableName, frozenset[str]]]:

@@ -156,7 +156,7 @@ def _typed(draft: Drafting, table: str, column: Column, found: ColumnProfile, li
     if blob is not None and live.type == "text":
         return Typed("text", blob)
     if user_id is None:
-        return given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable)
+        return given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable, zone=draft.zone)
     if live.type == "uuid":
         return Typed("uuid", user_id)
     return Typed(

@@ -212,6 +212,15 @@ KINDS = (
         "CREATE VIRTUAL TABLE docs USING fts5(body, content='posts')",
     ),
     Kind(
+        "TABLE-WIDE",
+        Severity.ERROR,
+        "A table of more columns than PostgreSQL has",
+        "A table of PostgreSQL has at most 1,600 columns, one of SQLite 2,000 and more. Columns that are set to null "
+        "in the plan are left behind; with few enough of them the table is moved.",
+        "a survey of 1,800 questions, each a column",
+        (Choice("skip", "The table stays behind, with all its rows.", lossy=True),),
+    ),
+    Kind(
         "NAME-CHANGED",
         Severity.INFO,
         "A name that had to change",

@@ -214,6 +214,25 @@ KINDS = (
         ),
     ),
     Kind(
+        "DATE-ZONE",
+        Severity.WARNING,
+        "Times without a zone that become moments",
+        "A timestamptz is one moment wherever it is read; a time that is written without a zone is one only for who "
+        "knows the zone. SQLite's own CURRENT_TIMESTAMP and datetime('now') write UTC, an application may write its "
+        "local time. Every text comes back as it was. `time_zone` of the profile names the zone; the codec of a column "
+        "in the plan, such as timestamptz:iso-datetime-space@Europe/Berlin, names it for that column.",
+        "created '2026-01-05 10:00:00' for a column of type timestamptz",
+        (
+            Choice("utc", "They are in UTC.", lossy=False),
+            Choice(
+                "zone",
+                "They are in the zone that the finding names. Of an hour that comes twice in autumn the first is "
+                "taken; a time that is left out in spring does not fit.",
+                lossy=False,
+            ),
+        ),
+    ),
+    Kind(
         "KEY-NULL",
         Severity.WARNING,
         "NULL in a primary key",
