@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from getpass import getuser
@@ -31,6 +30,7 @@ from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import resolve, standing
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_plan, write_outcome, write_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord
+from migrator_tui.migration.run_sessions import RunSessions
 from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.runner import Runner
 from migrator_tui.migration.staging import Source
@@ -48,9 +48,7 @@ from migrator_tui.model.outcome import Beside, ErrorReport, RunOutcome, not_carr
 from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import RunStatus, Stage, TableState
 from migrator_tui.postgres import ledger, publish
-from migrator_tui.postgres.compare import close_quietly
-from migrator_tui.postgres.connect import HangUp, Target, connect, explain, retrying
-from migrator_tui.postgres.idle_sessions import BulkSessions, IdleSessions
+from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import QuarantinedRow
@@ -102,13 +100,19 @@ class Migration:
         self._beside: tuple[Beside, ...] = ()
         self._shut_out = False
         self._notes: list[str] = list(request.plan_notes)
-        self._idle: IdleSessions[psycopg.Connection[Any]] = IdleSessions(1, _close)
-        self._idle_bulk: BulkSessions = IdleSessions(request.workers, close_quietly)
 
     def __call__(self, runner: Runner) -> RunOutcome:
         """Run to an end, whatever it is."""
         self._runner = runner
         self._board: Board = runner.board
+        self._sessions = RunSessions(
+            self._target,
+            self._folder.run,
+            runner.control,
+            runner.board,
+            most=self._request.workers,
+            fence=lambda: self._fence,
+        )
         self._folder.set_status(RunStatus.RUNNING, pid=os.getpid())
         self._audit.record("run-started", command=self._request.command, target=self._target.display)
         error: MigratorError | None = None
@@ -116,8 +120,7 @@ class Migration:
             try:
                 self._run()
             finally:
-                self._idle.close()
-                self._idle_bulk.close()
+                self._sessions.close()
             status = RunStatus.SUCCEEDED
         except MigratorError as raised:
             error, status = raised, status_of(raised)
@@ -144,11 +147,10 @@ class Migration:
             plan = self._stage(plan)
         with self._board.stage(Stage.CHECK):
             plan = self._check(plan)
-        self._idle_bulk.end_all()
         with self._board.stage(Stage.RESOLVE):
             self._resolve(plan)
         if self._request.confirm and self._published is None:
-            self._idle.end_all()  # nobody knows how long a person takes
+            self._sessions.end_idle()  # nobody knows how long a person takes
             self._runner.await_confirmation()
         with self._board.stage(Stage.PUBLISH):
             published = self._publish(plan)
@@ -272,7 +274,7 @@ class Migration:
             fence,
             self._board,
             self._runner.control,
-            self._idle_bulk,
+            self._sessions.bulk,
             workers=self._sessions_for(plan),
         )
 
@@ -323,7 +325,7 @@ class Migration:
                     fence,
                     self._board,
                     self._runner.control,
-                    self._idle_bulk,
+                    self._sessions.bulk,
                     workers=self._sessions_for(plan),
                 )
             except Uncomputable as found:
@@ -561,46 +563,7 @@ class Migration:
         return self._source
 
     def _with_target(self, work: Callable[[psycopg.Connection[Any]], T], *, established: bool = True) -> T:
-        """Work on a session that nobody else uses, again where it was lost. ``work`` must bear repetition."""
-
-        control = self._runner.control
-
-        def open_session() -> psycopg.Connection[Any]:
-            connection = connect(self._target, application_name=f"migrator-tui {self._folder.run}")
-            if control.stopped.is_set():  # nobody waits for it any more
-                connection.close()
-            return connection
-
-        def attempt() -> T:
-            connection = self._idle.take() or control.abandonable(open_session)
-            try:
-                done = work_on(connection)
-            except BaseException:
-                connection.close()
-                raise
-            self._idle.leave(connection)
-            return done
-
-        def work_on(connection: psycopg.Connection[Any]) -> T:
-            with HangUp(connection) as hang_up:
-                try:
-                    with control.interruptible(connection.cancel_safe), control.interruptible(hang_up.unless_done):
-                        control.check()  # a cancel that came before there was anything to interrupt
-                        self._board.set_retry(None)
-                        if self._fence is not None:
-                            ledger.record_backend(connection, self._fence)
-                        return work(connection)
-                except psycopg.Error as error:
-                    control.check()  # a statement that was cancelled because the run was
-                    raise explain(error, self._target, established=True) from error
-
-        return retrying(
-            attempt,
-            target=self._target,
-            established=established,
-            stop=self._runner.control.stopped,
-            on_wait=self._board.set_retry,
-        )
+        return self._sessions.work(work, established=established)
 
 
 def begin(request: Request, target: Target, *, embedded_folder: Path | None = None) -> RunFolder:
@@ -633,8 +596,3 @@ def actor() -> str:
         return getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
-
-
-def _close(connection: psycopg.Connection[Any]) -> None:
-    with suppress(psycopg.Error):
-        connection.close()

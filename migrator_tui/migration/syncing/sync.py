@@ -124,7 +124,7 @@ class Sync(FilePart):
             fence,
             self._board,
             self._runner.control,
-            self._idle_bulk,
+            self._sessions.bulk,
             workers=self._request.workers,
             chunk_bytes=self._request.chunk_bytes,
         )
