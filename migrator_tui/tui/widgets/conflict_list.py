@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import chain
 from typing import ClassVar
 
@@ -209,6 +209,15 @@ class ConflictList(LineList):
         """Headings are stepped over."""
         place = self._place(index)
         return place is not None and place[1] >= 0
+
+    def line_key(self, y: int) -> Hashable | None:
+        """A row that has not been read is asked for whenever it comes in sight."""
+        key = super().line_key(y)
+        if isinstance(key, tuple):
+            place = self._place(key[0])
+            if place is not None and place[1] >= 0 and self.row(key[0]) is None:
+                return None
+        return key
 
     def parts(self, index: int, line: int, width: int) -> Iterable[Part]:
         """A heading, or a conflict and what was decided about it."""

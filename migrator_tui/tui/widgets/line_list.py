@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
@@ -10,16 +10,17 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
+
+from migrator_tui.tui.widgets.kept_lines import KeptLines
 
 Part = tuple[str, str]
 """Text and the name of its style; see :attr:`LineList.STYLES`."""
 
 
-class LineList(ScrollView, can_focus=True):
+class LineList(KeptLines, can_focus=True):
     """Base of the lists of the screens. Subclasses say how many rows there are and what each line of a row shows.
 
     Rows that :meth:`selectable` refuses (headings of groups) are stepped over by the cursor.
@@ -80,6 +81,7 @@ class LineList(ScrollView, can_focus=True):
         super().__init__(id=id)
         self.cursor: int | None = None
         self._styles_by_name: dict[str, Style] = {}
+        self._width: int | None = None
 
     def count(self) -> int:
         """How many rows there are."""
@@ -114,10 +116,35 @@ class LineList(ScrollView, can_focus=True):
     def move_to(self, index: int) -> None:
         """Put the cursor on a row."""
         if 0 <= index < self.count() and self.selectable(index) and index != self.cursor:
+            self._paint_row(self.cursor)
+            self._paint_row(index)
             self.cursor = index
-            self.refresh()
             self._keep_in_sight()
+            self.cursor_moved()
             self.post_message(self.Moved(self, index))
+
+    def cursor_moved(self) -> None:
+        """Called as the cursor moves: what is changed here is painted with it, at once."""
+
+    def line_key(self, y: int) -> Hashable | None:
+        """The row and which of its lines, whether the cursor is there, and how strong it is drawn."""
+        width = self.line_width
+        if self.heading(width) is not None:
+            if y == 0:
+                return "heading"
+            y -= 1
+        index, line = divmod(self.scroll_offset.y + y, self.lines_per_row(width))
+        if index >= self.count():
+            return "blank"
+        return index, line, index == self.cursor and (1 + self.has_focus)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines as they are painted."""
+        self._width = self.line_width  # asked for each line, and not quickly told
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._width = None
 
     def render_line(self, y: int) -> Strip:
         """One line in sight."""
@@ -139,7 +166,7 @@ class LineList(ScrollView, can_focus=True):
     @property
     def line_width(self) -> int:
         """Cells of a line."""
-        return self.scrollable_content_region.width
+        return self.scrollable_content_region.width if self._width is None else self._width
 
     def notify_style_update(self) -> None:
         """The theme changed."""
@@ -199,6 +226,12 @@ class LineList(ScrollView, can_focus=True):
                     return at
                 at += step
         return None
+
+    def _paint_row(self, index: int | None) -> None:
+        if index is not None:
+            lines = self.lines_per_row(self.line_width)
+            top = index * lines - self.scroll_offset.y + (self.heading(self.line_width) is not None)
+            self.refresh(Region(0, top, self.size.width, lines))
 
     def _lines_in_sight(self) -> int:
         return max(1, self.scrollable_content_region.height - (self.heading(self.line_width) is not None))
