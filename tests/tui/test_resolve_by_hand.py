@@ -18,10 +18,11 @@ from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.screens.resolve import ResolveScreen
 from migrator_tui.tui.screens.result import ResultScreen
 from migrator_tui.tui.steps import Step
+from migrator_tui.tui.widgets.rendered import Rendered
 from tests.migration.running import Engine, rows
 from tests.migration.seeded_live import DOUBLES, PHONES, Person, Seed, build
 from tests.migration.seeded_outcome import with_
-from tests.tui.waiting import drawn, on, text, until
+from tests.tui.waiting import on, text, until
 
 SEED = Seed(people=60, same_key=12, same_email=6, two_keys=4, orphans=5, equal=5, live_only=4)
 FOLDED = NaturalKey("people", ("email",), Match.FOLDED)
@@ -46,7 +47,7 @@ async def test_conflicts_of_every_kind_are_resolved_by_hand_and_published_as_dec
         await until(pilot, lambda: on(app, PerField))
         await pilot.press("s", "enter")  # the first field that differs: the name
         await decided(app, pilot, 3)
-        await until(pilot, lambda: "↳ source messages: 4" in drawn(app, "#fields"))
+        await until(pilot, lambda: "↳ source messages: 4" in app.screen.query_one(Rendered).text)
         await pilot.press("e")
         await typed(app, pilot, {"note": "typed"})
         await decided(app, pilot, 4)

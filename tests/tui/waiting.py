@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Static
@@ -43,11 +42,3 @@ def text(app: MigratorApp, selector: str) -> str:
     """What a line says; nothing while it is not there."""
     found = app.screen.query(selector)
     return str(found.first(Static).render()) if found else ""
-
-
-def drawn(app: MigratorApp, selector: str) -> str:
-    """What a line shows that is built of several parts."""
-    console = Console(width=100)
-    with console.capture() as captured:
-        console.print(app.screen.query_one(selector, Static).content)
-    return captured.get()

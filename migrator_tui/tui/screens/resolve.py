@@ -10,7 +10,7 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.widgets import Button, Static
 
@@ -42,6 +42,7 @@ from migrator_tui.tui.widgets.conflict_list import ConflictList
 from migrator_tui.tui.widgets.conflict_sides import Marks, side_by_side
 from migrator_tui.tui.widgets.line_list import LineList
 from migrator_tui.tui.widgets.progress_table import bar
+from migrator_tui.tui.widgets.rendered import Rendered
 from migrator_tui.tui.wording import at_home, counted, visible
 
 NARROW = 100
@@ -84,7 +85,6 @@ class ResolveScreen(ConflictEditor):
     ResolveScreen.-narrow #sides {
         width: 100%; height: 3fr; border: none; border-top: solid $border-blurred; padding: 0 1;
     }
-    ResolveScreen #sides { scrollbar-size-vertical: 1; }
     ResolveScreen #headline { height: auto; padding: 0 1; }
     ResolveScreen #foot { height: 1; padding: 0 1; }
     ResolveScreen #said { width: 1fr; color: $text-muted; }
@@ -103,15 +103,16 @@ class ResolveScreen(ConflictEditor):
         self._before: list[tuple[Sequence[ConflictGroup], int | None]] = []
         self._said = ""
         self._lines: dict[str, Text] = {}
+        self._sides_of: tuple[ConflictRow, tuple[object, ...]] | None = None
         self._keeper = Keeper(self._keep)
 
     def compose_body(self) -> ComposeResult:
         """The conflicts, and the one at the cursor."""
         yield Static("", id="headline", markup=False)
         with Container(id="both"):
-            yield ConflictList(self._said_of, ahead=self._ahead, id="rows")
-            with VerticalScroll(id="sides", can_focus=False):
-                yield Static("", id="fields", markup=False)
+            yield ConflictList(self._said_of, ahead=self._ahead, moved=self._show_sides, id="rows")
+            with Container(id="sides"):
+                yield Rendered(id="rows-of-both")
         yield ActionBar("", id="actions")
         with Horizontal(id="foot"):
             yield Static("", id="said", markup=False)
@@ -176,24 +177,31 @@ class ResolveScreen(ConflictEditor):
     def _show_sides(self) -> None:
         row = self._listed.current
         if row is None:
-            self.query_one("#fields", Static).update("")
+            if self._sides_of is not None:
+                self._sides_of = None
+                self.query_one(Rendered).show("")
             return
         choice, taken, origin = self._chosen.of(row)
-        theme = self.app.current_theme
+        values, followers = self._chosen.values_of(row), self._followers_of(row) or ()
+        theme, width = self.app.current_theme, self.app.size.width
+        self.query_one(ActionBar).offer(actions(row, self._listed.selected))
+        looks = (choice, taken, values, origin, followers, theme.name, width < NARROW)
+        if self._sides_of is not None and self._sides_of[0] is row and self._sides_of[1] == looks:
+            return
+        self._sides_of = (row, looks)
         marks = Marks(f"bold underline {theme.accent}", f"bold {theme.success}", f"bold {theme.warning}")
-        stacked = self.app.size.width < NARROW
-        shown = side_by_side(
+        stacked = width < NARROW
+        both = side_by_side(
             row,
             choice,
             taken=taken,
-            values=self._chosen.values_of(row),
+            values=values,
             by_rule=origin == "rule",
             stacked=stacked,
             marks=marks,
-            followers=self._followers_of(row) or (),
+            followers=followers,
         )
-        self.query_one("#fields", Static).update(shown)
-        self.query_one(ActionBar).offer(actions(row, self._listed.selected))
+        self.query_one(Rendered).show(both)
 
     def _redraw(self) -> None:
         self._listed.show(self._groups)

@@ -42,20 +42,23 @@ class ConflictList(LineList):
         said: Callable[[ConflictRow], str | None],
         *,
         ahead: Callable[[Callable[[], None]], bool] = lambda act: False,
+        moved: Callable[[], None] = lambda: None,
         id: str | None = None,
     ) -> None:
         """
         Args:
             said: What was decided about a row, None for nothing yet.
             ahead: Takes what is to be done once there are rows, where there are none yet; says whether it took it.
+            moved: Called as the cursor moves; what it changes is painted together with the list.
         """
         super().__init__(id=id)
-        self._said, self._ahead = said, ahead
+        self._said, self._ahead, self._moved = said, ahead, moved
         self._groups: Sequence[ConflictGroup] = ()
         self._starts: list[int] = []
         self._count = 0
         self._pages: dict[tuple[str, str, int], Sequence[ConflictRow]] = {}
         self._asked: set[tuple[str, str, int]] = set()
+        self._failed: set[tuple[str, str, int]] = set()
         self._selected: dict[int, ConflictRow | None] = {}
 
     def show(self, groups: Sequence[ConflictGroup]) -> None:
@@ -85,14 +88,24 @@ class ConflictList(LineList):
         self.post_message(self.Moved(self, self.cursor))
 
     def unasked(self, group: ConflictGroup, offset: int) -> None:
-        """A page could not be read: it is asked for again when it is next in sight."""
-        self._asked.discard((group.table, group.kind, offset // PAGE))
+        """A page could not be read: it is asked for again when the list is scrolled, or a row of it is wanted."""
+        self._failed.add((group.table, group.kind, offset // PAGE))
 
     def want(self, index: int) -> None:
         """Have a line read, wherever it is."""
         place = self._place(index)
         if place is not None and self.row(index) is None:
+            self._try_again()
             self._ask(*place)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Other rows are in sight."""
+        self._try_again()
+        super().watch_scroll_y(old_value, new_value)
+
+    def _try_again(self) -> None:
+        self._asked -= self._failed
+        self._failed.clear()
 
     def row(self, index: int | None) -> ConflictRow | None:
         """The conflict of a line; None for a heading, or one that has not been read."""
@@ -199,6 +212,10 @@ class ConflictList(LineList):
         if self.cursor is not None or not self._ahead(lambda: self.action_edge(way)):
             super().action_edge(way)
 
+    def cursor_moved(self) -> None:
+        """Let the screen follow."""
+        self._moved()
+
     # ── lines ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def count(self) -> int:
@@ -211,12 +228,12 @@ class ConflictList(LineList):
         return place is not None and place[1] >= 0
 
     def line_key(self, y: int) -> Hashable | None:
-        """A row that has not been read is asked for whenever it comes in sight."""
+        """A row that has not been read is drawn, and so asked for, whenever the list is scrolled."""
         key = super().line_key(y)
         if isinstance(key, tuple):
             place = self._place(key[0])
             if place is not None and place[1] >= 0 and self.row(key[0]) is None:
-                return None
+                return (*key, self.scroll_offset.y)
         return key
 
     def parts(self, index: int, line: int, width: int) -> Iterable[Part]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from rich.style import Style
 from textual.geometry import Region
 from textual.scroll_view import ScrollView
 from textual.scrollbar import ScrollBar
@@ -33,24 +34,38 @@ class KeptLines(ScrollView):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Lines as they are painted."""
         width = self.size.width
-        if crop.column_span != (0, width) or self.styles.gutter or self.opacity != 1.0:
+        if crop.column_span != (0, width) or not self._is_plain():
             return super().render_lines(crop)
         if len(self._kept) > MOST_KEPT:
             self._kept.clear()
-        keys = [self.line_key(y) for y in crop.line_range]
-        strips = [None if key is None else self._kept.get(key) for key in keys]
-        missing = [at for at, strip in enumerate(strips) if strip is None]
-        if missing:
-            first = crop.y + missing[0]
-            for at in missing:
-                if keys[at] is not None:
-                    self._styles_cache.set_dirty(Region(0, crop.y + at, width, 1))
-            drawn = super().render_lines(Region(0, first, width, missing[-1] - missing[0] + 1))
-            for at in missing:
-                strips[at] = strip = drawn[crop.y + at - first]
-                if (key := keys[at]) is not None:
+        _, background = self.background_colors
+        blank = Style(bgcolor=background.rich_color)
+        filters = self.get_line_filters()
+        strips = []
+        for y in crop.line_range:
+            key = self.line_key(y)
+            strip = None if key is None else self._kept.get(key)
+            if strip is None:
+                segments = list(self.render_line(y).adjust_cell_length(width, blank))
+                for line_filter in filters:
+                    segments = line_filter.apply(segments, background)
+                strip = Strip(segments, width)
+                if key is not None:
                     self._kept[key] = strip
-        return [strip for strip in strips if strip is not None]
+            strips.append(strip)
+        return strips
+
+    def _is_plain(self) -> bool:
+        """Nothing but the lines is painted: no border, no tint."""
+        styles = self.styles
+        return not (
+            styles.gutter
+            or styles.outline.spacing
+            or styles.tint.a
+            or styles.has_rule("hatch")
+            or styles.text_opacity != 1.0
+            or self.opacity != 1.0
+        )
 
     def notify_style_update(self) -> None:
         """Styles are others: draw all lines anew."""

@@ -81,6 +81,7 @@ class LineList(KeptLines, can_focus=True):
         super().__init__(id=id)
         self.cursor: int | None = None
         self._styles_by_name: dict[str, Style] = {}
+        self._mixed: dict[tuple[Style, str], Style] = {}
         self._width: int | None = None
 
     def count(self) -> int:
@@ -172,6 +173,7 @@ class LineList(KeptLines, can_focus=True):
         """The theme changed."""
         super().notify_style_update()
         self._styles_by_name.clear()
+        self._mixed.clear()
 
     def on_resize(self) -> None:
         """Rows may take another number of lines now."""
@@ -260,12 +262,15 @@ class LineList(KeptLines, can_focus=True):
         return self._styles_by_name[name]
 
     def _strip(self, parts: Iterable[Part], width: int, base: Style) -> Strip:
-        segments = [Segment(text, base + self._foreground(name)) for text, name in parts]
+        segments = [Segment(text, self._on(base, name)) for text, name in parts]
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _foreground(self, name: str) -> Style:
-        style = self._style(name)
-        return Style(color=style.color, bold=style.bold or None)
+    def _on(self, base: Style, name: str) -> Style:
+        """The foreground of one style on the background of another."""
+        if (base, name) not in self._mixed:
+            style = self._style(name)
+            self._mixed[base, name] = base + Style(color=style.color, bold=style.bold or None)
+        return self._mixed[base, name]
 
 
 def fit(text: str, width: int) -> str:
