@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from migrator_tui import locations
 from migrator_tui.cli.ending import interrupts
+from migrator_tui.cli.migrating import CONFLICTS, EXISTING
 from migrator_tui.cli.options import Shared, shared, target_of
-from migrator_tui.cli.printing import print_json, printable, say
-from migrator_tui.cli.watching import LINE_EVERY_SECONDS
+from migrator_tui.cli.printing import finish, print_json, printable, say
+from migrator_tui.cli.watching import LINE_EVERY_SECONDS, watch
 from migrator_tui.config_file import EMBEDDED
 from migrator_tui.model.errors import ExitCode, UsageError
 
@@ -101,6 +104,12 @@ def backup(
 @click.option("--schema", help="The schema that they go to [default: the one they were in].")
 @click.option("--into-schema", help="Restore beside the live tables, in a schema of their own.")
 @click.option("--replace", is_flag=True, help="Put them in the place of live tables, which are kept in another schema.")
+@click.option("--merge", is_flag=True, help="Let their rows join the live tables; rows in the way are conflicts.")
+@click.option("--decisions", type=EXISTING, help="With --merge, which it means: a decisions file for conflicts.")
+@click.option(
+    "--on-conflict", type=CONFLICTS, help="With --merge, which it means: what conflicts do that no file names."
+)
+@click.option("--yes", is_flag=True, help="With --merge: publish without asking for the target's name.")
 @shared
 def restore(
     shared: Shared,
@@ -109,17 +118,29 @@ def restore(
     schema: str | None,
     into_schema: str | None,
     replace: bool,
+    merge: bool,
+    decisions: Path | None,
+    on_conflict: str | None,
+    yes: bool,
 ) -> int:
     """Put the tables of a backup back, in one transaction, after all of FILE was read and found whole.
 
     The rows are compared with what was backed up before anything is visible. Tables that are there already are never
-    written over: exit 3 names them, --into-schema restores beside them, and --replace moves them to a schema
-    migrator_replaced_… first.
+    written over: exit 3 names them, --into-schema restores beside them, --replace moves them to a schema
+    migrator_replaced_… first, and --merge is a run of its own in which their rows join the live tables: what they meet
+    is decided on screen (`migrator-tui`), by a decisions file or a policy, and `rollback RUN` takes it back.
     """
     from migrator_tui.credentials import terminal_prompt
     from migrator_tui.migration.backups import backing_up
     from migrator_tui.migration.backups.backup_keys import opening_keys
 
+    merge = merge or decisions is not None or on_conflict is not None
+    if merge and (into_schema or replace):
+        raise UsageError(
+            "RESTORE-OPTIONS",
+            "--merge, --decisions and --on-conflict go with neither --into-schema nor --replace.",
+            "Choose one way: into the live tables, beside them, or in their place.",
+        )
     if into_schema and (schema or replace):
         raise UsageError(
             "RESTORE-OPTIONS",
@@ -128,6 +149,8 @@ def restore(
         )
     if not file.is_file():
         raise UsageError("BACKUP-NO-FILE", f"{file} is no file.", "`migrator-tui backup` says where it wrote one.")
+    if merge:
+        return _merge_back(shared, file, _names(tables), schema, decisions, on_conflict, confirm=not yes)
     settings = shared.settings()
     stop = threading.Event()
     with target_of(settings.target, settings) as target, interrupts(stop.set):
@@ -150,6 +173,58 @@ def restore(
     for item in done.restored.not_restored:
         say(f"not restored: {item['object']} {item['name']}: {item['why']}")
     return int(ExitCode.DONE)
+
+
+def _merge_back(
+    shared: Shared,
+    file: Path,
+    tables: tuple[str, ...],
+    schema: str | None,
+    decisions: Path | None,
+    on_conflict: str | None,
+    *,
+    confirm: bool,
+) -> int:
+    """A run of its own, which may wait for decisions, be resumed and be rolled back."""
+    from migrator_tui.credentials import terminal_prompt
+    from migrator_tui.migration import decisions_file
+    from migrator_tui.migration.backups.backup_keys import opening_keys
+    from migrator_tui.migration.merging_back import COMMAND, MergingBack
+    from migrator_tui.migration.migrate import begin
+    from migrator_tui.migration.request import Request
+    from migrator_tui.migration.runner import Runner
+    from migrator_tui.model.decisions import Decisions
+    from migrator_tui.model.plan import Scope
+    from migrator_tui.postgres.backup_file import Header, OpeningKey, read_header, unwrap
+
+    settings = shared.settings(on_conflict=on_conflict)
+    tried: list[OpeningKey] = []
+
+    def remembered(header: Header) -> Iterator[OpeningKey]:
+        for key in opening_keys(header, os.environ, terminal_prompt()):
+            tried.append(key)
+            yield key
+
+    # Asked before the run begins: nobody can be asked while it is watched.
+    with file.open("rb") as source:
+        header = read_header(source)
+        unwrap(header, remembered(header))
+    request = Request(
+        source=file.resolve(),
+        scope=Scope(include=tables or ("*",), schema=schema or ""),
+        decisions=decisions_file.read(decisions) if decisions else Decisions(),
+        on_conflict=settings.on_conflict,
+        accept_recommended=True,
+        confirm=confirm and sys.stdin.isatty(),
+        command=COMMAND,
+    )
+    embedded_folder = locations.embedded_server_folder() if settings.target == EMBEDDED else None
+    with target_of(settings.target, settings) as target:
+        folder = begin(request, target, embedded_folder=embedded_folder)
+        say(f"run {folder.run}: {file} → {target.display}")
+        runner = Runner(folder.run, MergingBack(request, target, folder, keys=lambda header: iter(tried)))
+        outcome = watch(runner, plain=shared.plain, confirm=target.label if request.confirm else None)
+    return finish(outcome, as_json=shared.as_json)
 
 
 @contextmanager

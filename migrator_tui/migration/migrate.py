@@ -44,6 +44,7 @@ from migrator_tui.model.errors import (
     MigratorError,
     VerificationFailed,
 )
+from migrator_tui.model.origin import Origin
 from migrator_tui.model.outcome import Beside, ErrorReport, RunOutcome, not_carried
 from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import RunStatus, Stage, TableState
@@ -227,8 +228,7 @@ class Migration:
 
     def _stage(self, plan: Plan) -> Plan:
         """Stage everything; the plan to go on by, without what the target cannot compute of the rows."""
-        source = self._source_of()
-        self._sets = quarantine.find(source.snapshot, source.database, plan)
+        self._sets = self._set_aside(plan)
 
         def begin(connection: psycopg.Connection[Any]) -> Fence:
             ledger.install(connection)
@@ -245,12 +245,20 @@ class Migration:
             return plan
         self._failpoint("staging")
         plan = self._load(plan, fence)
-        context = self._context(plan)
         for companion in self._companions:
-            companion.stage(context)
+            companion.stage(self._context(plan))
         self._audit.record("staged", rows=sum(s for s, _ in self._staged().values()))
         self._failpoint("staged")
         return plan
+
+    def _set_aside(self, plan: Plan) -> quarantine.RowSets:
+        """The rows that decisions keep out of staging."""
+        source = self._source_of()
+        return quarantine.find(source.snapshot, source.database, plan)
+
+    def _origin(self, plan: Plan) -> Origin | None:
+        """What the tables come from, kept for the way back."""
+        return origin_of(self._source_of(), plan, self._folder.run)
 
     def _load(self, plan: Plan, fence: Fence) -> Plan:
         """Send the rows that are not staged yet; where the target cannot compute a column, with its values instead."""
@@ -307,9 +315,8 @@ class Migration:
                     f"{source} has {plan.table(source).rows} rows, but {staged} are staged and {left} quarantined.",
                     "Nothing was published. Start a new run.",
                 )
-        context = self._context(plan)
         for companion in self._companions:
-            self._notes += companion.check(context)
+            self._notes += companion.check(self._context(plan))
         self._audit.record("checked", tables=len(plan.moved))
         self._failpoint("checked")
         return plan
@@ -371,14 +378,13 @@ class Migration:
             counts = {source: staged for source, (staged, _) in self._staged().items()}
             # The intent stands in the trail before the effect, so that a crash between them can be read from it.
             self._audit.record("publishing", tables=len(plan.moved))
-            origin = origin_of(self._source_of(), plan, fence.run)
-            context = self._context(plan)
+            origin = self._origin(plan)
             for companion in self._companions:
-                companion.before_publish(context)
+                companion.before_publish(self._context(plan))
 
             def beside(connection: psycopg.Connection[Any]) -> None:
                 for companion in self._companions:
-                    companion.within_publish(connection, context)
+                    companion.within_publish(connection, self._context(plan))
 
             def attempt() -> Published:
                 return self._with_target(

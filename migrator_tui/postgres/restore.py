@@ -164,8 +164,8 @@ class _Restorer(Place):
             raise DecisionsNeeded(
                 "RESTORE-OCCUPIED",
                 f"In the way in {self._schema}: {', '.join(told)}. Nothing was changed.",
-                "Restore beside them with --into-schema NAME, or in their place with --replace, which keeps them in a "
-                "schema of their own; --tables names others.",
+                "Let their rows join what is there with --merge; restore beside them with --into-schema NAME; or in "
+                "their place with --replace, which keeps them in a schema of their own. --tables names others.",
             )
         if odd := [name for _, name, kind in there if kind not in "rpv"]:
             raise DecisionsNeeded(

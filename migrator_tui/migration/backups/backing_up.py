@@ -169,7 +169,7 @@ def put_back(
         DecisionsNeeded, VerificationFailed, TargetError, Interrupted: Nothing was changed.
     """
     began = time.monotonic()
-    with _opened(file, keys) as (header, source, data_key):
+    with opened(file, keys) as (header, source, data_key):
         progress(f"checking {file.name}")
         begins = source.tell()
         whole = contents(backup_file.records(source, header, data_key), stop)
@@ -217,7 +217,7 @@ def _prove(
     part: Path, key: OpeningKey, written: Contents, proof: Target, id: str, stop: threading.Event, progress: Progress
 ) -> tuple[dict[str, str], ...]:
     """Read the file back from the disk, restore it, compare it, and roll that back."""
-    with _opened(part, lambda header: iter([key])) as (header, source, data_key):
+    with opened(part, lambda header: iter([key])) as (header, source, data_key):
         begins = source.tell()
         progress("reading the file back")
         if contents(backup_file.records(source, header, data_key), stop) != written:
@@ -294,7 +294,12 @@ def _private_file(part: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _opened(file: Path, keys: Keys) -> Iterator[tuple[Header, BinaryIO, bytes]]:
+def opened(file: Path, keys: Keys) -> Iterator[tuple[Header, BinaryIO, bytes]]:
+    """A backup's header, its file after that, and the key of its data.
+
+    Raises:
+        BackupError: ``BACKUP-NOT-ONE``; ``BACKUP-KEY``: none of the keys opens it.
+    """
     with file.open("rb") as source:
         header = backup_file.read_header(source)
         yield header, source, backup_file.unwrap(header, keys(header))

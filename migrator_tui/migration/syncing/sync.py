@@ -13,7 +13,9 @@ from typing import Any
 
 import psycopg
 
+from migrator_tui.migration import merging_back
 from migrator_tui.migration.files.matching_files import count
+from migrator_tui.migration.merging_back import MergingBack
 from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.planning.target_plan import draft_plan
 from migrator_tui.migration.request import Request
@@ -343,8 +345,9 @@ def run_of(
     api: Api | None = None,
     failpoint: Callable[[str], None] = lambda name: None,
 ) -> Migration:
-    """What the request asks for: a migration, or a sync."""
-    kind = Sync if request.command == sync_base.COMMAND else Migration
+    """What the request asks for: a migration, a sync, or a backup's rows merged into live tables."""
+    kinds: dict[str, type[Migration]] = {sync_base.COMMAND: Sync, merging_back.COMMAND: MergingBack}
+    kind = kinds.get(request.command, Migration)
     return kind(request, target, folder, api=api, failpoint=failpoint)
 
 
