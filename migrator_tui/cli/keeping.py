@@ -40,6 +40,7 @@ def verify(shared: Shared, run: str, download: bool) -> int:
     which values name no object and which objects no row.
     """
     from migrator_tui.migration.control import Control
+    from migrator_tui.migration.merging_back import COMMAND as RESTORE
     from migrator_tui.migration.planning import quarantine
     from migrator_tui.migration.run_files import read_plan
     from migrator_tui.migration.run_folder import RunFolder
@@ -58,6 +59,12 @@ def verify(shared: Shared, run: str, download: bool) -> int:
             "VERIFY-NOT-PUBLISHED",
             f"The run {folder.run} is {folder.record().status.value}, not published.",
             "`migrator-tui runs` shows the runs.",
+        )
+    if folder.record().command == RESTORE:
+        raise UsageError(
+            "VERIFY-RESTORE",
+            f"The run {folder.run} merged a backup's rows, of which it keeps no snapshot.",
+            "They were compared as they were published; `migrator-tui restore FILE --merge` compares them once more.",
         )
     plan = read_plan(folder)
     snapshot = snapshots.reopen(folder.path, plan.source_sha256)

@@ -220,3 +220,30 @@ def test_a_run_into_tables_with_rows_offers_a_backup_first(
     assert done.err.splitlines().count(line) == 1
     monkeypatch.setenv("MIGRATOR_TUI_BACKUP_PASSPHRASE", PASSPHRASE)
     assert cli(*shlex.split(line)[3:]).code == 0
+
+
+@pytest.mark.usefixtures("passphrase")
+def test_rows_of_a_backup_join_live_tables_by_decisions_given_with_the_command_or_later(
+    cli: Cli, rows: Any, target: Target, tmp_path: Path
+) -> None:
+    rows.execute("ALTER TABLE a ADD name text; UPDATE a SET name = 'as it was'; DROP TABLE b")
+    file, on = tmp_path / "x.backup", ("--target", target.display)
+    assert cli("backup", "--out", file, "--no-prove", *on).code == 0
+    rows.execute("UPDATE a SET name = 'edited' WHERE id = 1; DELETE FROM a WHERE id = 2")
+    decisions = tmp_path / "decisions.yaml"
+    decisions.write_text("conflicts: [{table: a, key: {id: 1}, choice: keep-target}]")
+
+    refused = cli("restore", file, *on)
+    assert (refused.code, "--merge" in refused.err) == (3, True)
+    waits = cli("restore", file, "--merge", "--json", *on)
+    assert (waits.code, waits.document["error"]["id"]) == (3, "CONFLICTS")
+    assert waits.document["conflicts"] == {"found": 1, "resolved": 0}
+    assert rows.execute("SELECT * FROM a").fetchall() == [(1, "edited")]
+    done = cli("resume", waits.document["run"], "--decisions", decisions, "--json")
+    assert (done.code, done.document["status"]) == (0, "succeeded")
+    assert rows.execute("SELECT * FROM a ORDER BY id").fetchall() == [(1, "edited"), (2, "as it was")]
+    assert cli("restore", file, "--on-conflict", "keep-source", *on).code == 0
+    assert rows.execute("SELECT * FROM a ORDER BY id").fetchall() == [(1, "as it was"), (2, "as it was")]
+    told = cli("verify", waits.document["run"])
+    assert (told.code, "VERIFY-RESTORE" in told.err) == (2, True)
+    assert cli("restore", file, "--merge", "--replace", *on).code == 2
