@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
@@ -19,6 +19,8 @@ from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import counted, visible
 
 SHOWN_TABLES = 6
+FRAME_LINES, FIELD_LINES = 13, 4
+"""Lines of the dialog around what is published, and of the field for the target's name."""
 BOTH_ENDS = "One transaction on the target, then one in the file. Both can be undone afterwards."
 
 
@@ -32,7 +34,8 @@ class Publish(ModalScreen[bool]):
     ]
 
     DEFAULT_CSS = """
-    .-wide Publish #lines { margin: 1 0; }
+    Publish #what { height: auto; scrollbar-size-vertical: 1; }
+    Publish.-wide #what { margin: 1 0; }
     """
 
     def __init__(
@@ -61,7 +64,8 @@ class Publish(ModalScreen[bool]):
             bullets = Table.grid(padding=(0, 1, 0, 0))
             for line in self.changes or effects(self.plan, self.staying):
                 bullets.add_row("  •", Text(visible(line)))
-            yield Static(bullets, id="lines")
+            with VerticalScroll(id="what"):
+                yield Static(bullets, id="lines")
             said = BOTH_ENDS if self.changes else promise(self.plan)
             yield Static(said, classes="muted", markup=False)
             if self.typed:
@@ -73,6 +77,18 @@ class Publish(ModalScreen[bool]):
     def on_mount(self) -> None:
         """The field that asks, or the button."""
         self.query_one("#name" if self.typed else "#publish").focus()
+
+    def on_resize(self) -> None:
+        """However much is published, the question and its buttons stay in sight."""
+        others = FRAME_LINES + (FIELD_LINES if self.typed else 0)
+        what = self.query_one("#what", VerticalScroll)
+        what.styles.max_height = max(3, self.app.size.height - others)
+        what.can_focus = False
+
+        def reachable() -> None:
+            what.can_focus = what.max_scroll_y > 0
+
+        self.call_after_refresh(reachable)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """The button wakes when the name is right."""
