@@ -98,7 +98,7 @@ def consequence(row: ConflictRow, choice: ConflictChoice | None, taken: Sequence
         return "The source's row is left out of this run; it is kept in quarantine, whole."
     if choice is ConflictChoice.QUARANTINE:
         return "The source's row is set aside in quarantine, to be mended; the target stays as it is."
-    return "Undecided: nothing is published before every conflict has a choice."
+    return "Nothing is published before every conflict has a choice."
 
 
 def _survivor(row: ConflictRow) -> str:

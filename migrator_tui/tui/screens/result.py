@@ -261,7 +261,7 @@ def remarks(outcome: RunOutcome) -> Table:
         grid.add_row(Text("Users, files and access", "bold"))
         for item in outcome.beside:
             first, *more = told(item)
-            line_of(first[2:], first[0], "green" if item.verified else "red")
+            line_of(first[2:], first[0], "bold")
             for line in more:
                 line_of(line, "  •", "dim")
     if outcome.status is not RunStatus.ROLLED_BACK:
