@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
 UNIQUE_VIOLATION = "23505"
+_PROGRAM_LIMIT = "54000"
 
 _OF_VALUES = ("22", "54")
 """SQLSTATE classes: data exception, program limit."""
@@ -156,6 +157,12 @@ class Loader:
                 return self._committed_before(table, chunk.seq)
             explained = explain(error, self._target, established=True)
             explained.message = f"{table}: {explained.message}"
+            if error.sqlstate == _PROGRAM_LIMIT and "row is too big" in str(error):
+                explained.id = "TARGET-ROW-SIZE"
+                explained.hint = (
+                    "A row has to fit a page of the server, but for long texts and blobs, each of which takes 18 bytes "
+                    "there. Leave columns behind (null in the plan), or the table out with --tables."
+                )
             raise explained from error
         except BaseException:
             self._roll_back()

@@ -177,11 +177,12 @@ class _Reader:
             if key.name is not None:
                 names.setdefault(_folded_all(key.columns), key.name)
         for _, name, unique, origin, _partial in reversed([row[:5] for row in listed]):  # newest first
-            if origin == "pk":
-                continue
             sql = self._index_sql.get(str(name), "")
             written = index_text(sql)
             parts = self._parts(str(name), columns, written.parts)
+            # A primary key of its own collation lets fewer values in than the columns' own would.
+            if origin == "pk" and all(part.collation in (None, DEFAULT_COLLATION) for part in parts):
+                continue
             if origin == "u" and all(part.column and not part.collation for part in parts):
                 key_columns = tuple(str(part.column) for part in parts)
                 uniques.append(Key(key_columns, names.get(_folded_all(key_columns))))

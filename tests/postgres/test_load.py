@@ -125,3 +125,15 @@ def test_what_the_server_refuses_names_the_table(db: Connection, loader: Loader)
     assert caught.value.message.startswith("t: ")
     assert caught.value.sqlstate == "23514"
     assert (staged(db), ledger.chunks(db, "r1")) == ([], {})
+
+
+def test_a_row_that_fits_no_page_says_what_can_be_done(db: Connection, loader: Loader) -> None:
+    names = ["_mt_src", *(f"c{n}" for n in range(1100))]
+    db.execute(f"CREATE TABLE stage.wide ({', '.join(f'{name} bigint' for name in names)})".encode())
+    row = pa.record_batch([[1]] * len(names), names=names)
+
+    with pytest.raises(TargetError, match="row is too big") as raised:
+        loader.load("w", "wide", Chunk(0, 1, 1, 1, 1), iter([row]), row.schema, ())
+
+    assert raised.value.id == "TARGET-ROW-SIZE"
+    assert "Leave columns behind" in raised.value.hint

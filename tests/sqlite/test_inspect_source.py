@@ -130,8 +130,16 @@ def test_keys_carry_the_names_that_they_were_given(make: Make, read_schema: Read
     assert table("t").indexes == ()
 
 
-def test_a_unique_constraint_with_another_collation_is_an_index(make: Make, read_schema: Read) -> None:
-    _, table = read_schema(make("CREATE TABLE t (a, b COLLATE nocase, UNIQUE (a COLLATE nocase), UNIQUE (b))"))
+def test_a_key_with_another_collation_is_an_index(make: Make, read_schema: Read) -> None:
+    made = "CREATE TABLE t (a, b COLLATE nocase, UNIQUE (a COLLATE nocase), UNIQUE (b));"
+    _, table = read_schema(
+        make(f"{made} CREATE TABLE k (a PRIMARY KEY); CREATE TABLE c (a, PRIMARY KEY (a COLLATE rtrim))")
+    )
+    assert table("k").indexes == ()
+    assert table("c").primary_key == Key(("a",), None)
+    assert [(index.unique, index.parts) for index in table("c").indexes] == [
+        (True, (IndexPart("a", collation="rtrim"),))
+    ]
     assert table("t").uniques == (Key(("b",), None),)
     (index,) = table("t").indexes
     assert index.unique
