@@ -15,7 +15,7 @@ from migrator_tui.migration.staging import Encoder, Source
 from migrator_tui.model.outcome import TableOutcome
 from migrator_tui.model.plan import Action, Plan, TablePlan
 from migrator_tui.model.schema import Key, Table
-from migrator_tui.postgres import ledger
+from migrator_tui.postgres import ledger, publish
 from migrator_tui.postgres.compare import Comparison, Verifier
 from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.ddl import locator_name
@@ -92,7 +92,7 @@ def compare_published(
         synced: The source is what both ends were like after a sync: no row of it lost to a live one.
     """
     results = []
-    quarantined, kept = _stayed_behind(target, plan, run)
+    quarantined, kept, gave_way = _stayed_behind(target, plan, run)
     verifier = Verifier(target, run)
     reader = SnapshotReader(source.snapshot)
     try:
@@ -111,6 +111,8 @@ def compare_published(
             compared = verifier.compare(quote_name(table.target), names, batches, encoder.schema)
             rows = source.profile.tables[table.source].rows if synced else table.rows
             staged = rows - len(left)
+            # Rows with another key or other values are there, if not as the source has them.
+            lost = 0 if synced else gave_way.get(table.source, 0)
             results.append(
                 (
                     TableOutcome(
@@ -119,8 +121,8 @@ def compare_published(
                         source_rows=rows,
                         staged_rows=staged,
                         quarantined_rows=len(left),
-                        published_rows=staged - len(outvoted) - compared.missing,
-                        kept_target=len(outvoted),
+                        published_rows=staged - lost - compared.missing,
+                        kept_target=lost,
                         verified=compared.missing == 0,
                     ),
                     compared,
@@ -132,20 +134,24 @@ def compare_published(
     return results
 
 
-def _stayed_behind(target: Target, plan: Plan, run: str) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
-    """Source table → locators of quarantined rows, and of rows that lost to a live one, by the target's ledger."""
+def _stayed_behind(
+    target: Target, plan: Plan, run: str
+) -> tuple[dict[str, set[int]], dict[str, set[int]], dict[str, int]]:
+    """By source table and the target's ledger: locators of quarantined rows, and of rows of which the target has not
+    all values; how many gave way to a live row altogether."""
     with connect(target, application_name=f"migrator-tui {run}") as connection:
         try:
             if not ledger.is_installed(connection):
-                return {}, {}
+                return {}, {}, {}
             quarantined = ledger.quarantined_rows(connection, run)
             kept = {
                 table.source: ledger.outvoted_rows(connection, run, str(table.target), locator_name(table))
                 for table in plan.moved
             }
+            step = ledger.read_step(connection, run, publish.STEP) or {}
         except psycopg.Error as error:
             raise explain(error, target, established=True) from error
-    return quarantined, kept
+    return quarantined, kept, {source: counts[3] for source, counts in (step.get("merged") or {}).items()}
 
 
 def exact(column: str, codec: Codec) -> str:

@@ -92,6 +92,8 @@ def test_rows_that_are_kept_beside_others_take_all_that_refer_to_them_along_and_
     ]  # fmt: skip
     _, compared = verified(done.run, target)
     assert {name: found.missing for name, (_, found) in compared.items()} == dict.fromkeys(compared, 0)
+    # What has another key is there: it is none of those that gave way to a live row.
+    assert {(table.kept_target, table.published_rows - table.staged_rows) for table, _ in compared.values()} == {(0, 0)}
     undone = engine.rollback(done.run, target)
     assert (undone.status, undone.kept_edits) == (RunStatus.ROLLED_BACK, ())
     assert without_sequences(listing(db)) == without_sequences(before)
@@ -298,6 +300,35 @@ def test_children_that_would_be_one_by_a_key_stop_the_merge_of_their_parents(
     assert stopped.error is not None
     assert stopped.error.id == "MERGE-CHILDREN"
     assert "k_pkey" in stopped.error.message
+    assert listing(db) == before
+    # Nor are rows given away that nothing tells apart: it could not be taken back.
+    db.execute("DROP TABLE k; CREATE TABLE w (u int REFERENCES u, what text); INSERT INTO w VALUES (1, 'x'), (1, 'x')")
+    before = listing(db)
+    stopped = engine.resume(stopped.run, target)
+    assert stopped.error is not None
+    assert (stopped.error.id, stopped.status) == ("MERGE-CHILD-KEY", RunStatus.NEEDS_DECISIONS)
+    assert listing(db) == before
+    db.execute("ALTER TABLE w ADD id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY")
+    succeeded(engine.resume(stopped.run, target))
+    assert rows(db, "SELECT u FROM w") == [(2,), (2,)]
+
+
+def test_choices_that_change_one_another_without_end_stop_before_anything_is_visible(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    # Live 2 is led by the very id that source 1 would get beside live 1: with it source 2 is what is there already.
+    db.execute("CREATE TABLE u (id int PRIMARY KEY, boss int); INSERT INTO u VALUES (1, 2), (2, 4)")
+    before = listing(db)
+    source = make_source(
+        "CREATE TABLE u (id INTEGER PRIMARY KEY, boss INTEGER REFERENCES u); INSERT INTO u VALUES (1, 2), (2, 1)"
+    )
+    endless = decided(rules=[ConflictRule("u", ConflictChoice.KEEP_BOTH)])
+    stopped = engine.migrate(source, target, decisions=endless)
+    assert stopped.error is not None
+    assert (stopped.error.id, stopped.status) == ("CONFLICT-CIRCLE", RunStatus.NEEDS_DECISIONS)
+    assert listing(db) == before
+    kept = [choose("u", 2, ConflictChoice.KEEP_TARGET)]
+    succeeded(engine.resume(stopped.run, target, decisions=decided(conflicts=kept)))
     assert listing(db) == before
 
 
