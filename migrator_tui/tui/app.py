@@ -17,7 +17,7 @@ from migrator_tui import __version__
 from migrator_tui.migration.guide import Bench, Ends, Guide
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.progress import RunStatus
-from migrator_tui.tui import garbage
+from migrator_tui.tui import garbage, taking_turns
 from migrator_tui.tui.breadth import BREADTHS
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
 from migrator_tui.tui.palette import Palette
@@ -62,6 +62,7 @@ class MigratorApp(App[int]):
         self.prepare_demo = prepare_demo
         self.session = Session()
         self._start_with = start_with
+        self._turns_before: float | None = None
         self._collected_for: tuple[Bench | None, RunHandle | None] = (None, None)
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
@@ -69,6 +70,7 @@ class MigratorApp(App[int]):
     def on_mount(self) -> None:
         """First paint at once: nothing is connected yet."""
         self._own_loop = asyncio.get_running_loop()
+        self._turns_before = taking_turns.shorten()
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
@@ -184,6 +186,8 @@ class MigratorApp(App[int]):
         self.session.save()
         self.session.close()
         self.guide.close()
+        if self._turns_before is not None:
+            taking_turns.restore(self._turns_before)
         garbage.take_back()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -15,6 +16,7 @@ from migrator_tui.migration.guide import Bench, Ends, Step
 from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.model.secret import Secret
+from migrator_tui.tui import taking_turns
 from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.screens import step_screen
 from migrator_tui.tui.screens.run import RunScreen
@@ -42,10 +44,13 @@ async def test_a_test_that_nobody_asked_for_connects_after_the_first_paint(
     guide = OpeningGuide()
     ends = Ends(tmp_path / "app.db", "postgresql://app@db.example.com/shop", Scope(), fresh=True)
     app = MigratorApp(guide, folder=tmp_path, prepare_demo=lambda folder: ends, start_with=ends)
+    turns = sys.getswitchinterval()
     painted = lambda: guide.events.append(f"painted {type(app.screen).__name__}")  # noqa: E731
     monkeypatch.setattr(app, "post_display_hook", painted)
     async with app.run_test() as pilot:
         await until(pilot, lambda: "open" in guide.events)
+        assert sys.getswitchinterval() <= taking_turns.TURN + 1e-6, "threads of the engine let screens in"
+    assert sys.getswitchinterval() == turns
     assert "painted ConnectScreen" in guide.events[: guide.events.index("open")]
 
 
