@@ -30,6 +30,9 @@ DIFFERENT = tuple(STANDINGS[kind][:2] for kind in (Standing.EXTRA, Standing.MISS
 HEADLINE_ORDER = (STANDINGS[Standing.CHANGED][:2], NOT_CARRIED[:2], *DIFFERENT, *EQUAL)
 """Symbol and word of what is counted, what needs a look first: a narrow terminal cuts the end."""
 
+OTHER_AFFAIRS = ("EXPOSURE-", "FILES-COLUMN", "FILES-USER", "USER-")
+"""What findings begin with that are about a column and not about its type: who reaches it, which files it names."""
+
 
 class CompareScreen(PlanScreen):
     """Looks at the plan as a difference of two schemas; only a column's target type is changed here."""
@@ -183,7 +186,9 @@ class CompareScreen(PlanScreen):
         asked = [
             finding
             for finding in self.plan.findings
-            if finding.choices and (finding.table, finding.column) == (pair.table, column.source)
+            if finding.choices
+            and (finding.table, finding.column) == (pair.table, column.source)
+            and not finding.id.startswith(OTHER_AFFAIRS)
         ]
         self.app.push_screen(ColumnType(pair.table, pair.source or "no type", column, attempt, asked), answered)
 

@@ -88,7 +88,7 @@ class FindingList(LineList):
             decision, style = "? decide", "warn"
         return [
             ("   " + fit(row.id, id_width) + " ", "plain"),
-            (fit(where, rest - id_width), "strong" if row.needs_decision else "muted"),
+            (fit(where, rest - id_width - 1) + " ", "strong" if row.needs_decision else "muted"),
             (fit(decision, DECISION_CELLS), style),
         ]
 
