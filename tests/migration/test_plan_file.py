@@ -72,6 +72,7 @@ def test_an_edited_plan_is_honoured(
     users = document["tables"]["users"]
     users["target"] = "public.people"
     users["columns"]["email"] = {"target": "mail", "type": "character varying(20)", "codec": "text"}
+    users["columns"]["id"]["type"] = "numeric"  # whose codec follows
     users["columns"]["legacy"] = None
     document["tables"]["odd [name]*"]["action"] = "skip"
     file.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")

@@ -54,6 +54,8 @@ def new_table(
             draft.find(finding)
         rules += row_rules(column, typed)
         _, wanted_type, wanted_codec = fixed
+        if wanted_codec == proposed.codec and _was_edited(wanted_type, proposed):
+            wanted_codec = None
         columns.append(
             ColumnPlan(
                 source=column.name,
@@ -118,6 +120,14 @@ def _given(
     nullable = plan_standing.may_be_null(draft, table, column.name)
     typed = given_types.onto(table, column, found, live, draft.chooser.choice, nullable=nullable, zone=draft.zone)
     return proposed if typed.misfit else replace(typed, type=wanted)
+
+
+def _was_edited(wanted: str | None, proposed: Typed) -> bool:
+    """Whether of a column of a plan file the type alone was changed, so that the codec has to follow from it.
+
+    Enum types, which are written in quotes, come of a decision and take texts as they are.
+    """
+    return wanted not in (None, proposed.type) and not (wanted or "").startswith('"')
 
 
 def _comment(declared: str | None) -> str | None:

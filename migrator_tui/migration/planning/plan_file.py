@@ -23,6 +23,7 @@ from migrator_tui.model.schema import TableName
 
 HEADER = """\
 # A plan of migrator-tui. Names, types, codecs and actions may be edited; a column set to null is left behind.
+# Where the type of a column alone is edited, its codec follows.
 # `fill` of a table that is merged gives the target's own columns a value: `fill: {tenant: "'acme'"}`, a SQL expression.
 # `migrator-tui migrate --plan FILE` replays it. `ddl` and `estimate` are for reading and follow from the rest.
 """
