@@ -20,6 +20,7 @@ from migrator_tui.config import scope_of
 from migrator_tui.config_file import EMBEDDED, find, load
 from migrator_tui.credentials import account_name, find_api_key, find_password, set_password
 from migrator_tui.migration import decisions_file, env_files
+from migrator_tui.migration.backups.backing_up_first import BackedUp, back_up_first
 from migrator_tui.migration.comparing.schemas import Pair
 from migrator_tui.migration.conflicts import (
     ConflictGroup,
@@ -46,7 +47,7 @@ from migrator_tui.model.decisions import ConflictRule, Decisions
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Plan, Scope
-from migrator_tui.model.schema import Database
+from migrator_tui.model.schema import Database, TableName
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target, connect, explain
 from migrator_tui.postgres.following import Followers
@@ -126,6 +127,11 @@ class Guide(Protocol):
     def sync(self, run: str, password: Secret | None) -> RunHandle:
         """Bring both ends of a run together by what each changed since; a new run, which stops before it writes until
         it is confirmed. Raises as :meth:`resume`."""
+
+    def back_up(
+        self, run: str, tables: Sequence[TableName], passphrase: Secret | None, say: Callable[[str], None]
+    ) -> BackedUp:
+        """Back up live tables of a run's target; raises as :func:`back_up_first`."""
 
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         """Take a run back; raises as :meth:`resume`."""
@@ -258,6 +264,12 @@ class LiveGuide:
         runner = Runner(folder.run, run_of(request, target, folder))
         runner.start()
         return runner
+
+    def back_up(
+        self, run: str, tables: Sequence[TableName], passphrase: Secret | None, say: Callable[[str], None]
+    ) -> BackedUp:
+        """Back up live tables of a run's target."""
+        return back_up_first(self._target_of(RunFolder.open(run).record(), None), tables, passphrase, say)
 
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         """Take a run back."""

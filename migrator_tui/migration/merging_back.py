@@ -87,6 +87,7 @@ class MergingBack(Migration):
         if self._planned:
             plan = read_plan(self._folder)
             self._use(plan)
+            self._board.set_merges_into(self._with_target(lambda c: merged_with_rows(c, plan)))
             return plan
         found = self._contents
         assert found is not None

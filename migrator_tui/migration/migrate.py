@@ -213,8 +213,8 @@ class Migration:
             raise undecided(plan)
         if not kept.exists():
             self._with_target(lambda connection: require_privileges(connection, plan, self._request.scope.schema))
-            self._board.set_merges_into(self._with_target(lambda connection: merged_with_rows(connection, plan)))
             write_plan(self._folder, plan)
+        self._board.set_merges_into(self._with_target(lambda connection: merged_with_rows(connection, plan)))
         return plan
 
     def _draft(self, connection: psycopg.Connection[Any]) -> Plan:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from migrator_tui.migration.backups.backing_up_first import BackedUp
 from migrator_tui.migration.comparing.schemas import Pair
 from migrator_tui.migration.conflicts import ConflictGroup, ConflictRow, Preview
 from migrator_tui.migration.guide import Bench, Ends, Facts, Offer, Step
@@ -185,6 +186,15 @@ class ScriptedGuide:
     def sync(self, run: str, password: Secret | None) -> RunHandle:
         self.told.append(f"sync {run}")
         return self.run
+
+    def back_up(
+        self, run: str, tables: Sequence[TableName], passphrase: Secret | None, say: Callable[[str], None]
+    ) -> BackedUp:
+        if self.refuses is not None:
+            raise self.refuses
+        self.told.append(f"back_up {', '.join(map(str, tables))}")
+        say("reading")
+        return BackedUp((Path("/home/ann/backups/x.backup"),), 1000, Secret("the-recovery-key"))
 
     def rollback(self, run: str, password: Secret | None) -> RunHandle:
         self.told.append(f"rollback {run}")

@@ -7,10 +7,12 @@ from pathlib import Path
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from migrator_tui import locations
 from migrator_tui.migration.guide import Ends, LiveGuide
 from migrator_tui.model.decisions import Decisions, Match, NaturalKey
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.tui.app import MigratorApp
+from migrator_tui.tui.dialogs.back_up import BackUp
 from migrator_tui.tui.dialogs.by_rule import ByRule
 from migrator_tui.tui.dialogs.edit_row import EditRow
 from migrator_tui.tui.dialogs.per_field import PerField
@@ -74,6 +76,14 @@ async def test_conflicts_of_every_kind_are_resolved_by_hand_and_published_as_dec
         await decided(app, pilot, 27)
         await pilot.press("enter")
         await until(pilot, lambda: on(app, Publish))
+        await pilot.press("ctrl+b")  # rows join tables that have rows
+        await until(pilot, lambda: on(app, BackUp))
+        app.screen.query_one(Input).value = "four words of mine"
+        await pilot.press("enter")
+        await until(pilot, lambda: "✓ 43 rows backed up" in text(app, "#told"))
+        await pilot.press("escape")
+        await until(pilot, lambda: on(app, Publish))
+        assert len(list((locations.home() / "backups").iterdir())) == 1
         app.screen.query_one(Input).value = app.screen.target if isinstance(app.screen, Publish) else ""
         await pilot.press("enter")
         await until(pilot, lambda: on(app, ResultScreen))

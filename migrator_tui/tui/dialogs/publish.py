@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.table import Table
@@ -15,12 +15,14 @@ from textual.widgets import Button, Input, Static
 
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.tui import project_text
+from migrator_tui.tui.dialogs.back_up import BackUp
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import counted, visible
 
 SHOWN_TABLES = 6
-FRAME_LINES, FIELD_LINES = 13, 4
-"""Lines of the dialog around what is published, and of the field for the target's name."""
+FRAME_LINES, FIELD_LINES, OFFER_LINES = 13, 4, 1
+"""Lines of the dialog around what is published, of the field for the target's name, and of the offered backup."""
+OFFERED = "Live tables have rows, and get others: back them up first"
 BOTH_ENDS = "One transaction on the target, then one in the file. Both can be undone afterwards."
 
 
@@ -31,6 +33,7 @@ class Publish(ModalScreen[bool]):
         Binding(
             "escape", "not_yet", "Not yet", tooltip="Leave everything staged; publish later.", id="publish.not_yet"
         ),
+        Binding("ctrl+b", "back_up", "Back up", tooltip="Back up the live tables first.", id="publish.back_up"),
     ]
 
     DEFAULT_CSS = """
@@ -39,13 +42,21 @@ class Publish(ModalScreen[bool]):
     """
 
     def __init__(
-        self, plan: Plan | None, target: str, *, typed: bool, changes: Sequence[str] = (), staying: int = 0
+        self,
+        plan: Plan | None,
+        target: str,
+        *,
+        typed: bool,
+        changes: Sequence[str] = (),
+        staying: int = 0,
+        backup: Callable[[], BackUp] | None = None,
     ) -> None:
         """
         Args:
             target: The target's short name, to be typed where ``typed``.
             changes: What is written into which end, where the run writes to both.
             staying: Rows that stay behind in quarantine.
+            backup: Makes what backs live tables with rows up first, where rows join some.
         """
         super().__init__()
         self.plan = plan
@@ -53,6 +64,7 @@ class Publish(ModalScreen[bool]):
         self.typed = typed
         self.changes = changes
         self.staying = staying
+        self._backup = backup
 
     def compose(self) -> ComposeResult:
         """What happens, the name, two buttons."""
@@ -68,10 +80,14 @@ class Publish(ModalScreen[bool]):
                 yield Static(bullets, id="lines")
             said = BOTH_ENDS if self.changes else promise(self.plan)
             yield Static(said, classes="muted", markup=False)
+            if self._backup is not None:
+                yield Static(f"{OFFERED}. Ctrl+B", id="backup", classes="warn", markup=False)
             if self.typed:
                 yield Input(placeholder=f"type {self.target} to publish", id="name")
             with ButtonRow(classes="buttons"):
                 yield Button("Not yet", id="not-yet")
+                if self._backup is not None:
+                    yield Button("Back up first", id="back-up")
                 yield Button("Publish", id="publish", variant="primary", disabled=self.typed)
 
     def on_mount(self) -> None:
@@ -81,6 +97,7 @@ class Publish(ModalScreen[bool]):
     def on_resize(self) -> None:
         """However much is published, the question and its buttons stay in sight."""
         others = FRAME_LINES + (FIELD_LINES if self.typed else 0)
+        others += OFFER_LINES if self.query("#backup") else 0
         what = self.query_one("#what", VerticalScroll)
         what.styles.max_height = max(3, self.app.size.height - others)
         what.can_focus = False
@@ -101,7 +118,22 @@ class Publish(ModalScreen[bool]):
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """Answer."""
-        self.dismiss(event.button.id == "publish")
+        if event.button.id == "back-up":
+            self.action_back_up()
+        else:
+            self.dismiss(event.button.id == "publish")
+
+    def action_back_up(self) -> None:
+        """Back up the live tables, and come back here."""
+
+        def answered(made: bool | None) -> None:
+            if made:
+                self._backup = None
+                self.query_one("#backup", Static).update("✓ The live tables are backed up.")
+                self.query_one("#back-up", Button).disabled = True
+
+        if self._backup is not None:
+            self.app.push_screen(self._backup(), answered)
 
     def action_not_yet(self) -> None:
         """Leave everything staged."""

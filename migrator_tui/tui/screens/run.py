@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -13,8 +14,11 @@ from textual.containers import Horizontal, Vertical
 from textual.timer import Timer
 from textual.widgets import Button, Static
 
+from migrator_tui.migration.backups.backing_up_first import BackedUp
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.progress import Progress, RunStatus
+from migrator_tui.model.secret import Secret
+from migrator_tui.tui.dialogs.back_up import BackUp
 from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.step_screen import StepScreen
@@ -221,8 +225,17 @@ class RunScreen(StepScreen):
         progress = handle.progress()
         staying = sum(table.rows_quarantined for table in progress.tables)
         label, changes = self.session.target_label, progress.changes
-        asked = Publish(handle.plan(), label, typed=not local, changes=changes, staying=staying)
+        backup = self._backup(progress) if progress.merges_into else None
+        asked = Publish(handle.plan(), label, typed=not local, changes=changes, staying=staying, backup=backup)
         self.app.push_screen(asked, answered)
+
+    def _backup(self, progress: Progress) -> Callable[[], BackUp]:
+        """What backs up the live tables that have rows and get others."""
+
+        def work(passphrase: Secret | None, say: Callable[[str], None]) -> BackedUp:
+            return self.guide.back_up(progress.run, progress.merges_into, passphrase, say)
+
+        return lambda: BackUp(progress.merges_into, work)
 
     def action_resume(self) -> None:
         """Go on with the interrupted run."""
