@@ -24,6 +24,7 @@ class Board:
         self._stage_began: float | None = None
         self._stages = {stage: StageProgress(stage) for stage in Stage}
         self._tables: dict[str, TableProgress] = {}
+        self._beside: set[str] = set()
         self._table_began: dict[str, float] = {}
         self._status = RunStatus.RUNNING
         self._message = ""
@@ -67,14 +68,15 @@ class Board:
             return tuple((s.name.value, s.seconds) for s in self._stages.values() if s.seconds is not None)
 
     def set_tables(self, tables: Iterable[TablePlan]) -> None:
-        """The tables of the plan, all waiting."""
+        """The tables of the plan, all waiting. What moves beside them stays."""
         with self._lock:
+            beside = {name: line for name, line in self._tables.items() if name in self._beside}
             self._tables = {
                 table.source: TableProgress(
                     table.source, str(table.target), TableState.WAITING, table.rows, bytes_total=table.bytes
                 )
                 for table in tables
-            }
+            } | beside
 
     def set_beside(self, name: str, target: str, total: int, *, unit: str, bytes: int = 0) -> None:
         """A line for what moves beside the tables; counted by :meth:`add` and :meth:`set_table` under its name.
@@ -83,6 +85,7 @@ class Board:
             name: Unlike any table's: ``auth.users``, ``storage/documents``.
         """
         with self._lock:
+            self._beside.add(name)
             self._tables[name] = TableProgress(name, target, TableState.WAITING, total, bytes_total=bytes, unit=unit)
 
     def set_table(self, source: str, state: TableState) -> None:

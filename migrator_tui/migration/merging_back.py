@@ -24,9 +24,10 @@ from migrator_tui.migration.planning.target_plan import require_privileges
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import PLAN_JSON, read_plan, write_plan
 from migrator_tui.migration.run_folder import RunFolder
+from migrator_tui.model.errors import BackupError
 from migrator_tui.model.origin import Origin
 from migrator_tui.model.plan import Plan
-from migrator_tui.postgres import backup_file, publish, restaging
+from migrator_tui.postgres import backup_file, ledger, publish, restaging
 from migrator_tui.postgres.backup import Contents, contents
 from migrator_tui.postgres.backup_file import Header, OpeningKey
 from migrator_tui.postgres.connect import Target
@@ -91,8 +92,7 @@ class MergingBack(Migration):
             return plan
         found = self._contents
         assert found is not None
-        with self._file.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = _digest(self._file)
         made = self._with_target(
             lambda c: restore_plan(
                 c,
@@ -125,8 +125,15 @@ class MergingBack(Migration):
 
     def _send(self, plan: Plan, fence: Fence) -> None:
         self._with_target(lambda c: staging.prepare(c, plan, fence))
-        if all(staged for staged, _ in self._staged().values()):
+        there = self._with_target(lambda c: ledger.chunks(c, fence.run))
+        if all(table.source in there for table in plan.moved):
             return
+        if _digest(self._file) != plan.source_sha256:
+            raise BackupError(
+                "BACKUP-OTHER",
+                f"{self._file} is not the file that this restore began with, and its rows are not all staged yet.",
+                "Put that backup back and resume, or take the run back and restore from this one.",
+            )
         stop = self._runner.control.stopped
         with opened(self._file, self._keys) as (header, source, data_key):
             begins = source.tell()
@@ -151,3 +158,8 @@ class MergingBack(Migration):
             table: restaging.rows_of(connection, plan.table(table), self._folder.run, rows)
             for table, rows in chosen.items()
         }
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened_file:
+        return hashlib.file_digest(opened_file, "sha256").hexdigest()

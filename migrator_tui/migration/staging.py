@@ -216,8 +216,8 @@ class LoadContext:
 
     def leave(self) -> None:
         """Close the one to the snapshot, and leave the other to whoever goes on with it."""
-        self._idle.leave(self.loader.session)
         self.reader.close()
+        self._idle.leave(self.loader.session)
 
 
 def prepare(connection: psycopg.Connection[Any], plan: Plan, fence: Fence) -> None:

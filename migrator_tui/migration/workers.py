@@ -149,7 +149,13 @@ class Workers(Generic[Held, Task]):
         with self._opening:
             if self._failure is not None:
                 raise self._failure
-            context = self._open_context()
+            try:
+                context = self._open_context()
+            except ConnectionLost:
+                raise
+            except BaseException as error:
+                self._failure = error
+                raise
             self._opened = True
             return context
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
 _AT_ONCE = 1_000
+_CHARACTERS_AT_ONCE = 8_000_000
+"""A statement has at most 1 GB."""
 """Texts that one statement casts."""
 
 
@@ -72,8 +74,7 @@ class Reader:
         """
         different = [text for text in pc.unique(values).to_pylist() if text is not None]
         written: dict[str | None, str] = {}
-        for start in range(0, len(different), _AT_ONCE):
-            some = different[start : start + _AT_ONCE]
+        for some in _in_statements(different):
             listed = ", ".join(map(quote_literal, some))
             query = f"SELECT format('%s', CAST(v AS {kind})) FROM unnest(ARRAY[{listed}]) WITH ORDINALITY u (v, n)"
             written.update(zip(some, self.query(f"{query} ORDER BY n").column(0).to_pylist(), strict=True))
@@ -160,6 +161,20 @@ class Verifier:
         except adbc_driver_manager.Error as error:
             raise explain(error, self._target, established=True) from error
         return Comparison(*counts)
+
+
+def _in_statements(texts: Sequence[str]) -> Iterator[list[str]]:
+    """The texts in as few lots as statements can take."""
+    lot: list[str] = []
+    length = 0
+    for text in texts:
+        if lot and (len(lot) == _AT_ONCE or length + len(text) > _CHARACTERS_AT_ONCE):
+            yield lot
+            lot, length = [], 0
+        lot.append(text)
+        length += len(text)
+    if lot:
+        yield lot
 
 
 def close_quietly(connection: Any) -> None:

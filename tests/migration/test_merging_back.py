@@ -20,6 +20,7 @@ from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.decisions import ConflictChoice, ConflictDecision, ConflictRule, Decisions, OnConflict
+from migrator_tui.model.errors import Interrupted
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus
@@ -33,6 +34,7 @@ CREATE TABLE customers (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email t
 CREATE TABLE orders (id int PRIMARY KEY, customer int NOT NULL REFERENCES customers, total numeric(10,2),
                      paid bool GENERATED ALWAYS AS (total > 10) STORED);
 CREATE TABLE extra (id int PRIMARY KEY);
+CREATE TABLE nothing (id int PRIMARY KEY);
 INSERT INTO customers (email, name) SELECT 'c' || n || '@x.org', 'name ' || n FROM generate_series(1, 20) n;
 INSERT INTO orders SELECT n, 1 + n % 20, n * 1.5 FROM generate_series(1, 50) n;
 """
@@ -63,11 +65,15 @@ def backup(db: Connection, target: Target, tmp_path: Path) -> Path:
     return made.file
 
 
-def restored(target: Target, file: Path, **asked: Any) -> RunOutcome:
+def restored(
+    target: Target, file: Path, failpoint: Callable[[str], None] = lambda name: None, **asked: Any
+) -> RunOutcome:
     """A run that merges the backup."""
     request = Request(file, **({"scope": Scope(schema="")} | asked), command=COMMAND)
     folder = begin(request, target)
-    runner = Runner(folder.run, MergingBack(request, target, folder, keys=lambda header: iter([KEY])))
+    runner = Runner(
+        folder.run, MergingBack(request, target, folder, failpoint=failpoint, keys=lambda header: iter([KEY]))
+    )
     runner.start()
     outcome = runner.wait()
     assert outcome is not None
@@ -154,7 +160,7 @@ def test_a_policy_decides_chosen_tables_and_a_second_restore_finds_them_equal(
     [
         ("ALTER TABLE orders DROP total CASCADE", "RESTORE-SHAPE"),
         ("ALTER TABLE orders DROP CONSTRAINT orders_pkey", "RESTORE-NO-KEY"),
-        ("DROP TABLE orders, customers, extra", "RESTORE-NONE"),
+        ("DROP TABLE orders, customers, extra, nothing", "RESTORE-NONE"),
     ],
 )
 def test_tables_that_the_rows_cannot_join_are_refused_by_name(
@@ -168,3 +174,23 @@ def test_tables_that_the_rows_cannot_join_are_refused_by_name(
     assert outcome.error.id == id
     assert "orders" in outcome.error.message or id == "RESTORE-NONE"
     assert outcome.status is RunStatus.NEEDS_DECISIONS
+
+
+def test_a_restore_that_was_cut_off_does_not_go_on_with_another_file(
+    db: Connection, target: Target, backup: Path, engine: Engine
+) -> None:
+    before = state(db)
+
+    def cancel(name: str) -> None:
+        if name == "staging":
+            raise Interrupted("CANCELLED", "Cancelled.")
+
+    cut = restored(target, backup, failpoint=cancel)
+    assert cut.status is RunStatus.INTERRUPTED
+    backup.write_bytes(backup.read_bytes() + b"more")
+
+    refused = engine.resume(cut.run, target)
+
+    assert refused.error is not None
+    assert refused.error.id == "BACKUP-OTHER"
+    assert state(db) == before

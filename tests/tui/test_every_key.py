@@ -96,8 +96,7 @@ async def test_every_key_is_in_the_help_and_the_footer_fits_on_a_light_screen_of
             assert 1 < len(keys) <= MOST_KEYS
             assert max(key.region.right for key in keys) <= size[0]
         app.theme = "migrator-light"
-        await pilot.pause(0.1)
-        light(app)
+        await until(pilot, lambda: light(app))
 
 
 def helped(app: MigratorApp) -> None:
@@ -135,7 +134,7 @@ async def test_with_no_color_everything_is_grey(monkeypatch: pytest.MonkeyPatch)
             assert all(red == green == blue for red, green, blue in seen), step
 
 
-def light(app: MigratorApp) -> None:
+def light(app: MigratorApp) -> bool:
     """The ground of the screen is light, nearly everywhere."""
     grounds = [
         segment.style.bgcolor.triplet
@@ -143,4 +142,4 @@ def light(app: MigratorApp) -> None:
         for segment in strip
         if segment.style and segment.style.bgcolor and segment.style.bgcolor.triplet and not segment.text.strip()
     ]
-    assert sum(1 for colour in grounds if min(colour) > 150) > 0.8 * len(grounds)
+    return sum(1 for colour in grounds if min(colour) > 150) > 0.8 * len(grounds)
