@@ -1,15 +1,28 @@
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.run_folder import RunFolder
-from migrator_tui.model.decisions import OnConflict
+from migrator_tui.model.decisions import ConflictChoice, ConflictRule, OnConflict
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres import ledger
 from migrator_tui.postgres.connect import Target, connect
 from tests.migration.conftest import MakeSource
-from tests.migration.running import Connection, Engine, fingerprint, leftovers, rows, session, succeeded, text, value
+from tests.migration.running import (
+    Connection,
+    Engine,
+    decided,
+    fingerprint,
+    leftovers,
+    rows,
+    session,
+    succeeded,
+    text,
+    value,
+)
 
 SOURCE = """
 CREATE TABLE a (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT UNIQUE);
@@ -173,3 +186,50 @@ def test_an_edit_within_a_savepoint_that_is_older_than_the_publish_is_kept(
     undone = engine.rollback(run, target)
     assert any("1 rows were added or changed since" in line for line in undone.kept_edits)
     assert value(db, f'SELECT v FROM "migrator_undone_{run}".a WHERE id = 1') == "edited"
+
+
+def test_new_merged_and_re_pointed_tables_are_as_before_and_fifty_rows_that_were_edited_since_are_exactly_those_kept(
+    make_source: MakeSource, target: Target, engine: Engine, db: Connection
+) -> None:
+    db.execute(
+        "CREATE TABLE users (id int PRIMARY KEY, name text, boss int REFERENCES users);"
+        "CREATE TABLE posts (id int PRIMARY KEY, author int NOT NULL REFERENCES users);"
+        "CREATE TABLE items (id int PRIMARY KEY, name text, n int DEFAULT 0);"
+        "INSERT INTO users SELECT g, 'live ' || g FROM generate_series(1, 40) g;"
+        "INSERT INTO posts SELECT g, g FROM generate_series(1, 10) g;"
+        "INSERT INTO items SELECT g, 'live ' || g FROM generate_series(1, 60) g"
+    )
+
+    def fill(file: sqlite3.Connection) -> None:
+        file.executescript(
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT, boss INTEGER REFERENCES users);"
+            "CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES users);"
+            "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT);"
+            "CREATE TABLE badges (id INTEGER PRIMARY KEY, owner INTEGER NOT NULL REFERENCES users)"
+        )
+        file.executemany("INSERT INTO users VALUES (?, ?, ?)", [(n, f"new {n}", n // 2 or None) for n in range(1, 41)])
+        file.executemany("INSERT INTO posts VALUES (?, ?)", [(1000 + n, n % 40 + 1) for n in range(80)])
+        file.executemany("INSERT INTO items VALUES (?, ?)", [(n, f"new {n}") for n in range(1, 101)])
+        file.executemany("INSERT INTO badges VALUES (?, ?)", [(n, n) for n in range(1, 31)])
+
+    source, before = make_source(fill), fingerprint(db)
+    rules = [ConflictRule("users", ConflictChoice.KEEP_BOTH), ConflictRule("items", ConflictChoice.KEEP_SOURCE)]
+    done = succeeded(engine.migrate(source, target, decisions=decided(rules=rules)))
+    named = "SELECT count(*) FROM users u JOIN {} t ON t.{} = u.id WHERE u.name LIKE 'new %'"
+    assert value(db, named.format("posts", "author")) == 80
+    assert value(db, named.format("badges", "owner")) == 30
+    assert value(db, "SELECT count(*) FROM users u JOIN users b ON b.id = u.boss WHERE b.name LIKE 'new %'") == 39
+    assert engine.rollback(done.run, target).kept_edits == ()
+    assert fingerprint(db) == before
+
+    done = succeeded(engine.migrate(source, target, decisions=decided(rules=rules)))
+    db.execute("UPDATE items SET n = 1 WHERE id BETWEEN 31 AND 80")
+    kept = engine.rollback(done.run, target).kept_edits
+    assert sorted(line.split(":")[0] + line.split(":")[1] for line in kept) == sorted(
+        f'public.items {{"id" {n}}}' for n in range(31, 81)
+    )
+    assert rows(db, "SELECT id, name, n FROM items WHERE n = 1 ORDER BY id") == [
+        (n, f"new {n}", 1) for n in range(31, 81)
+    ]
+    db.execute("DELETE FROM items WHERE id > 60; UPDATE items SET name = 'live ' || id, n = 0 WHERE n = 1")
+    assert fingerprint(db) == before
