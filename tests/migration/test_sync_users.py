@@ -14,7 +14,7 @@ from migrator_tui.demo.project.project import Project
 from migrator_tui.migration.planning.plan_users import namespace
 from migrator_tui.migration.pulling.pull import pull
 from migrator_tui.model.outcome import RunOutcome
-from migrator_tui.model.plan import Scope
+from migrator_tui.model.plan import Scope, TableOverride
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.project import ProjectScope, UsersScope, Via
 from migrator_tui.model.pull import PullRequest
@@ -26,7 +26,7 @@ from tests.migration.test_sync import changes, do, in_file, on_target, refused
 from tests.supabase.auth_rows import sign_in
 
 SCHEMA = (
-    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT UNIQUE, password_hash TEXT);"
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT UNIQUE, password_hash TEXT NOT NULL);"
     "CREATE TABLE posts (id INTEGER PRIMARY KEY, author INTEGER NOT NULL REFERENCES users, body TEXT);"
 )
 SIGNED_UP = UUID("00000000-0000-4000-8000-00000000000a")
@@ -58,7 +58,9 @@ def source(make_source: MakeSource) -> Path:
 
 
 def asked(via: Via) -> Scope:
-    return Scope(project=ProjectScope(users=UsersScope("users", password_hash="password_hash", via=via)))
+    users = UsersScope("users", password_hash="password_hash", via=via)
+    left = {"users": TableOverride(columns={"password_hash": None})}
+    return Scope(tables=left, project=ProjectScope(users=users))
 
 
 def edit_both(source: Path, owner: Connection) -> None:
@@ -95,6 +97,7 @@ def test_who_is_new_on_either_end_is_on_both_then_whatever_interrupts_it_and_a_r
     def together(outcome: RunOutcome) -> None:
         succeeded(outcome)
         ((up,),) = in_file(source, "SELECT id FROM users WHERE email = 'up@example.org'")
+        assert in_file(source, f"SELECT password_hash FROM users WHERE id = {up}") == [("!",)]
         assert up > 4  # the file's counter goes on, also past what was taken back
         of = {n: user_id(by, str(n)) for n in (1, 2, 4)} | {up: SIGNED_UP}
         assert in_file(source, ENDS[0]) == [
@@ -112,7 +115,7 @@ def test_who_is_new_on_either_end_is_on_both_then_whatever_interrupts_it_and_a_r
         assert (undone.status, undone.kept_edits) == (RunStatus.ROLLED_BACK, ())
         assert [auth(owner), *(in_file(source, q) for q in ENDS), *(rows(owner, q) for q in ENDS)] == before
 
-    for at in ("users-made", "publish-commit") if via == "api" else ("users-inserted",):
+    for at in ("users-made",) if via == "api" else ("users-inserted",):
         run = engine.cut(source, project.target, at, command="sync")
         together(engine.resume(run, project.target))
         taken_back(run)

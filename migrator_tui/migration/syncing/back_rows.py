@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,14 @@ class BackTable:
         source: As SQLite describes it.
         codecs: Target column → the codec by which its values get their form in the file.
         user_ids: What ids of users are in the file.
+        given: Source column that the target does not have → what it holds in rows that are new in the file.
     """
 
     way: ThreeWay
     source: Table
     codecs: Mapping[str, str]
     user_ids: UserIds | None = None
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def plan(self) -> TablePlan:
@@ -149,11 +151,12 @@ class _Writer:
             ) from error
 
     def _insert(self, connection: sqlite3.Connection, rows: _Rows) -> None:
-        listed = ", ".join(quote_sqlite(column.source) for column in self._columns)
-        marks = ", ".join("?" * len(self._columns))
+        given = self._table.given
+        listed = ", ".join(map(quote_sqlite, [*(column.source for column in self._columns), *given]))
+        marks = ", ".join("?" * (len(self._columns) + len(given)))
         connection.executemany(
             f"INSERT INTO {self._name} ({listed}) VALUES ({marks})",
-            [rows.row(at, range(len(self._columns))) for at in range(len(rows.locators))],
+            [(*rows.row(at, range(len(self._columns))), *given.values()) for at in range(len(rows.locators))],
         )
 
     def _update(self, connection: sqlite3.Connection, rows: _Rows) -> None:

@@ -9,6 +9,7 @@ from migrator_tui.migration.syncing import back_rows, sync_users, write_back
 from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
 from migrator_tui.migration.syncing.sync_ways import ways_of
 from migrator_tui.migration.syncing.synced_files import SyncedFiles
+from migrator_tui.migration.users.given_back import UserIds
 from migrator_tui.model.errors import DecisionsNeeded, Interrupted, MigratorError, SourceError, UsageError
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger, publish, three_way_publish
@@ -38,15 +39,11 @@ class FilePart(Migration):
         )
         if self._folder.file(BASE).exists():  # the file was written before a crash
             return
-        plan, source, record = self._laid_out, self._source_of(), SyncRecord.read(self._folder)
+        plan, record = self._laid_out, SyncRecord.read(self._folder)
         ways = self._ways(plan)
         user_ids = self._with_target(lambda c: sync_users.ids(c, plan, self._snapshot.path))
         counts = step[three_way_publish.DATA_STEP]
-        tables = [
-            back_rows.BackTable(way, source.table(name), record.codecs.get(name, {}), user_ids)
-            for name, way in ways.items()
-            if any(counts[name]["source"])
-        ]
+        tables = [self._back_table(plan, way, user_ids) for name, way in ways.items() if any(counts[name]["source"])]
         try:
             carried = tuple(write_back.carried_table(self._snapshot.path, t.source, t.plan) for t in tables)
             after = back_rows.build(self._folder.path, self._snapshot.path, tables, self._target)
@@ -55,6 +52,12 @@ class FilePart(Migration):
             replace(record, carried=()).write(self._folder)
             raise self._left_to_the_next(error) from error
         replace(record, carried=carried, suspended=suspended).write(self._folder)
+
+    def _back_table(self, plan: Plan, way: ThreeWay, user_ids: UserIds | None) -> back_rows.BackTable:
+        """A table that the file gets rows of."""
+        name, described = way.table.source, self._source_of().table(way.table.source)
+        codecs = SyncRecord.read(self._folder).codecs.get(name, {})
+        return back_rows.BackTable(way, described, codecs, user_ids, sync_users.no_password(plan, described))
 
     def _left_to_the_next(self, error: MigratorError) -> DecisionsNeeded:
         """The file stays as it was: what both ends have in common is that, and a sync anew finds the target changed."""

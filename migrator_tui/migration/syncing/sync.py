@@ -194,7 +194,6 @@ class Sync(FilePart):
         """Make and prove what the file will be, before either end is written."""
         fence = self._fence
         assert fence is not None
-        source = self._source_of()
 
         def lay_out(connection: psycopg.Connection[Any]) -> dict[str, tuple[Written, Written]]:
             with connection.transaction():
@@ -213,11 +212,7 @@ class Sync(FilePart):
         plan, user_ids = self._look_at_users(plan, ways)
         record = SyncRecord.read(self._folder)
         self._board.set_changes(_changes(counts, self._request.source.name, record))
-        tables = [
-            back_rows.BackTable(way, source.table(name), record.codecs.get(name, {}), user_ids)
-            for name, way in ways.items()
-            if counts[name][1].rows
-        ]
+        tables = [self._back_table(plan, way, user_ids) for name, way in ways.items() if counts[name][1].rows]
         if not tables:
             replace(record, carried=()).write(self._folder)
             self._look_at_files(plan, ways, self._snapshot.path)

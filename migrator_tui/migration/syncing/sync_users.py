@@ -32,7 +32,7 @@ from migrator_tui.model.errors import UsageError
 from migrator_tui.model.outcome import Beside
 from migrator_tui.model.plan import Plan, TablePlan
 from migrator_tui.model.project import UsersPlan, UsersScope
-from migrator_tui.model.schema import TableName
+from migrator_tui.model.schema import Table, TableName
 from migrator_tui.postgres import origins
 from migrator_tui.postgres.merge_parts import sql
 from migrator_tui.postgres.three_way import ThreeWay
@@ -224,6 +224,20 @@ def forget_later(connection: psycopg.Connection[Any], run: str, later: Mapping[s
     connection.execute(
         "DELETE FROM migrator.key_map WHERE run = %s AND target_key #>> '{}' = ANY(%s)", (run, list(later.values()))
     )
+
+
+NO_PASSWORD = "!"
+"""What no password hashes to."""
+
+
+def no_password(plan: Plan, table: Table) -> dict[str, str]:
+    """The column for a password that the file asks for and that was left behind, for those who signed up in Auth."""
+    users = plan.users
+    column = users.scope.password_hash if users is not None and users.scope.table == table.name.name else None
+    if column is None or any(c.source == column for c in plan.table(table.name.name).moved_columns):
+        return {}
+    described = table.column(column)
+    return {column: NO_PASSWORD} if described.not_null and described.default is None else {}
 
 
 def not_told(connection: psycopg.Connection[Any], plan: Plan, ways: Mapping[str, ThreeWay]) -> tuple[str, ...]:
