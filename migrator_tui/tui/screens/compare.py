@@ -106,7 +106,7 @@ class CompareScreen(PlanScreen):
         text.append(f"   {pair.why}" if pair.why else "")
         column = self._column()
         if column is not None:
-            text.append(f"\n{carried(column.codec).capitalize()}.", style="dim")
+            text.append(f"\n{carried(column.codec)}.", style="dim")
             if column.default is not None:
                 text.append(f" Default {column.default}.", style="dim")
         source, target = pair.source or "(not there)", pair.target or pair.planned or "(nothing)"
