@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from migrator_tui.migration.conflicts import ConflictRow
@@ -15,6 +14,7 @@ from migrator_tui.model.decisions import ConflictChoice
 from migrator_tui.postgres.following import Followers
 from migrator_tui.tui.conflict_choices import KINDS_IN_WORDS, WORDS, consequence, keys_in_words
 from migrator_tui.tui.value_difference import difference, shortened
+from migrator_tui.tui.widgets.field_table import FieldTable
 from migrator_tui.tui.wording import counted, visible
 
 
@@ -79,10 +79,10 @@ def _followers(found: Followers) -> str:
 
 def _table(
     row: ConflictRow, choice: ConflictChoice | None, taken: Collection[str], stacked: bool, marks: Marks
-) -> Table:
+) -> FieldTable:
     kept = _KEPT.get(choice) if choice else None
     heads = {side: f"{side} ✓ kept" if side == kept else side for side in ("source", "target")}
-    table = Table(box=None, padding=(0, 2, 0, 0), expand=True, header_style="bold")
+    table = FieldTable(header_style="bold")
     table.add_column("  field", no_wrap=True, max_width=32)
     if stacked:
         table.add_column("", no_wrap=True)
@@ -118,7 +118,7 @@ def _table(
 
 
 def _add(
-    table: Table, label: Text, heads: dict[str, str], ours: Text, theirs: Text, stacked: bool, note: str = ""
+    table: FieldTable, label: Text, heads: dict[str, str], ours: Text, theirs: Text, stacked: bool, note: str = ""
 ) -> None:
     said = Text(f"  {note}", "italic")
     if stacked:
