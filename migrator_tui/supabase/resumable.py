@@ -46,8 +46,12 @@ def begin(
     metadata: Mapping[str, str],
     name: str,
     cache_seconds: int = 3600,
+    replaces: bool = False,
 ) -> str:
     """Announce an upload; its address.
+
+    Args:
+        replaces: What is at the key gives way once all bytes are there; else it is never replaced.
 
     Raises:
         ObjectThere: An object of that key is there.
@@ -67,7 +71,12 @@ def begin(
         "POST",
         f"{storage.base}/upload/resumable",
         f"{name} could not be stored as {bucket}/{key}",
-        headers={**_HEADERS, "Upload-Length": str(size), "Upload-Metadata": encoded, "Content-Length": "0"},
+        headers={
+            **_headers(replaces),
+            "Upload-Length": str(size),
+            "Upload-Metadata": encoded,
+            "Content-Length": "0",
+        },
     )
     place = response.headers.get("Location", "").rstrip("/").rpartition("/")[2]
     if not place:
@@ -104,10 +113,12 @@ def go_on(
     name: str,
     between: Callable[[int], None] = lambda sent: None,
     on_offset: Callable[[int], None] = lambda offset: None,
+    replaces: bool = False,
 ) -> None:
     """Send what the server does not have yet.
 
     Args:
+        replaces: As the upload was begun: the server asks with every chunk.
         between: Called with the bytes of each block that was handed to the connection; may raise.
         on_offset: Called with what the server has, at the beginning and after each chunk.
 
@@ -121,7 +132,7 @@ def go_on(
     fruitless = 0
     while at < size:
         try:
-            at = _send(storage, address, body, at, min(CHUNK, size - at), name, between)
+            at = _send(storage, address, body, at, min(CHUNK, size - at), name, between, replaces)
             fruitless = 0
         except ConnectionLost:
             there = offset(storage, address, name)
@@ -140,8 +151,19 @@ def end(storage: Storage, address: str, name: str) -> None:
         return
 
 
+def _headers(replaces: bool) -> dict[str, str]:
+    return {**_HEADERS, "x-upsert": "true"} if replaces else _HEADERS
+
+
 def _send(
-    storage: Storage, address: str, body: BinaryIO, at: int, length: int, name: str, between: Callable[[int], None]
+    storage: Storage,
+    address: str,
+    body: BinaryIO,
+    at: int,
+    length: int,
+    name: str,
+    between: Callable[[int], None],
+    replaces: bool,
 ) -> int:
     """One chunk; what the server has then."""
 
@@ -150,7 +172,7 @@ def _send(
         yield from read_blocks(body, length, between)
 
     headers = {
-        **_HEADERS,
+        **_headers(replaces),
         "Upload-Offset": str(at),
         "Content-Type": "application/offset+octet-stream",
         "Content-Length": str(length),

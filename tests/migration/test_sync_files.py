@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,41 @@ def test_a_file_that_both_ends_changed_is_asked_about_and_one_that_an_end_lost_c
     assert changes(ends.sync()) == 0
     assert ends.engine.rollback(done.run, ends.scene.project.target).kept_edits == ()
     assert ends.seen() == before
+
+
+def test_a_rollback_undoes_a_syncs_own_files_alone_and_a_large_object_stays_until_the_next_one_is_whole(
+    ends: Ends,
+) -> None:
+    large = os.urandom(7_000_000)
+    old = ends.bucket()["a.txt"]
+    ends.scene.put("a.txt", large)
+    before = ends.seen()
+    # One run stored what is new, and published nothing.
+    stopped = ends.engine.cut(ends.scene.source, ends.scene.project.target, "files-stored", command="sync")
+    run = ends.engine.cut(ends.scene.source, ends.scene.project.target, "file-begun", command="sync")
+    assert ends.bucket()["a.txt"] == old
+    # What keeps files from being carried is told, with what to do, and the run goes on from there.
+    in_the_way = ends.scene.folder / "up" / "u.txt"
+    in_the_way.mkdir(parents=True)
+    refusal = refused(ends.resume(run), "SYNC-FILES-LEFT", RunStatus.INTERRUPTED)
+    assert str(in_the_way) in refusal.message
+    assert f"resume {run}" in refusal.hint
+    in_the_way.rmdir()
+    assert (
+        "key"
+        in refused(Engine().resume(run, ends.scene.project.target), "SYNC-FILES-LEFT", RunStatus.INTERRUPTED).message
+    )
+    refused(ends.sync(), "SYNC-HALF-DONE")
+    done = succeeded(ends.resume(run))
+    assert not [note for note in done.notes if "kept" in note]
+    ends.alike()
+    assert ends.bucket()["a.txt"] == large
+    # The first run did none of that; the object that it stored is named by rows of the second.
+    after = ends.seen()
+    (kept,) = ends.engine.rollback(stopped, ends.scene.project.target).kept_edits
+    assert "new/n.txt" in kept
+    assert ends.seen() == after
+    assert ends.engine.rollback(run, ends.scene.project.target).kept_edits == ()
+    assert ends.bucket().pop("new/n.txt") == b"new in the folder"
+    assert ends.seen()[:3] == before[:3]
+    assert ends.bucket()["a.txt"] == old

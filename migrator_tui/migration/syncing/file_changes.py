@@ -34,7 +34,7 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """One file that one end gets, or loses.
+    """One file that one end gets, or loses; or that both have alike, where ``sha256`` is ``before``.
 
     Attributes:
         path: Below the uploads folder.
@@ -76,8 +76,17 @@ def write(folder: RunFolder, changes: Sequence[FileChange]) -> None:
 
 def read(folder: RunFolder) -> list[FileChange]:
     """The changes of a run; none where none were laid out."""
-    file = folder.file(FILES)
-    return _ADAPTER.validate_json(file.read_bytes()) if file.exists() else []
+    return [change for change in _all(folder) if change.sha256 != change.before]
+
+
+def alike(folder: RunFolder) -> list[FileChange]:
+    """What both ends have alike, without a run that is known to have left it there: nothing changes."""
+    return [change for change in _all(folder) if change.sha256 == change.before]
+
+
+def after_rows(folder: RunFolder) -> list[FileChange]:
+    """Those of them that come once both ends have their rows: all but what is new for Storage."""
+    return [change for change in read(folder) if change.to == "source" or change.before]
 
 
 def named_by(
@@ -156,6 +165,11 @@ def told(changes: Sequence[FileChange]) -> str:
         what = f"{'stored' if change.to == 'target' else 'brought'}" if change.sha256 else f"deleted on the {change.to}"
         counts[what] = counts.get(what, 0) + 1
     return ", ".join(f"{n:,} {what}" for what, n in counts.items())
+
+
+def _all(folder: RunFolder) -> list[FileChange]:
+    file = folder.file(FILES)
+    return _ADAPTER.validate_json(file.read_bytes()) if file.exists() else []
 
 
 def _path(plan: FilesPlan, value: str) -> str:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypedDict
 
 from migrator_tui.locations import PRIVATE_FILE
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.syncing.file_changes import KEPT, FileChange, sha256_of
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.supabase import resumable
+from migrator_tui.supabase.resumable import UploadGone
 from migrator_tui.supabase.storage_api import Storage
 from migrator_tui.supabase.uploading import IN_ONE, SHA256
+
+
+class _About(TypedDict):
+    mime: str
+    metadata: Mapping[str, str]
+    name: str
+    replaces: bool
 
 
 def kept_folder(folder: RunFolder) -> Path:
@@ -38,23 +47,24 @@ def keep_file(kept: Path, file: Path, sha256: str) -> None:
         raise MigratorError("SYNC-FILES-CHANGED", f"{file} changed while it was read.", "Sync again.")
 
 
-def place(file: Path, kept: Path, wanted: str, before: str) -> bool:
-    """Give a file of the uploads folder its content, or take it away; whether it is as wanted then.
+def place(change: FileChange, kept: Path, wanted: str) -> None:
+    """Give a file of the uploads folder its content, or take it away.
 
     Args:
-        wanted, before: SHA-256 of the content then, and of what may be replaced; empty for no file.
+        wanted: SHA-256 of the content; empty for no file.
     """
-    now = sha256_of(file)
-    if now == wanted:
-        return True
-    if now != before or file.is_symlink():
-        return False
+    file = change.uploads / change.path
     if not wanted:
         file.unlink()
-        return True
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     _copy(kept / wanted, file)
-    return True
+
+
+def leads_elsewhere(change: FileChange) -> bool:
+    """Whether the file's place is a link, or behind one out of the uploads folder."""
+    file = change.uploads / change.path
+    return file.is_symlink() or not Path(os.path.realpath(file.parent)).is_relative_to(os.path.realpath(change.uploads))
 
 
 def content_of(storage: Storage, bucket: str, key: str) -> str:
@@ -65,21 +75,48 @@ def content_of(storage: Storage, bucket: str, key: str) -> str:
     return about.metadata.get(SHA256) or storage.download(bucket, key)[1]
 
 
-def store(storage: Storage, change: FileChange, body: Path, metadata: Mapping[str, str]) -> None:
-    """Store a content in the place of what is at the key."""
+def store(
+    storage: Storage,
+    change: FileChange,
+    body: Path,
+    metadata: Mapping[str, str],
+    *,
+    replaces: bool,
+    address: str | None = None,
+    on_address: Callable[[str], None] = lambda address: None,
+    check: Callable[[], None] = lambda: None,
+) -> None:
+    """Store a content at the key. What is there stays until all of it has come, so that the key is never without.
+
+    Args:
+        replaces: What is at the key gives way; else it is never replaced.
+        address: Of a resumable upload of the same content that was begun before.
+        on_address: Told the address of one before the first byte goes.
+        check: Called between blocks; may raise.
+
+    Raises:
+        ObjectThere: An object is there that was not to be replaced.
+    """
     mime = change.mime or "application/octet-stream"
     size = body.stat().st_size
+    about: _About = {"mime": mime, "metadata": metadata, "name": change.path, "replaces": replaces}
     with body.open("rb") as file:
         if size <= IN_ONE:
-            storage.upload(
-                change.bucket, change.key, file, size, mime=mime, metadata=metadata, name=change.path, replaces=True
-            )
+            storage.upload(change.bucket, change.key, file, size, between=lambda sent: check(), **about)
             return
-        storage.remove(change.bucket, [change.key])
-        address = resumable.begin(
-            storage, change.bucket, change.key, size, mime=mime, metadata=metadata, name=change.path
-        )
-        resumable.go_on(storage, address, file, size, name=change.path)
+
+        def go_on(address: str) -> None:
+            resumable.go_on(
+                storage, address, file, size, name=change.path, between=lambda sent: check(), replaces=replaces
+            )
+
+        if address is not None:
+            with suppress(UploadGone):  # expired: begun anew
+                go_on(address)
+                return
+        address = resumable.begin(storage, change.bucket, change.key, size, **about)
+        on_address(address)
+        go_on(address)
 
 
 def _copy(file: Path, to: Path) -> None:

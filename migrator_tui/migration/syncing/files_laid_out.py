@@ -86,16 +86,20 @@ class _LayingOut:
         local = sha256_of(one.plan.uploads / one.path) if one.local is not None else ""
         there = self._remote[bucket].get(key)
         remote = self._hash(bucket, key) if there is not None else ""
-        side = sides(self._common[bucket].get(key, ""), local, remote, policy)
+        common = self._common[bucket].get(key, "")
+        side = sides(common, local, remote, policy)
+        about = (bucket, key, one.path, one.plan.uploads)
         if side is None:
-            return []
+            known = local == common
+            return [] if known else [FileChange(*about, "target", there[0] if there else 0, local, local, one.value)]
         if side == "conflict":
             self.conflicts.append(one.path)
             return []
         self._context.control.check()
-        about = (bucket, key, one.path, one.plan.uploads)
         if side == "source":
             assert one.local is not None
+            if remote:
+                keep_file(self._kept, one.plan.uploads / one.path, local)
             mime, metadata = self._keep_object(bucket, key, remote) if remote else ("", {})
             return [FileChange(*about, "target", one.local.size, local, remote, one.value, mime, metadata)]
         self._keep_object(bucket, key, remote)

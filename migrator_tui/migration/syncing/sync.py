@@ -247,7 +247,7 @@ class Sync(FilePart):
         """What either end gets of files, by what was chosen for their rows; nothing where no table has any."""
         changes = files_laid_out.lay_out(self._context(plan), ways, after, self._request.on_conflict)
         file_changes.write(self._folder, changes)
-        if changes:
+        if changes := file_changes.read(self._folder):
             self._board.set_changes((*self._board.snapshot().changes, f"files: {file_changes.told(changes)}"))
 
     def _publish(self, plan: Plan) -> Published:
@@ -256,11 +256,11 @@ class Sync(FilePart):
         if self._published is None:
             staged = {source: rows for source, (rows, _) in self._staged().items()}
             self._audit.record("publishing", tables=len(plan.moved))
-            for companion in self._companions:
-                companion.before_publish(self._context(self._laid_out))
 
             def attempt() -> None:
                 ways, context = self._ways(plan), self._context(self._laid_out)
+                for companion in self._companions:  # of what was laid out last
+                    companion.before_publish(context)
 
                 def beside(connection: psycopg.Connection[Any]) -> None:
                     for companion in self._companions:

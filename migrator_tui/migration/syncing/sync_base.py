@@ -240,7 +240,8 @@ def _require_whole(connection: psycopg.Connection[Any], records: Sequence[RunRec
         if ledger.read_step(connection, record.run, STEP) is not None:
             raise UsageError(
                 "SYNC-HALF-DONE",
-                f"The sync {record.run} changed the target, and has not written to the file yet.",
+                f"The sync {record.run} changed the target, and has not brought all of it to the file and its uploads "
+                "yet.",
                 f"`migrator-tui resume {record.run}` finishes it; `migrator-tui rollback {record.run}` takes it back.",
             )
 
