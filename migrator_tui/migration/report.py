@@ -112,7 +112,7 @@ def write_all(folder: Path, outcome: RunOutcome, plan: Plan | None) -> Path:
 def sentence(outcome: RunOutcome) -> str:
     """What became of the run, in one plain sentence or two."""
     total = totals(outcome)
-    published = total.published_rows > 0
+    published = outcome.published
     untouched = "Nothing that the application can see was changed."
     if outcome.status is RunStatus.SUCCEEDED:
         unverified = sum(not table.verified for table in outcome.tables)
@@ -133,6 +133,8 @@ def sentence(outcome: RunOutcome) -> str:
         for part in (waiting and _count(waiting, "finding"), open_conflicts > 0 and _count(open_conflicts, "conflict"))
         if part
     )
+    if outcome.status is RunStatus.NEEDS_DECISIONS and published:
+        return "Half done: the target has its part, the file was not written."
     return {
         RunStatus.NEEDS_DECISIONS: f"Waiting for you: {asked or 'something'} to decide. {untouched}",
         RunStatus.INTERRUPTED: "Interrupted; resume continues where it stopped."
@@ -150,7 +152,7 @@ def sentence(outcome: RunOutcome) -> str:
 def next_steps(outcome: RunOutcome) -> tuple[NextStep, ...]:
     """What can be done now, the most useful first, undoing included."""
     run = shlex.quote(outcome.run)
-    published = totals(outcome).published_rows > 0
+    published = outcome.published
     verify = NextStep("Compare the target with the source again, at any time", f"migrator-tui verify {run}")
     undo = NextStep("Undo the run; what was changed since is kept and listed", f"migrator-tui rollback {run}")
     resume = NextStep("Continue where it stopped", f"migrator-tui resume {run}")
@@ -162,6 +164,8 @@ def next_steps(outcome: RunOutcome) -> tuple[NextStep, ...]:
     again = NextStep("Start anew", "migrator-tui migrate")
     if outcome.status is RunStatus.SUCCEEDED:
         return (verify, undo, clean) if published else (verify, clean)
+    if outcome.status is RunStatus.NEEDS_DECISIONS and published:
+        return (NextStep("Compare what is missing in the file anew", "migrator-tui sync"), undo)
     if outcome.status is RunStatus.NEEDS_DECISIONS:
         return (
             NextStep("Continue with your decisions", f"migrator-tui resume {run} --decisions decisions.yaml"),

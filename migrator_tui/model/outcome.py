@@ -124,6 +124,11 @@ class RunOutcome:
     beside: tuple[Beside, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def published(self) -> bool:
+        """The application can see something of the run."""
+        return any(table.published_rows for table in self.tables) or bool(self.extra.get("sync", {}).get("changes"))
+
     def as_json(self) -> dict[str, Any]:
         """The JSON document of INTERFACES; keys there keep their names and meaning."""
         document: dict[str, Any] = {

@@ -217,6 +217,19 @@ class ThreeWay:
             f"UNION ALL SELECT d.n, {decided} FROM {self.joined} WHERE {self.present}"
         )
 
+    def rows_of_both(self, columns: Sequence[str]) -> str:
+        """A query of the rows that both ends will have, by what was chosen."""
+        return self.final_rows(columns, without_left=True)
+
+    def rows_read_back(self, columns: Sequence[str]) -> str:
+        """A query of the rows that both ends will have, once the file has what :attr:`back` holds for it."""
+        of_file, brought = (", ".join(f"{row}.{quote(c)}" for c in columns) for row in "sr")
+        return (
+            f"SELECT {of_file} FROM {self.staged} s "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {self.back} r WHERE r._mt_src = s.{self.locator}) "
+            f"UNION ALL SELECT {brought} FROM {self.back} r WHERE r._mt_op <> 'delete'"
+        )
+
     # What is shown -------------------------------------------------------------------------------------------------
 
     def groups(self, connection: psycopg.Connection[Any]) -> list[tuple[str, int, int]]:

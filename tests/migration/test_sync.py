@@ -10,6 +10,7 @@ from typing import Any
 
 from migrator_tui.migration.conflicts import conflict_groups, conflict_rows
 from migrator_tui.migration.migrate import begin
+from migrator_tui.migration.report import sentence
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
@@ -75,6 +76,10 @@ def in_file(source: Path, query: str) -> Rows:
 
 def changes(outcome: RunOutcome) -> int:
     return int(succeeded(outcome).extra["sync"]["changes"])
+
+
+def got(outcome: RunOutcome, end: str) -> int:
+    return sum(sum(table[end].values()) for table in outcome.extra["sync"]["tables"])
 
 
 def refused(outcome: RunOutcome, id: str, status: RunStatus = RunStatus.FAILED) -> ErrorReport:
@@ -254,8 +259,15 @@ def test_a_file_that_changed_under_way_is_not_written_and_a_sync_anew_brings_bot
             do(source, "UPDATE box SET name = 'navy' WHERE id = 2; INSERT INTO box VALUES (8, 'late')")
 
     stopped = engine.sync(source, target, accept_recommended=True, failpoint=interfere)
-    assert "Sync again" in refused(stopped, "SYNC-SOURCE-CHANGED", RunStatus.NEEDS_DECISIONS).hint
-    assert in_file(source, "SELECT box, weight FROM toy WHERE id = 2") == [(2, 1.5)]
+    # Once it is left, it is: who resumes is told the same, also when the file would take the rows again.
+    for name in ("navy", "blue"):
+        do(source, f"UPDATE box SET name = '{name}' WHERE id = 2")
+        outcome = stopped if name == "navy" else engine.resume(stopped.run, target)
+        assert "Sync again" in refused(outcome, "SYNC-SOURCE-CHANGED", RunStatus.NEEDS_DECISIONS).hint
+        assert sentence(outcome) == "Half done: the target has its part, the file was not written."
+        assert [got(outcome, end) for end in ("to_target", "to_source")] == [5, 0]
+        assert in_file(source, "SELECT box, weight FROM toy WHERE id = 2") == [(2, 1.5)]
+    do(source, "UPDATE box SET name = 'navy' WHERE id = 2")
     again = engine.sync(source, target, accept_recommended=True, on_conflict=OnConflict.KEEP_SOURCE)
     assert (succeeded(again).conflicts_found, again.conflicts_resolved) == (1, 1)
     assert alike(source, db, "box", "toy")
@@ -401,6 +413,37 @@ def test_what_triggers_of_the_target_make_of_the_rows_is_on_both_ends_then_and_i
             assert both(source, db) == before
             on_target(db, "DELETE FROM log", "ALTER TABLE box ENABLE TRIGGER shouted")
     assert changes(engine.sync(source, target)) == 0
+
+
+def test_what_triggers_make_that_the_file_cannot_hold_is_left_out_of_it_however_often_the_sync_is_resumed(
+    make_source: MakeSource, engine: Engine, target: Target, db: Connection
+) -> None:
+    source = make_source(TWO)
+    succeeded(engine.migrate(source, target))
+    on_target(
+        db,
+        "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW.weight := ''NaN''; RETURN NEW; END'",
+        "CREATE TRIGGER spoiled BEFORE INSERT ON toy FOR EACH ROW EXECUTE FUNCTION spoil()",
+        "INSERT INTO box VALUES (7, 'from the target')",
+    )
+    do(source, "INSERT INTO toy VALUES (4, 1, 4.5)")
+    before = in_file(source, "SELECT * FROM box"), in_file(source, "SELECT * FROM toy")
+    stopped = engine.sync(source, target)
+    # Also where the process ended before it had told so.
+    RunFolder.open(stopped.run).file("base.json").unlink()
+    refused(engine.sync(source, target), "SYNC-HALF-DONE")
+    for outcome in (stopped, engine.resume(stopped.run, target), engine.resume(stopped.run, target)):
+        error = refused(outcome, "SYNC-NOT-ALIKE", RunStatus.NEEDS_DECISIONS)
+        assert "Nothing was changed" not in error.message + sentence(outcome)
+        assert "toy" in error.message
+        assert f"rollback {stopped.run}" in error.hint
+        assert not any("the file has them too" in note for note in outcome.notes)
+        assert [got(outcome, end) for end in ("to_target", "to_source")] == [1, 0]
+        assert (in_file(source, "SELECT * FROM box"), in_file(source, "SELECT * FROM toy")) == before
+    # What the file lacks comes with the next one, once the value is mended.
+    on_target(db, "UPDATE toy SET weight = 4.25 WHERE id = 4")
+    assert changes(engine.sync(source, target)) == 2
+    assert alike(source, db, "box", "toy")
 
 
 def test_what_either_end_will_get_is_told_before_it_is_confirmed(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.syncing import back_rows, sync_users, write_back
@@ -10,12 +12,21 @@ from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
 from migrator_tui.migration.syncing.sync_ways import ways_of
 from migrator_tui.migration.syncing.synced_files import SyncedFiles
 from migrator_tui.migration.users.given_back import UserIds
-from migrator_tui.model.errors import DecisionsNeeded, Interrupted, MigratorError, SourceError, UsageError
+from migrator_tui.model.errors import (
+    DecisionsNeeded,
+    Interrupted,
+    MigratorError,
+    SourceError,
+    UsageError,
+    VerificationFailed,
+)
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import ledger, publish, three_way_publish
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.sqlite.carry_over import carry_over
 from migrator_tui.sqlite.snapshot import FILE_NAME
+
+CHANGED = "SYNC-SOURCE-CHANGED"
 
 
 class FilePart(Migration):
@@ -28,17 +39,28 @@ class FilePart(Migration):
         return self._plan
 
     def _read_back(self) -> None:
-        """Where triggers of the target made other rows of what was written, the file gets them as they stand."""
+        """Where triggers of the target made other rows of what was written, the file gets them as they stand.
+
+        Raises:
+            DecisionsNeeded: The file cannot take them, or could not when this was tried before.
+        """
+        if (left := SyncRecord.read(self._folder).left) is not None:
+            raise self._left(left)
         step = self._with_target(lambda c: ledger.read_step(c, self._folder.run, publish.STEP)) or {}
         others = {table: rows for table, rows in (step.get(three_way_publish.READ_BACK) or {}).items() if rows}
         if not others:
             return
+        if not self._folder.file(BASE).exists():  # else the file was written before a crash
+            self._lay_out_as_read(step)
         named = ", ".join(f"{rows:,} of {table}" for table, rows in others.items())
         self._notes.append(
             f"Triggers of the target made other rows than were written ({named}); the file has them too."
         )
-        if self._folder.file(BASE).exists():  # the file was written before a crash
-            return
+
+    def _lay_out_as_read(self, step: Mapping[str, Any]) -> None:
+        """Make and prove what the file will be once more, by the rows as triggers left them."""
+        fence = self._fence
+        assert fence is not None
         plan, record = self._laid_out, SyncRecord.read(self._folder)
         ways = self._ways(plan)
         user_ids = self._with_target(lambda c: sync_users.ids(c, plan, self._snapshot.path))
@@ -48,8 +70,9 @@ class FilePart(Migration):
             carried = tuple(write_back.carried_table(self._snapshot.path, t.source, t.plan) for t in tables)
             after = back_rows.build(self._folder.path, self._snapshot.path, tables, self._target)
             suspended = write_back.rehearse(self._folder.path, self._snapshot.path, after, carried, set(ways))
-        except (SourceError, UsageError) as error:
-            replace(record, carried=()).write(self._folder)
+            check = self._runner.control.check
+            write_back.prove(after, plan, tables, self._target, fence.run, check, ThreeWay.rows_read_back)
+        except (SourceError, UsageError, VerificationFailed) as error:
             raise self._left_to_the_next(error) from error
         replace(record, carried=carried, suspended=suspended).write(self._folder)
 
@@ -61,16 +84,26 @@ class FilePart(Migration):
 
     def _left_to_the_next(self, error: MigratorError) -> DecisionsNeeded:
         """The file stays as it was: what both ends have in common is that, and a sync anew finds the target changed."""
-        record = SyncRecord.read(self._folder)
-        if record.later_users:
-            self._with_target(lambda c: sync_users.forget_later(c, self._folder.run, record.later_users))
-        self._folder.write_json(BASE, {"file": FILE_NAME})
-        return DecisionsNeeded(
+        change = "" if error.id == CHANGED else f"{error.hint} "
+        left = (
             error.id,
             f"{error.message.removesuffix(' Nothing was changed.')} The target has its part.",
-            "Sync again: what is missing in the file is compared anew. "
+            f"{change}Sync again: what is missing in the file is compared anew; this run writes no more. "
             f"`migrator-tui rollback {self._folder.run}` takes the target's part back.",
         )
+        # First of all, so that a run that is resumed from here on does not write what is forgotten next.
+        replace(SyncRecord.read(self._folder), carried=(), left=left).write(self._folder)
+        return self._left(left)
+
+    def _left(self, left: tuple[str, str, str]) -> DecisionsNeeded:
+        """The error of a run whose file was left to the next sync; what that needs is done once more."""
+        record, users = SyncRecord.read(self._folder), self._laid_out.users
+        if record.later_users and users is not None:
+            source, after = self._request.source, self._folder.file(NEXT)
+            gone = sync_users.not_there(source, after, users.scope, record.later_users)
+            self._with_target(lambda c: sync_users.forget_later(c, self._folder.run, gone))
+        self._folder.write_json(BASE, {"file": FILE_NAME})
+        return DecisionsNeeded(*left)
 
     def _write_back(self) -> None:
         """Write the file: all that was laid out, or nothing; what is there already counts as done."""
@@ -88,7 +121,7 @@ class FilePart(Migration):
                     suspended=record.suspended,
                 )
             except SourceError as error:
-                if error.id == "SYNC-SOURCE-CHANGED":
+                if error.id == CHANGED:
                     raise self._left_to_the_next(error) from error
                 raise Interrupted(
                     "SYNC-HALF-DONE", f"The target is done, the file is not: {error.message}", error.hint

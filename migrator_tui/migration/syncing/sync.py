@@ -34,7 +34,7 @@ from migrator_tui.migration.syncing import (
 from migrator_tui.migration.syncing.file_part import FilePart
 from migrator_tui.migration.syncing.sync_base import Base, Bases
 from migrator_tui.migration.syncing.sync_companions import of_sync
-from migrator_tui.migration.syncing.sync_record import SyncRecord
+from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
 from migrator_tui.migration.users.given_back import UserIds
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import (
@@ -223,7 +223,8 @@ class Sync(FilePart):
         self._board.say("trying the file's new rows on a copy")
         after = back_rows.build(folder, snapshot, tables, self._target)
         suspended = write_back.rehearse(folder, snapshot, after, carried, set(ways))
-        write_back.prove(after, plan, tables, self._target, fence.run, self._runner.control.check)
+        check = self._runner.control.check
+        write_back.prove(after, plan, tables, self._target, fence.run, check, ThreeWay.rows_of_both)
         replace(record, carried=carried, suspended=suspended).write(self._folder)
         self._look_at_files(plan, ways, after)
         self._failpoint("back-laid-out")
@@ -316,15 +317,19 @@ class Sync(FilePart):
         return replace(outcome, extra={"sync": {"changes": changes, "tables": tables}})
 
     def _written(self) -> dict[str, dict[str, dict[str, int]]]:
-        """Source table → end → what it got, by the ledger."""
+        """Source table → end → what it got, by the ledger; the file, where it was written."""
         try:
             with connect(self._target) as connection:
                 step = ledger.read_step(connection, self._folder.run, publish.STEP)
         except (MigratorError, psycopg.Error):
             return {}
         names = ("inserted", "updated", "deleted")
+        has_it = {"target": True, "source": (self._folder.read_json(BASE) or {}).get("file") == NEXT}
         return {
-            source: {end: dict(zip(names, counts, strict=True)) for end, counts in ends.items()}
+            source: {
+                end: {n: c if has_it[end] else 0 for n, c in zip(names, counts, strict=True)}
+                for end, counts in ends.items()
+            }
             for source, ends in ((step or {}).get(three_way_publish.DATA_STEP) or {}).items()
         }
 

@@ -63,8 +63,7 @@ def of_rows(plan: Plan, bases: Bases) -> Plan:
 def require_same_tables(plan: Plan, bases: Bases) -> None:
     """
     Raises:
-        UsageError: ``SYNC-DRIFT``: a table is gone, or does not take the rows any more. ``SYNC-TRIGGERS``: triggers or
-            rules of the target would change what is written.
+        UsageError: ``SYNC-DRIFT``: a table is gone, or does not take the rows any more.
     """
     for name, base in bases.tables.items():
         then = base.table(name)

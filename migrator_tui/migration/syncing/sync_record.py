@@ -34,6 +34,8 @@ class SyncRecord:
         new_users: Texts of ids of the file's users whose rows the target gets; None until that is known.
         later_users: Text of the id that somebody on the target alone gets in the file → UUID.
         told_of_users: What is not carried into Supabase Auth, a line each.
+        left: Why the file is left to the next sync, once that is certain: id, message and hint of the error. Nothing is
+            written into the file by this one then, however often it is resumed.
     """
 
     per_cell: bool = False
@@ -46,6 +48,7 @@ class SyncRecord:
     new_users: tuple[str, ...] | None = None
     later_users: Mapping[str, str] = field(default_factory=dict)
     told_of_users: tuple[str, ...] = ()
+    left: tuple[str, str, str] | None = None
 
     def write(self, folder: RunFolder) -> None:
         """Replace the record."""
@@ -78,8 +81,8 @@ def take_back_file(folder: RunFolder) -> tuple[str, ...]:
         SourceError: The file is locked, damaged, or does not take the rows; calling again tries anew.
     """
     record = SyncRecord.read(folder)
-    if not record.carried or (folder.read_json(BASE) or {}).get("file") == FILE_NAME:
-        return ()  # nothing was to be written, or it was changed too much meanwhile to be
+    if record.left or not record.carried or (folder.read_json(BASE) or {}).get("file") == FILE_NAME:
+        return ()  # nothing was to be written, or it could not be
     source = Path(folder.record().source)
     done = carry_over(
         source,

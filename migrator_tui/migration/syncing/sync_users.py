@@ -16,10 +16,11 @@ from uuid import UUID
 
 import psycopg
 
-from migrator_tui.convert.identifiers import quote
+from migrator_tui.convert.identifiers import quote, quote_sqlite
 from migrator_tui.convert.user_folders import of_codec
 from migrator_tui.convert.user_ids import OF_INTEGER, namespace_of, user_id
 from migrator_tui.migration.companions import RunContext, Silent
+from migrator_tui.migration.files.matching_files import count
 from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.pulling.pull_user_ids import runs_of
 from migrator_tui.migration.request import Request
@@ -37,7 +38,8 @@ from migrator_tui.postgres import origins
 from migrator_tui.postgres.merge_parts import sql
 from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_publish import to_target
-from migrator_tui.sqlite.snapshot import connect
+from migrator_tui.sqlite import diagnosis
+from migrator_tui.sqlite.snapshot import BUSY_SECONDS, connect
 from migrator_tui.supabase import auth_ledger, auth_sql, key_map
 from migrator_tui.supabase.auth_users import Users
 
@@ -219,6 +221,31 @@ class SyncedUserIds(Silent):
         origins.record(connection, context.run, origin_of(context.source, moved, context.run))
 
 
+def not_there(live: Path, after: Path, users: UsersScope, later: Mapping[str, str]) -> dict[str, str]:
+    """Those of whom the file has not the row that was laid out for it.
+
+    Raises:
+        SourceError: The file cannot be read.
+    """
+    if not after.exists():
+        return dict(later)
+    row_of = f"SELECT * FROM {quote_sqlite(users.table)} WHERE CAST({quote_sqlite(users.id)} AS TEXT) = ?"
+    try:
+        uri = live.absolute().as_uri() + "?mode=ro"
+        with (
+            closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as now,
+            closing(connect(after)) as laid_out,
+        ):
+            return {
+                key: uuid
+                for key, uuid in later.items()
+                if (row := now.execute(row_of, (key,)).fetchone()) is None
+                or row != laid_out.execute(row_of, (key,)).fetchone()
+            }
+    except sqlite3.OperationalError as error:
+        raise diagnosis.explain(error, live, BUSY_SECONDS) from error
+
+
 def forget_later(connection: psycopg.Connection[Any], run: str, later: Mapping[str, str]) -> None:
     """Take those out of a run's map who never came into the file: their ids are somebody else's there by now."""
     connection.execute(
@@ -259,13 +286,13 @@ def not_told(connection: psycopg.Connection[Any], plan: Plan, ways: Mapping[str,
     lines = []
     if row[0]:
         lines.append(
-            f"{row[0]:,} users changed their address or password in the file: their rows have it now, Supabase Auth "
-            "has what it had. Change it there."
+            f"{count(row[0], 'user')} changed their address or password in the file: their rows have it now, Supabase "
+            "Auth has what it had. Change it there."
         )
     if row[1]:
         lines.append(
-            f"{row[1]:,} rows of {users.scope.table} were deleted on the target; their users of Supabase Auth are "
-            "still there. Delete them in the dashboard."
+            f"Deleted on the target: {count(row[1], 'row')} of {users.scope.table}. Of whom they were is still in "
+            "Supabase Auth: delete them in the dashboard."
         )
     return tuple(lines)
 

@@ -28,6 +28,7 @@ from migrator_tui.model.schema import Table
 from migrator_tui.postgres.compare import Verifier
 from migrator_tui.postgres.connect import Target
 from migrator_tui.postgres.load import noting
+from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.sqlite.carry_over import CarriedTable, carry_over
 from migrator_tui.sqlite.chunks import whole
 from migrator_tui.sqlite.inspect import inspect
@@ -159,9 +160,18 @@ def _require_alike(trial: Path, after: Path, tables: Sequence[CarriedTable]) -> 
 
 
 def prove(
-    after: Path, plan: Plan, tables: Sequence[BackTable], target: Target, run: str, check: Callable[[], None]
+    after: Path,
+    plan: Plan,
+    tables: Sequence[BackTable],
+    target: Target,
+    run: str,
+    check: Callable[[], None],
+    rows_of: Callable[[ThreeWay, Sequence[str]], str],
 ) -> None:
-    """Convert ``next.sqlite`` once more, and compare it with what the target will have.
+    """Convert ``next.sqlite`` once more, and compare it with what the target has or will have.
+
+    Args:
+        rows_of: A query of the rows of a table that the target has, of these columns.
 
     Raises:
         VerificationFailed: ``SYNC-NOT-ALIKE``: the file cannot hold a value as the target has it.
@@ -178,7 +188,7 @@ def prove(
                 described = source.table(table.plan.source)
                 chunk = whole(reader, described, [column.name for column in described.columns])
                 names = [(c.target, exact(c.target, k)) for c, k in zip(encoder.columns, encoder.codecs, strict=True)]
-                rows = table.way.final_rows([c.target for c in encoder.columns], without_left=True)
+                rows = rows_of(table.way, [c.target for c in encoder.columns])
                 raised: list[BaseException] = []
                 batches = noting(encoder.batches(reader, chunk, check), raised)
                 try:

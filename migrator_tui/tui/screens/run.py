@@ -174,7 +174,7 @@ class RunScreen(StepScreen):
         if outcome.status in (RunStatus.SUCCEEDED, RunStatus.ROLLED_BACK):
             self.migrator.go(Step.RESULT)
             return
-        if outcome.status is RunStatus.NEEDS_DECISIONS and outcome.conflicts_found:
+        if outcome.status is RunStatus.NEEDS_DECISIONS and outcome.conflicts_found and not outcome.published:
             self.migrator.go(Step.RESOLVE)
             return
         error = outcome.error
