@@ -358,16 +358,18 @@ class Rekeying:
         for m in self._merges.values():
             if not m.overlaid and not _any_merged(connection, m):
                 continue
+            told = f"SELECT {quote_literal(run)}, {quote_literal(str(m.table.target))}, {m.key_json('o')}"
+            both = f"FROM {m.bare} o JOIN {m.state} d ON d.src = o.{m.locator}"
+            # A join and no subquery for each row: it would read all rows for each of them.
             connection.execute(
                 sql(
                     "INSERT INTO migrator.key_map (run, tbl, source_key, target_key) "
-                    f"SELECT {quote_literal(run)}, {quote_literal(str(m.table.target))}, {m.key_json('o')}, k.key "
-                    f"FROM {m.bare} o JOIN {m.state} d ON d.src = o.{m.locator} CROSS JOIN LATERAL ("
-                    f"SELECT {m.key_json('f')} AS key FROM {m.final} f WHERE f.{m.locator} = "
-                    f"CASE WHEN d.choice = 'merge' THEN d.into_src ELSE d.src END AND d.into_key IS NULL "
+                    f"{told}, {m.key_json('f')} {both} JOIN {m.final} f ON f.{m.locator} = "
+                    "CASE WHEN d.choice = 'merge' THEN d.into_src ELSE d.src END WHERE d.into_key IS NULL "
                     f"AND (d.choice = 'merge' OR {WRITTEN.format(d='d')}) "
-                    "UNION ALL SELECT d.into_key WHERE d.choice = 'merge' AND d.into_key IS NOT NULL) k "
-                    f"WHERE k.key IS DISTINCT FROM {m.key_json('o')} ON CONFLICT DO NOTHING"
+                    f"AND {m.key_json('f')} IS DISTINCT FROM {m.key_json('o')} "
+                    f"UNION ALL {told}, d.into_key {both} WHERE d.choice = 'merge' AND d.into_key IS NOT NULL "
+                    f"AND d.into_key IS DISTINCT FROM {m.key_json('o')} ON CONFLICT DO NOTHING"
                 )
             )
             otherwise = (
