@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from migrator_tui.convert.object_keys import key_of
 from migrator_tui.demo.project.project import Project
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.outcome import RunOutcome
+from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus
+from migrator_tui.model.project import FilesScope
 from migrator_tui.postgres.connect import connect
 from migrator_tui.supabase.storage_api import Storage
 from tests.migration.conftest import MakeSource
@@ -123,8 +126,19 @@ def test_files_go_with_their_rows_to_either_end_whatever_interrupts_it_and_a_rol
         run = ends.engine.cut(ends.scene.source, ends.scene.project.target, at, command="sync")
         together(ends.resume(run), stored)
         taken_back(run)
+    # What is lost while the sync is at work comes again with what was laid out anew.
+    meanwhile = iter([True])
+
+    def lost(name: str) -> None:
+        if name == "back-laid-out" and next(meanwhile, False):
+            ends.remove(key_of(NAMES[4]))
+            with connect(ends.scene.project.target) as connection:
+                on_target(connection, "UPDATE documents SET title = 'meanwhile' WHERE id = 30")
+
+    done = succeeded(ends.sync(accept_recommended=True, failpoint=lost))
+    assert in_file(ends.scene.source, "SELECT title FROM documents WHERE id = 30") == [("meanwhile",)]
+    ends.alike()
     # Of what somebody changed since, a rollback keeps the change, and says so.
-    done = succeeded(ends.sync(accept_recommended=True))
     ends.scene.put("b.txt", b"edited since")
     ends.store("a.txt", b"edited since")
     kept = ends.engine.rollback(done.run, ends.scene.project.target).kept_edits
@@ -184,3 +198,33 @@ def test_a_rollback_undoes_a_syncs_own_files_alone_and_a_large_object_stays_unti
     assert ends.bucket().pop("new/n.txt") == b"new in the folder"
     assert ends.seen()[:3] == before[:3]
     assert ends.bucket()["a.txt"] == old
+
+
+def test_a_file_that_rows_beside_the_synced_ones_name_stays_and_one_folder_too_few_is_no_loss_of_files(
+    make_source: MakeSource, project: Project, tmp_path: Path
+) -> None:
+    ends = Ends(Scene(make_source, project, tmp_path / "uploads", NAMES))
+    scene, target = ends.scene, project.target
+    for table, named in (("covers", ["b.txt"]), ("letters", ["a.txt", "c.txt"])):
+        do(scene.source, f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, path TEXT)")
+        for name in named:
+            do(scene.source, f"INSERT INTO {table} (path) VALUES ('uploads/{name}')")
+    files = (FilesScope("documents", "path", "docs"), FilesScope("letters", "path", "docs"),
+             FilesScope("covers", "path", "covers"))  # fmt: skip
+    succeeded(
+        ends.engine.migrate(scene.source, target, scope=Scope(project=replace(scene.scope().project, files=files)))
+    )
+    do(scene.source, "DELETE FROM documents WHERE id IN (1, 4, 5)")
+    with connect(target) as connection:
+        on_target(connection, "DELETE FROM documents WHERE id IN (2, 3)", "INSERT INTO letters VALUES (9, 'd.txt')")
+    # A folder that is not mounted is told; nothing is written into its place.
+    scene.folder.rename(tmp_path / "elsewhere")
+    stopped = ends.sync(scope=Scope(include=("documents", "covers")), accept_recommended=True)
+    assert str(scene.folder) in refused(stopped, "SYNC-UPLOADS-GONE", RunStatus.NEEDS_DECISIONS).message
+    assert not scene.folder.exists()
+    (tmp_path / "elsewhere").rename(scene.folder)
+    done = succeeded(ends.resume(stopped.run))
+    # a and c are named by letters of the file, d by letters of the target, b by covers, which is synced.
+    assert sorted(ends.bucket()) == NAMES[:4]
+    assert sorted(ends.below()) == NAMES
+    assert sorted(note.split()[0] for note in done.notes if "stays although" in note) == ["a.txt", "c.txt", "d.txt"]

@@ -169,7 +169,7 @@ def pull_files(
     """
     with connect(target) as connection:
         known = tuple(origin for origin in origins(connection) if not origin.blobs)
-        folders = {origin.namespace: _folders(connection, origin.namespace) for origin in known}
+        folders = {origin.namespace: user_folders(connection, origin.namespace) for origin in known}
         recorded = {origin.bucket: _recorded(connection, origin) for origin in known}
     there = {table.name.name: {column.name for column in table.columns} for table in inspect(file).tables}
     wanted = (
@@ -293,7 +293,7 @@ def _recorded(connection: psycopg.Connection[Any], origin: FilesOrigin) -> dict[
     return {key: (path, hashes.get(key, "")) for key, path in paths.items()}
 
 
-def _folders(connection: psycopg.Connection[Any], namespace: str) -> UserFolders:
+def user_folders(connection: psycopg.Connection[Any], namespace: str) -> UserFolders:
     """The users of a namespace, by the maps of the runs that published them; none for an empty one."""
     if not namespace:
         return UserFolders({})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypedDict
 
 from migrator_tui.locations import PRIVATE_FILE
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.syncing.file_changes import KEPT, FileChange, sha256_of
-from migrator_tui.model.errors import MigratorError
+from migrator_tui.model.errors import MigratorError, SourceError
 from migrator_tui.supabase import resumable
 from migrator_tui.supabase.resumable import UploadGone
 from migrator_tui.supabase.storage_api import Storage
@@ -31,6 +31,23 @@ def kept_folder(folder: RunFolder) -> Path:
     kept = folder.file(KEPT)
     kept.mkdir(mode=0o700, exist_ok=True)
     return kept
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """While a file is looked at before anything is changed.
+
+    Raises:
+        SourceError: ``SYNC-FILES-UNREAD``: it cannot be read, or not be kept with the run.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(
+            "SYNC-FILES-UNREAD",
+            f"{file} could not be read and kept with the run: {error.strerror or error}. Nothing was changed.",
+            "Let this program read it, or make room where runs are kept; then sync again.",
+        ) from error
 
 
 def keep_file(kept: Path, file: Path, sha256: str) -> None:

@@ -13,10 +13,11 @@ import psycopg
 from migrator_tui.convert.identifiers import quote
 from migrator_tui.locations import PRIVATE_FILE
 from migrator_tui.migration.companions import RunContext
-from migrator_tui.migration.files.matching_files import NOBODY
+from migrator_tui.migration.files.matching_files import NOBODY, count
 from migrator_tui.migration.syncing import file_changes
 from migrator_tui.migration.syncing.file_changes import NAMED, FileChange, Named, key_on_target, sha256_of, sides
-from migrator_tui.migration.syncing.file_contents import keep_file, kept_folder
+from migrator_tui.migration.syncing.file_contents import keep_file, kept_folder, reading
+from migrator_tui.migration.syncing.files_named_elsewhere import Elsewhere, named_elsewhere, places
 from migrator_tui.migration.users.ids_in_paths import folders_of
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import DecisionsNeeded, MigratorError, UsageError
@@ -28,21 +29,29 @@ from migrator_tui.postgres.three_way import ThreeWay
 from migrator_tui.postgres.three_way_publish import to_source, to_target
 from migrator_tui.supabase.api import STORAGE_PATH
 from migrator_tui.supabase.storage_api import Storage
+from migrator_tui.supabase.upload_folder import UploadFolder
 
 
-def lay_out(context: RunContext, ways: Mapping[str, ThreeWay], after: Path, policy: OnConflict) -> list[FileChange]:
+def lay_out(
+    context: RunContext, ways: Mapping[str, ThreeWay], after: Path, policy: OnConflict
+) -> tuple[list[FileChange], list[str]]:
     """What becomes of the files, by what was chosen for the rows; contents that come into the folder are fetched.
 
     Args:
         after: The file as both ends will be.
 
+    Returns:
+        The changes, and lines of what stays although its row goes.
+
     Raises:
         UsageError: ``STORAGE-NO-KEY``.
-        DecisionsNeeded: ``SYNC-FILES``: both ends changed a file.
+        SourceError: ``SYNC-FILES-UNREAD``: a file cannot be read or kept.
+        DecisionsNeeded: ``SYNC-FILES``: both ends changed a file. ``SYNC-UPLOADS-GONE``: the uploads folder has none of
+            those that both ends had.
     """
     plans = files_of(context.plan)
     if not plans:
-        return []
+        return [], []
     if context.api is None:
         raise UsageError(
             "STORAGE-NO-KEY",
@@ -53,9 +62,12 @@ def lay_out(context: RunContext, ways: Mapping[str, ThreeWay], after: Path, poli
     with Storage(context.api, stopped=context.control.stopped) as storage:
         laying = _LayingOut(context, storage)
         wanted = file_changes.named_by(after, plans, storage_url, context.plan.users)
+        if policy is not OnConflict.KEEP_TARGET:
+            laying.require_uploads(wanted)
         changes = [change for one in wanted.values() for change in laying.of_named(one, policy)]
-        going = context.with_target(lambda c: _going(c, context, ways, plans, storage_url))
-        changes += laying.of_deleted(going, wanted)
+        going = laying.alone(context.with_target(lambda c: _going(c, context, ways, plans, storage_url)), wanted)
+        elsewhere = named_elsewhere(context, after, storage_url, plans) if going else Elsewhere()
+        changes += laying.of_deleted(going, elsewhere)
     if laying.conflicts:
         more = f" and {len(laying.conflicts) - NAMED} more" if len(laying.conflicts) > NAMED else ""
         raise DecisionsNeeded(
@@ -63,7 +75,7 @@ def lay_out(context: RunContext, ways: Mapping[str, ThreeWay], after: Path, poli
             f"Both ends changed {', '.join(laying.conflicts[:NAMED])}{more}. Nothing was changed.",
             "Make them alike, or take one side's: `migrator-tui resume RUN --on-conflict keep-source` or keep-target.",
         )
-    return changes
+    return changes, laying.kept
 
 
 class _LayingOut:
@@ -79,8 +91,28 @@ class _LayingOut:
 
         self._remote, self._common = context.with_target(look)
         self.conflicts: list[str] = []
+        self.kept: list[str] = []
+
+    def require_uploads(self, wanted: Mapping[tuple[str, str], Named]) -> None:
+        """Stop where the folder has none of the files that both ends had: it is perhaps not mounted."""
+        for folder in {one.plan.uploads for one in wanted.values() if one.plan.uploads is not None}:
+            had = [o for o in wanted.values() if o.plan.uploads == folder and o.key in self._common[o.plan.bucket]]
+            if had and next(UploadFolder(folder).walk(), None) is None:
+                is_ = "is empty" if folder.is_dir() else "is not there"
+                raise DecisionsNeeded(
+                    "SYNC-UPLOADS-GONE",
+                    f"The uploads folder {folder} {is_}; both ends had {count(len(had), 'file')} of it. Nothing was "
+                    "changed.",
+                    "Mount it or put it back, then `migrator-tui resume RUN`; with --on-conflict keep-target the files "
+                    "come from the bucket again.",
+                )
 
     def of_named(self, one: Named, policy: OnConflict) -> list[FileChange]:
+        assert one.plan.uploads is not None
+        with reading(one.plan.uploads / one.path):
+            return self._of_named(one, policy)
+
+    def _of_named(self, one: Named, policy: OnConflict) -> list[FileChange]:
         bucket, key = one.plan.bucket, one.key
         assert one.plan.uploads is not None
         local = sha256_of(one.plan.uploads / one.path) if one.local is not None else ""
@@ -107,23 +139,43 @@ class _LayingOut:
             keep_file(self._kept, one.plan.uploads / one.path, local)
         return [FileChange(*about, "source", there[0] if there else 0, remote, local, one.value)]
 
-    def of_deleted(
+    def alone(
         self, going: Sequence[tuple[str, str, str, FilesPlan]], wanted: Mapping[tuple[str, str], Named]
-    ) -> list[FileChange]:
+    ) -> list[tuple[str, str, str, FilesPlan]]:
+        """Those that both ends had and no other row of the synced tables names: not the object, nor the file."""
+        files = places(wanted.values())
+        return [
+            (to, key, path, plan)
+            for to, key, path, plan in going
+            if self._common[plan.bucket].get(key)
+            and file_changes.is_safe(path)
+            and (plan.bucket, key) not in wanted
+            and not (to == "source" and _place(plan, path) in files)
+        ]
+
+    def of_deleted(self, going: Sequence[tuple[str, str, str, FilesPlan]], elsewhere: Elsewhere) -> list[FileChange]:
         found: dict[tuple[str, str, str], FileChange] = {}
         for to, key, path, plan in going:
-            common = self._common[plan.bucket].get(key, "")
-            if (plan.bucket, key) in wanted or not common or not file_changes.is_safe(path):
+            common = self._common[plan.bucket][key]
+            named = (plan.bucket, key) in elsewhere.objects or _place(plan, path) in elsewhere.files
+            if named or elsewhere.unsure:
+                why = (
+                    "rows of a table that is not synced name it"
+                    if named
+                    else f"{elsewhere.unsure[0]}, it may be in use"
+                )
+                self.kept.append(f"{path} stays although its row goes: {why}.")
                 continue
             assert plan.uploads is not None
             about = (plan.bucket, key, path, plan.uploads)
-            if to == "target":
-                if key in self._remote[plan.bucket] and self._hash(plan.bucket, key) == common:
-                    mime, metadata = self._keep_object(plan.bucket, key, common)
-                    found[to, plan.bucket, key] = FileChange(*about, "target", 0, "", common, "", mime, metadata)
-            elif sha256_of(plan.uploads / path) == common:
-                keep_file(self._kept, plan.uploads / path, common)
-                found[to, plan.bucket, key] = FileChange(*about, "source", 0, "", common)
+            with reading(plan.uploads / path):
+                if to == "target":
+                    if key in self._remote[plan.bucket] and self._hash(plan.bucket, key) == common:
+                        mime, metadata = self._keep_object(plan.bucket, key, common)
+                        found[to, plan.bucket, key] = FileChange(*about, "target", 0, "", common, "", mime, metadata)
+                elif sha256_of(plan.uploads / path) == common:
+                    keep_file(self._kept, plan.uploads / path, common)
+                    found[to, plan.bucket, key] = FileChange(*about, "source", 0, "", common)
         return list(found.values())
 
     def _hash(self, bucket: str, key: str) -> str:
@@ -187,6 +239,11 @@ def _path_of(connection: psycopg.Connection[Any], plan: FilesPlan, key: str) -> 
         (plan.bucket, key),
     ).fetchone()
     return str(row[0]) if row else ""
+
+
+def _place(plan: FilesPlan, path: str) -> Path:
+    assert plan.uploads is not None
+    return (plan.uploads / path).resolve()
 
 
 def _storage_url(plan: Plan) -> str:

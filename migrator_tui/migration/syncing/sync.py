@@ -246,7 +246,8 @@ class Sync(FilePart):
 
     def _look_at_files(self, plan: Plan, ways: dict[str, ThreeWay], after: Path) -> None:
         """What either end gets of files, by what was chosen for their rows; nothing where no table has any."""
-        changes = files_laid_out.lay_out(self._context(plan), ways, after, self._request.on_conflict)
+        changes, kept = files_laid_out.lay_out(self._context(plan), ways, after, self._request.on_conflict)
+        self._notes += [line for line in kept if line not in self._notes]
         file_changes.write(self._folder, changes)
         if changes := file_changes.read(self._folder):
             self._board.set_changes((*self._board.snapshot().changes, f"files: {file_changes.told(changes)}"))
