@@ -201,6 +201,22 @@ def sizes_and_hashes(connection: psycopg.Connection[Any], bucket: str) -> dict[s
     return {key: (size, sha256) for key, size, sha256 in found}
 
 
+def owner(connection: psycopg.Connection[Any], bucket: str, key: str) -> str:
+    """Id of the user whose object it is; empty where it is nobody's."""
+    row = connection.execute(
+        "SELECT coalesce(owner_id, '') FROM storage.objects WHERE bucket_id = %s AND name = %s", (bucket, key)
+    ).fetchone()
+    return str(row[0]) if row else ""
+
+
+def give_owner(connection: psycopg.Connection[Any], bucket: str, key: str, owner: str) -> None:
+    """Give an object that was stored anew by the secret key back to the user whose it was."""
+    connection.execute(
+        "UPDATE storage.objects SET owner_id = %s WHERE bucket_id = %s AND name = %s AND owner_id IS NULL",
+        (owner, bucket, key),
+    )
+
+
 def own(connection: psycopg.Connection[Any], run: str) -> list[tuple[ObjectRow, str]]:
     """What undoing takes back, 1,000 at a time: the next objects that the run made or meant to make.
 

@@ -165,6 +165,12 @@ def test_a_file_that_both_ends_changed_is_asked_about_and_one_that_an_end_lost_c
 def test_a_rollback_undoes_a_syncs_own_files_alone_and_a_large_object_stays_until_the_next_one_is_whole(
     ends: Ends,
 ) -> None:
+    def owned() -> set[tuple[str, str]]:
+        with connect(ends.scene.project.superuser) as connection:
+            return set(rows(connection, "SELECT name, owner_id FROM storage.objects WHERE owner_id IS NOT NULL"))
+
+    with connect(ends.scene.project.superuser) as connection:
+        connection.execute("UPDATE storage.objects SET owner_id = 'somebody' WHERE name IN ('a.txt', 'd.txt')")
     large = os.urandom(7_000_000)
     old = ends.bucket()["a.txt"]
     ends.scene.put("a.txt", large)
@@ -189,6 +195,7 @@ def test_a_rollback_undoes_a_syncs_own_files_alone_and_a_large_object_stays_unti
     assert not [note for note in done.notes if "kept" in note]
     ends.alike()
     assert ends.bucket()["a.txt"] == large
+    assert owned() == {("a.txt", "somebody")}
     # The first run did none of that; the object that it stored is named by rows of the second.
     after = ends.seen()
     (kept,) = ends.engine.rollback(stopped, ends.scene.project.target).kept_edits
@@ -197,6 +204,7 @@ def test_a_rollback_undoes_a_syncs_own_files_alone_and_a_large_object_stays_unti
     assert ends.engine.rollback(run, ends.scene.project.target).kept_edits == ()
     assert ends.bucket().pop("new/n.txt") == b"new in the folder"
     assert ends.seen()[:3] == before[:3]
+    assert owned() == {("a.txt", "somebody"), ("d.txt", "somebody")}
     assert ends.bucket()["a.txt"] == old
 
 

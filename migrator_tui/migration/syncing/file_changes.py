@@ -42,7 +42,7 @@ class FileChange:
         sha256: Of the content that both ends have then; empty where it is deleted.
         before: Of the content that the end has now; empty where it has none.
         value: What the column holds on the target.
-        mime, metadata: What Storage knows of the object that is replaced or deleted.
+        mime, metadata, owner: What Storage knows of the object that is replaced or deleted; the owner is a user's id.
     """
 
     bucket: str
@@ -56,6 +56,12 @@ class FileChange:
     value: str = ""
     mime: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    owner: str = ""
+
+    @property
+    def comes_after_rows(self) -> bool:
+        """All but what is new for Storage, which is there before its rows are."""
+        return self.to == "source" or bool(self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ def alike(folder: RunFolder) -> list[FileChange]:
 
 def after_rows(folder: RunFolder) -> list[FileChange]:
     """Those of them that come once both ends have their rows: all but what is new for Storage."""
-    return [change for change in read(folder) if change.to == "source" or change.before]
+    return [change for change in read(folder) if change.comes_after_rows]
 
 
 def named_by(

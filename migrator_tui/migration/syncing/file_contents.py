@@ -106,6 +106,7 @@ def store(
     """Store a content at the key. What is there stays until all of it has come, so that the key is never without.
 
     Args:
+        body: A content that is kept, under its SHA-256.
         replaces: What is at the key gives way; else it is never replaced.
         address: Of a resumable upload of the same content that was begun before.
         on_address: Told the address of one before the first byte goes.
@@ -133,7 +134,11 @@ def store(
                 return
         address = resumable.begin(storage, change.bucket, change.key, size, **about)
         on_address(address)
-        go_on(address)
+        try:
+            go_on(address)
+        except UploadGone:  # perhaps all came, and the answer to the last of it was lost
+            if content_of(storage, change.bucket, change.key) != body.name:
+                raise
 
 
 def _copy(file: Path, to: Path) -> None:

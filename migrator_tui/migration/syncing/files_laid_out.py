@@ -132,8 +132,8 @@ class _LayingOut:
             assert one.local is not None
             if remote:
                 keep_file(self._kept, one.plan.uploads / one.path, local)
-            mime, metadata = self._keep_object(bucket, key, remote) if remote else ("", {})
-            return [FileChange(*about, "target", one.local.size, local, remote, one.value, mime, metadata)]
+            known = self._keep_object(bucket, key, remote) if remote else ()
+            return [FileChange(*about, "target", one.local.size, local, remote, one.value, *known)]
         self._keep_object(bucket, key, remote)
         if local:
             keep_file(self._kept, one.plan.uploads / one.path, local)
@@ -171,8 +171,8 @@ class _LayingOut:
             with reading(plan.uploads / path):
                 if to == "target":
                     if key in self._remote[plan.bucket] and self._hash(plan.bucket, key) == common:
-                        mime, metadata = self._keep_object(plan.bucket, key, common)
-                        found[to, plan.bucket, key] = FileChange(*about, "target", 0, "", common, "", mime, metadata)
+                        known = self._keep_object(plan.bucket, key, common)
+                        found[to, plan.bucket, key] = FileChange(*about, "target", 0, "", common, "", *known)
                 elif sha256_of(plan.uploads / path) == common:
                     keep_file(self._kept, plan.uploads / path, common)
                     found[to, plan.bucket, key] = FileChange(*about, "source", 0, "", common)
@@ -192,7 +192,8 @@ class _LayingOut:
         Path(part).replace(self._kept / sha256)
         return sha256
 
-    def _keep_object(self, bucket: str, key: str, sha256: str) -> tuple[str, dict[str, str]]:
+    def _keep_object(self, bucket: str, key: str, sha256: str) -> tuple[str, dict[str, str], str]:
+        """Keep its content; its type, metadata and owner."""
         if not (self._kept / sha256).exists() and self._fetch(bucket, key) != sha256:
             raise MigratorError(
                 "SYNC-FILES-CHANGED",
@@ -200,7 +201,8 @@ class _LayingOut:
                 "Sync again.",
             )
         about = self._storage.info(bucket, key)
-        return (about.mime, dict(about.metadata)) if about else ("", {})
+        owner = self._context.with_target(lambda c: objects.owner(c, bucket, key))
+        return (about.mime, dict(about.metadata), owner) if about else ("", {}, owner)
 
 
 def files_of(plan: Plan) -> tuple[FilesPlan, ...]:

@@ -125,19 +125,25 @@ class SyncedFiles(Silent):
         changes = file_changes.read(context.folder)
         if not changes:
             return None
-        stored = sum(1 for c in changes if c.to == "target" and c.sha256)
-        brought = sum(1 for c in changes if c.to == "source" and c.sha256)
-        deleted = len(changes) - stored - brought
+        carried = Carried(context.folder)
+        done = [c for c in changes if not c.comes_after_rows or carried.is_done(c)]
+        buckets = {c.bucket for c in done if c.to == "target"}
+        there = context.with_target(lambda c: {b: objects.sizes_and_hashes(c, b) for b in buckets})
+        missing = [c.path for c in done if c.to == "target" and c.sha256 and c.key not in there[c.bucket]]
+        stored = sum(1 for c in done if c.to == "target" and c.sha256)
+        brought = sum(1 for c in done if c.to == "source" and c.sha256)
+        deleted = len(done) - stored - brought
         lines = [f"{count(brought, 'file')} came into the uploads folder."] if brought else []
         lines += [f"{count(deleted, 'file')} went with their rows; the run keeps them."] if deleted else []
+        lines += [f"Not in its bucket any more: {path}." for path in missing]
         return Beside(
             "files",
             ", ".join(dict.fromkeys(f"bucket {c.bucket}" for c in changes)),
             total=len(changes),
             moved=stored,
             matched=brought,
-            bytes=sum(c.size for c in changes),
-            verified=True,
+            bytes=sum(c.size for c in done),
+            verified=not missing,
             lines=tuple(lines),
             details={"stored": stored, "brought": brought, "deleted": deleted},
         )
@@ -170,6 +176,8 @@ class SyncedFiles(Silent):
                         ) from error
                     if why:
                         kept.append(f"{change.path}: {why}.")
+                    elif change.to == "target" and change.owner:
+                        _give_to_owner(change, connection)
                     row = ObjectRow(
                         change.bucket, change.key, change.path, change.size, change.sha256 or None, "undone"
                     )
@@ -210,6 +218,8 @@ def _carry(context: RunContext, storage: Storage, carried: Carried, change: File
             on_address=on_address,
             check=context.control.check,
         )
+        if change.owner:
+            context.with_target(partial(_give_to_owner, change))
     return ""
 
 
@@ -286,6 +296,10 @@ def _require_key(undoing: Undoing, changes: Sequence[FileChange]) -> Api | None:
 
 def _intend(context: RunContext, rows: list[ObjectRow], connection: psycopg.Connection[Any]) -> None:
     objects.intend(connection, context.fence, rows)
+
+
+def _give_to_owner(change: FileChange, connection: psycopg.Connection[Any]) -> None:
+    objects.give_owner(connection, change.bucket, change.key, change.owner)
 
 
 def _match(context: RunContext, same: list[FileChange], connection: psycopg.Connection[Any]) -> None:
