@@ -114,6 +114,8 @@ def sentence(outcome: RunOutcome) -> str:
     total = totals(outcome)
     published = outcome.published
     untouched = "Nothing that the application can see was changed."
+    if made := _made_before(outcome):
+        untouched = f"No row was changed, but the project has {made} by this run already."
     if outcome.status is RunStatus.SUCCEEDED:
         unverified = sum(not table.verified for table in outcome.tables)
         checked = (
@@ -177,7 +179,14 @@ def next_steps(outcome: RunOutcome) -> tuple[NextStep, ...]:
         return (verify, undo) if published else (resume, clean)
     if published:
         return (resume, verify, undo)
+    if _made_before(outcome):
+        return (resume, undo)
     return (resume, clean)
+
+
+def _made_before(outcome: RunOutcome) -> str:
+    """What a sync made beside rows that are not published; empty for any other run."""
+    return str(outcome.extra.get("sync", {}).get("made_before", ""))
 
 
 def totals(outcome: RunOutcome) -> TableOutcome:

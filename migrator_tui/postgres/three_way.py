@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -147,6 +148,42 @@ class ThreeWay:
             connection.execute(sql(f"DROP TABLE {self.state}"))
             connection.execute(sql(f"ALTER TABLE {self._fresh} RENAME TO {quote(self.state_name)}"))
         connection.execute(sql(f"ANALYZE {self.state}"))
+
+    def take_over(self, connection: psycopg.Connection[Any], column: str, rows: Collection[tuple[UUID, str]]) -> None:
+        """Have staged rows take the place of live ones that are nobody's, though no common state tells so.
+
+        Within a transaction, after a comparison; before or after those rows came.
+
+        Args:
+            column: A column of the key.
+            rows: Its value, and the hash of the row while it is nobody's.
+        """
+        connection.execute("DROP TABLE IF EXISTS pg_temp.mt_nobodys")
+        connection.execute("CREATE TEMP TABLE mt_nobodys (id uuid, hash text) ON COMMIT DROP")
+        connection.execute(
+            "INSERT INTO pg_temp.mt_nobodys SELECT * FROM unnest(%s::uuid[], %s::text[])",
+            ([id for id, _ in rows], [hash for _, hash in rows]),
+        )
+        met = (
+            f"pg_temp.mt_nobodys w JOIN {self.live} l ON l.{quote(column)} = w.id AND {row_hash('l')} = w.hash "
+            f"JOIN {self.staged} s ON {self.of_one_key('s', 'l')}"
+        )
+        # Neither what was decided against such a row, nor what was decided of it, is changed.
+        which = (
+            f"d.src = s.{self.locator} AND {self.keyed('l')} AND NOT d.in_b "
+            "AND (NOT d.in_t AND d.choice = 'keep-source' OR d.in_t AND d.kind = 'same-key' AND d.choice IS NULL)"
+        )
+        apart = self._apart("s", "l")
+        connection.execute(
+            sql(f"DELETE FROM {self.state} d USING {met} WHERE {which} AND NOT ({self.differ('s', 'l')})")
+        )
+        connection.execute(
+            sql(
+                f"UPDATE {self.state} d SET in_t = true, live_hash = {row_hash('l')}, "
+                f"ours = {apart}, theirs = {apart}, kind = nullif(d.kind, 'same-key'), choice = 'keep-source', "
+                f"taken = NULL FROM {met} WHERE {which}"
+            )
+        )
 
     def detected(self, connection: psycopg.Connection[Any]) -> bool:
         """Whether a comparison has been made."""

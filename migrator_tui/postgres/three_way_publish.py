@@ -101,7 +101,7 @@ def publish(
     failpoint: Callable[[str], None],
     *,
     beside: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
-    make_room: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
+    take_over: Callable[[psycopg.Connection[Any]], None] = lambda connection: None,
     triggers: bool = False,
 ) -> None:
     """Write what the target gets, or nothing. What was done before is not done again.
@@ -110,7 +110,7 @@ def publish(
         ways: By source name, tables that others refer to first.
         staged: Source name → rows that staging committed.
         beside: Writes what goes with the rows, before them: they may refer to it.
-        make_room: Called before and after ``beside``: takes away what came into the rows' place because of it.
+        take_over: Called before and after ``beside``: has the rows take the place of what came there because of it.
         triggers: Triggers of the tables fire, and make other rows of what is written.
 
     Raises:
@@ -127,7 +127,7 @@ def publish(
         failpoint("publish-locked")
         for live in sorted(way.live for way in ways.values()):
             connection.execute(sql(f"LOCK TABLE {live} IN SHARE ROW EXCLUSIVE MODE"))
-        make_room(connection)
+        take_over(connection)
         for source, way in ways.items():
             if changed := way.changed_since(connection):
                 raise ChangedSince(
@@ -136,7 +136,7 @@ def publish(
                     "They are compared again.",
                 )
         beside(connection)
-        make_room(connection)
+        take_over(connection)
         for way in ways.values():
             _archive(connection, way, fence.run)
         written = _write(connection, ways, fence.run, triggers=triggers)

@@ -10,6 +10,9 @@ from uuid import UUID
 import psycopg
 from psycopg.types.json import Jsonb
 
+OWN = "own"
+"""Detail: rows that a trigger wrote into tables which the run writes itself."""
+
 State = Literal["intended", "made", "matched", "left", "undone"]
 
 
@@ -19,8 +22,9 @@ class UserRow:
 
     Attributes:
         key: Text of the source's id.
-        detail: ``state`` (hash of the user as made), ``rows`` (that a trigger wrote), ``before`` (rows with the user's
-            identifier that were there before), ``reason`` (of one who was left), ``kept`` (why undo left the user).
+        detail: ``state`` (hash of the user as made), ``rows`` (that a trigger wrote), ``own`` (such rows in tables that
+            the run writes), ``before`` (rows with the user's identifier that were there before), ``reason`` (of one who
+            was left), ``kept`` (why undo left the user).
     """
 
     key: str
@@ -54,4 +58,13 @@ def record(connection: psycopg.Connection[Any], run: str, rows: Iterable[UserRow
             [row.state for row in given],
             [Jsonb(dict(row.detail)) for row in given],
         ),
+    )
+
+
+def add_detail(connection: psycopg.Connection[Any], run: str, name: str, values: Mapping[UUID, Any]) -> None:
+    """Add a detail to users of the run, by their identifiers."""
+    connection.execute(
+        "UPDATE migrator.auth_user u SET detail = u.detail || jsonb_build_object(%s::text, w.value) "
+        "FROM unnest(%s::uuid[], %s::jsonb[]) AS w(id, value) WHERE u.run = %s AND u.user_id = w.id",
+        (name, list(values), [Jsonb(value) for value in values.values()], run),
     )

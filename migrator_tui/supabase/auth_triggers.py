@@ -80,14 +80,17 @@ def rows_of_users(
     """
     found = []
     for table, column in _uuid_columns(connection):
-        if table in apart:
-            continue
-        rows = connection.execute(
-            _rows_holding(table, column),
-            (list(ids),),
-        ).fetchall()
-        found += [TriggeredRow(table, column, user, hash) for user, hash in rows]
+        if table not in apart:
+            found += rows_in(connection, table, column, ids)
     return found
+
+
+def rows_in(
+    connection: psycopg.Connection[Any], table: TableName, column: str, ids: Collection[UUID]
+) -> list[TriggeredRow]:
+    """The rows of a table that hold one of these users' identifiers in a column."""
+    rows = connection.execute(_rows_holding(table, column), (list(ids),)).fetchall()
+    return [TriggeredRow(table, column, user, hash) for user, hash in rows]
 
 
 def changed_rows(connection: psycopg.Connection[Any], rows: Sequence[TriggeredRow]) -> dict[UUID, str]:

@@ -13,6 +13,8 @@ from migrator_tui.demo import passwords
 from migrator_tui.demo.project.project import Project
 from migrator_tui.migration.planning.plan_users import namespace
 from migrator_tui.migration.pulling.pull import pull
+from migrator_tui.migration.report import sentence
+from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Scope, TableOverride
 from migrator_tui.model.progress import RunStatus
@@ -115,6 +117,17 @@ def test_who_is_new_on_either_end_is_on_both_then_whatever_interrupts_it_and_a_r
         assert (undone.status, undone.kept_edits) == (RunStatus.ROLLED_BACK, ())
         assert [auth(owner), *(in_file(source, q) for q in ENDS), *(rows(owner, q) for q in ENDS)] == before
 
+    if via == "api":
+        # Rows that the target does not take are told with the user whom the project has by then.
+        on_target(owner, "ALTER TABLE posts ADD CONSTRAINT brief CHECK (body <> 'from the file')")
+        stopped = engine.sync(source, project.target)
+        error = refused(stopped, "SYNC-REFUSED")
+        told = f"{error.message} {sentence(stopped)}"
+        assert "othing" not in told
+        assert told.count("the project has 1 user by this run already") == 2
+        assert f"rollback {stopped.run}" in error.hint
+        on_target(owner, "ALTER TABLE posts DROP CONSTRAINT brief")
+        taken_back(stopped.run)
     for at in ("users-made",) if via == "api" else ("users-inserted",):
         run = engine.cut(source, project.target, at, command="sync")
         together(engine.resume(run, project.target))
@@ -136,7 +149,25 @@ def test_who_is_new_on_either_end_is_on_both_then_whatever_interrupts_it_and_a_r
         f"INSERT INTO auth.users (id, email, aud, role) VALUES ('{later}', 'z@example.org', 'a', 'authenticated')",
     )
     ((last,),) = in_file(source, "SELECT max(id) FROM users")
-    if via == "sql":
+    if via == "api":
+        # Whose row was changed since a trigger wrote it, as by a user who signed in meanwhile, is asked about.
+        do(source, "INSERT INTO users (email, password_hash) VALUES ('five@example.org', '!')")
+        run = engine.cut(source, project.target, "users-made", command="sync")
+        on_target(
+            owner,
+            "UPDATE users SET email = 'signed-in@example.org' WHERE email = 'five@example.org'",
+            "CREATE TABLE notes (owner uuid REFERENCES users ON DELETE CASCADE)",
+            "INSERT INTO notes SELECT id FROM users WHERE email = 'signed-in@example.org'",
+        )
+        asked_for = engine.resume(run, project.target)
+        message = refused(asked_for, "CONFLICTS", RunStatus.NEEDS_DECISIONS).message
+        assert "(same-key)" in message
+        assert "the project has 1 user by this run already" in message
+        assert len(rows(owner, "SELECT * FROM notes")) == 1
+        succeeded(engine.resume(run, project.target, on_conflict=OnConflict.KEEP_TARGET))
+        assert in_file(source, f"SELECT email FROM users WHERE id = {last + 1}") == [("signed-in@example.org",)]
+        assert len(rows(owner, "SELECT * FROM notes")) == 1
+    else:
         # Where the file gave that number to somebody else meanwhile, it is theirs, whoever resumes then.
         def interfere(name: str) -> None:
             if name == "published":
@@ -147,7 +178,6 @@ def test_who_is_new_on_either_end_is_on_both_then_whatever_interrupts_it_and_a_r
         do(source, "UPDATE users SET id = 99 WHERE email = 'late@example.org'")
         refused(engine.resume(stopped.run, project.target), "SYNC-SOURCE-CHANGED", RunStatus.NEEDS_DECISIONS)
         do(source, f"UPDATE users SET id = {last + 1} WHERE email = 'late@example.org'")
-        last += 1
-    assert changes(engine.sync(source, project.target)) == (2 if via == "sql" else 1)
-    assert in_file(source, "SELECT id FROM users WHERE email = 'z@example.org'") == [(last + 1,)]
+    assert changes(engine.sync(source, project.target)) == (1 if via == "sql" else 0)
+    assert in_file(source, "SELECT id FROM users WHERE email = 'z@example.org'") == [(last + 2,)]
     assert len(rows(owner, ENDS[0])) == len(in_file(source, ENDS[0]))

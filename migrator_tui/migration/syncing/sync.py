@@ -25,6 +25,7 @@ from migrator_tui.migration.syncing import (
     back_rows,
     file_changes,
     files_laid_out,
+    rows_by_triggers,
     sync_base,
     sync_plan,
     sync_staging,
@@ -33,7 +34,7 @@ from migrator_tui.migration.syncing import (
 )
 from migrator_tui.migration.syncing.file_part import FilePart
 from migrator_tui.migration.syncing.sync_base import Base, Bases
-from migrator_tui.migration.syncing.sync_companions import of_sync
+from migrator_tui.migration.syncing.sync_companions import made_before, of_sync
 from migrator_tui.migration.syncing.sync_record import BASE, NEXT, SyncRecord
 from migrator_tui.migration.users.given_back import UserIds
 from migrator_tui.model.decisions import OnConflict
@@ -55,11 +56,38 @@ from migrator_tui.postgres.three_way_choices import SyncChoices
 from migrator_tui.postgres.three_way_publish import Written
 from migrator_tui.supabase.api import Api
 
+NOTHING = "Nothing was changed."
+
 
 class Sync(FilePart):
     """One run. Called by a :class:`~migrator_tui.migration.runner.Runner` on its thread."""
 
     _bases: Bases | None = None
+
+    def _run(self) -> None:
+        try:
+            super()._run()
+        except MigratorError as error:
+            if self._published is None and (made := self._made_before()):
+                told = f"No row was changed, but the project has {made} by this run already."
+                if NOTHING in error.message:
+                    error.message = error.message.replace(NOTHING, told)
+                    error.hint = error.hint.replace(f"{NOTHING} ", "")
+                elif NOTHING in error.hint:
+                    error.hint = error.hint.replace(NOTHING, told)
+                if f"rollback {self._folder.run}" not in error.hint and "rollback RUN" not in error.hint:
+                    error.hint += f" `migrator-tui rollback {self._folder.run}` takes {made} back."
+            raise
+
+    def _made_before(self) -> str:
+        """What was made beside rows that are not published."""
+        if self._fence is None or self._shut_out:
+            return ""
+        try:
+            with connect(self._target) as connection:
+                return made_before(connection, self._folder.run)
+        except (MigratorError, psycopg.Error):
+            return ""
 
     def _draft(self, connection: psycopg.Connection[Any]) -> Plan:
         source = self._source_of()
@@ -145,7 +173,6 @@ class Sync(FilePart):
             found = []
             with connection.transaction():
                 ledger.hold(connection, fence)
-                sync_users.clear_written_by_triggers(connection, ways, fence.run)
                 for source, way in ways.items():
                     if doubles := way.doubles(connection):
                         raise UsageError(
@@ -155,6 +182,7 @@ class Sync(FilePart):
                             "Give each row a key of its own, or leave the table out with --tables.",
                         )
                     way.detect(connection)
+                rows_by_triggers.take_over(connection, ways, fence.run)
                 choices = SyncChoices(ways, deletions=request.accept_recommended)
                 choices.decide(connection, decisions, request.on_conflict)
                 for way in ways.values():
@@ -268,8 +296,8 @@ class Sync(FilePart):
                     for companion in self._companions:
                         companion.within_publish(connection, context)
 
-                def make_room(connection: psycopg.Connection[Any]) -> None:
-                    sync_users.clear_written_by_triggers(connection, ways, fence.run)
+                def take_over(connection: psycopg.Connection[Any]) -> None:
+                    rows_by_triggers.take_over(connection, ways, fence.run)
 
                 self._with_target(
                     lambda c: three_way_publish.publish(
@@ -280,7 +308,7 @@ class Sync(FilePart):
                         staged,
                         self._failpoint,
                         beside=beside,
-                        make_room=make_room,
+                        take_over=take_over,
                         triggers=any(finding.id == "TARGET-TRIGGERS" for finding in plan.findings),
                     )
                 )
@@ -315,7 +343,9 @@ class Sync(FilePart):
             for source, sides in written.items()
         ]
         changes = sum(sum(side.values()) for sides in written.values() for side in sides.values())
-        return replace(outcome, extra={"sync": {"changes": changes, "tables": tables}})
+        made = self._made_before() if self._published is None else ""
+        sync = {"changes": changes, "tables": tables} | ({"made_before": made} if made else {})
+        return replace(outcome, extra={"sync": sync})
 
     def _written(self) -> dict[str, dict[str, dict[str, int]]]:
         """Source table → end → what it got, by the ledger; the file, where it was written."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import psycopg
+
 from migrator_tui.migration.companions import Companion, companions_of
+from migrator_tui.migration.files.matching_files import count
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.syncing.sync_record import SYNC
 from migrator_tui.migration.syncing.sync_users import SyncedUserIds, SyncedUsers
 from migrator_tui.migration.syncing.synced_files import SyncedFiles
 from migrator_tui.model.plan import Plan
+from migrator_tui.postgres import objects
+from migrator_tui.supabase import auth_ledger
 
 
 def of_sync(plan: Plan) -> tuple[Companion, ...]:
@@ -20,3 +27,12 @@ def of_sync(plan: Plan) -> tuple[Companion, ...]:
 def of_run(plan: Plan, folder: RunFolder) -> tuple[Companion, ...]:
     """The companions of a run, be it a sync or a migration."""
     return of_sync(plan) if folder.file(SYNC).exists() else companions_of(plan)
+
+
+def made_before(connection: psycopg.Connection[Any], run: str) -> str:
+    """What companions made that stands although the rows were not published, in words; empty where there is nothing."""
+    users = sum(row.state == "made" for row in auth_ledger.read(connection, run).values())
+    files = sum(tally.objects for tally in objects.tallies(connection, run) if tally.state == "made")
+    parts = [count(users, "user")] if users else []
+    parts += [count(files, "file")] if files else []
+    return " and ".join(parts)

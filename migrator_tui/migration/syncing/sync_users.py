@@ -7,7 +7,7 @@ Which UUID is which id of the file is what earlier runs kept in ``migrator.key_m
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from migrator_tui.migration.files.matching_files import count
 from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.pulling.pull_user_ids import runs_of
 from migrator_tui.migration.request import Request
+from migrator_tui.migration.syncing import rows_by_triggers
 from migrator_tui.migration.syncing.sync_base import Bases
 from migrator_tui.migration.syncing.sync_record import SyncRecord
 from migrator_tui.migration.users.given_back import UserIds
@@ -41,7 +42,9 @@ from migrator_tui.postgres.three_way_publish import to_target
 from migrator_tui.sqlite import diagnosis
 from migrator_tui.sqlite.snapshot import BUSY_SECONDS, connect
 from migrator_tui.supabase import auth_ledger, auth_sql, key_map
-from migrator_tui.supabase.auth_users import Users
+from migrator_tui.supabase.auth_ledger import UserRow
+from migrator_tui.supabase.auth_triggers import TriggeredRow
+from migrator_tui.supabase.auth_users import AuthUser, Users
 
 
 def wanted(request: Request, bases: Bases) -> UsersScope | None:
@@ -119,38 +122,21 @@ def coming(
     rows = connection.execute(
         sql(f"SELECT s.{quote(column)} FROM {way.joined} WHERE {to_target(way)['insert']} ORDER BY d.n")
     ).fetchall()
-    there = {one.id for one in auth_sql.existing(connection, ids=[uuid for (uuid,) in rows])} if rows else set()
-    there -= {row.id for row in auth_ledger.read(connection, run).values() if row.state in ("made", "intended")}
-    return (
-        tuple(found.keys[uuid] for (uuid,) in rows),
-        {found.keys[uuid]: str(uuid) for (uuid,) in rows if uuid in there},
-    )
-
-
-def clear_written_by_triggers(connection: psycopg.Connection[Any], ways: Mapping[str, ThreeWay], run: str) -> None:
-    """Make room for rows of users whom the run made: triggers on auth.users may have written them already.
-
-    Within a transaction, before the rows are published. What stands where a new row of such a user is to be was not
-    there before the run made the user.
-    """
-    made = [row.id for row in auth_ledger.read(connection, run).values() if row.state == "made"]
-    if not made:
-        return
-    for way in ways.values():
-        for column in way.table.moved_columns:
-            if column.target in way.table.match_key and namespace_of(column.codec) is not None:
-                connection.execute(
-                    sql(
-                        f"DELETE FROM {way.live} l USING {way.staged} s WHERE {way.of_one_key('s', 'l')} "
-                        f"AND l.{quote(column.target)} = ANY(%s) "
-                        f"AND NOT EXISTS (SELECT 1 FROM {way.base} b WHERE {way.of_one_key('b', 'l')})"
-                    ),
-                    (made,),
-                )
+    own = [row.id for row in auth_ledger.read(connection, run).values() if row.state in ("made", "intended")]
+    come = [uuid for (uuid,) in rows]
+    there = {one.id for one in auth_sql.existing(connection, ids=[*come, *own])} if come or own else set()
+    # Of whom the run has made already a trigger may have written the row, or the user themselves.
+    come += [uuid for uuid in own if uuid in there and uuid not in come]
+    there -= set(own)
+    return tuple(found.keys[uuid] for uuid in come), {found.keys[uuid]: str(uuid) for uuid in come if uuid in there}
 
 
 class SyncedUsers(MovingUsers):
     """Makes users of the rows of theirs that the target gets."""
+
+    def __init__(self) -> None:
+        self._there: frozenset[UUID] = frozenset()
+        self._before: Sequence[TriggeredRow] = ()
 
     def own_tables(self, plan: Plan) -> frozenset[TableName]:
         """All that are synced: their rows are compared, journalled and taken back by themselves."""
@@ -194,6 +180,29 @@ class SyncedUsers(MovingUsers):
     def verify(self, context: RunContext) -> Beside | None:
         """As in a migration, where there is somebody."""
         return super().verify(context) if self._anybody(context) else None
+
+    def _create(self, context: RunContext, users: Sequence[AuthUser]) -> None:
+        # Whom an attempt made of which nobody saw the end may have changed their row since.
+        ids = [user.id for user in users]
+        self._there = frozenset(one.id for one in context.with_target(lambda c: auth_sql.existing(c, ids=ids)))
+        self._before = context.with_target(lambda c: rows_by_triggers.there(c, context.plan, ids))
+        super()._create(context, users)
+
+    def _note(self, connection: psycopg.Connection[Any], context: RunContext, rows: Sequence[UserRow]) -> None:
+        with connection.transaction():
+            super()._note(connection, context, rows)
+            made = [row.id for row in rows if row.state == "made" and row.id not in self._there]
+            rows_by_triggers.keep(connection, context.plan, context.run, made, self._before)
+
+    def _insert(self, connection: psycopg.Connection[Any], context: RunContext, users: Users) -> None:
+        self._before = rows_by_triggers.there(connection, context.plan, [user.id for user in users.to_make])
+        super()._insert(connection, context, users)
+
+    def _note_effects(self, connection: psycopg.Connection[Any], context: RunContext, users: Users) -> None:
+        super()._note_effects(connection, context, users)
+        if context.plan.users is not None and context.plan.users.scope.via == "sql":  # all within one transaction
+            made = [row.id for row in auth_ledger.read(connection, context.run).values() if row.state == "made"]
+            rows_by_triggers.keep(connection, context.plan, context.run, made, self._before)
 
     def _anybody(self, context: RunContext) -> bool:
         users = self.users_of(context)
@@ -242,7 +251,7 @@ def not_there(live: Path, after: Path, users: UsersScope, later: Mapping[str, st
                 if (row := now.execute(row_of, (key,)).fetchone()) is None
                 or row != laid_out.execute(row_of, (key,)).fetchone()
             }
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         raise diagnosis.explain(error, live, BUSY_SECONDS) from error
 
 

@@ -36,6 +36,11 @@ def triggered(row: UserRow) -> list[TriggeredRow]:
     return [TriggeredRow.from_json(row.id, kept) for kept in row.detail.get("rows", ())]
 
 
+def in_own_tables(row: UserRow) -> list[TriggeredRow]:
+    """Those that they wrote for one user where the run was to write itself."""
+    return [TriggeredRow.from_json(row.id, kept) for kept in row.detail.get(auth_ledger.OWN, ())]
+
+
 def take_back(connection: psycopg.Connection[Any], run: str) -> list[str]:
     """Within a transaction: delete the users of a run whom nobody touched; lines of those who are kept."""
     roles_kept = auth_roles.unmake(connection, run)
@@ -48,7 +53,8 @@ def take_back(connection: psycopg.Connection[Any], run: str) -> list[str]:
     now = by_user(auth_triggers.rows_of_users(connection, list(unseen))) if unseen else {}
     open_rows = [with_effects(row, now.get(row.id, ())) if row.id in unseen else row for row in open_rows]
     places: dict[tuple[TableName, str], set[UUID]] = {}
-    written = [row for one in open_rows for row in triggered(one)]
+    # Those in tables of the run are there if it was not published, or are there again now.
+    written = [row for one in open_rows for row in (*triggered(one), *in_own_tables(one))]
     for row in written:
         places.setdefault((row.table, row.column), set()).add(row.user)
     made: dict[UUID, str | None] = {row.id: row.detail.get("state") for row in open_rows}
