@@ -13,7 +13,10 @@ import pytest
 
 from migrator_tui.convert.object_keys import key_of
 from migrator_tui.demo.project.project import Project
+from migrator_tui.migration.syncing.file_changes import FileChange
+from migrator_tui.migration.syncing.file_contents import keep_file, leads_elsewhere, reading
 from migrator_tui.model.decisions import OnConflict
+from migrator_tui.model.errors import SourceError
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus
@@ -236,3 +239,18 @@ def test_a_file_that_rows_beside_the_synced_ones_name_stays_and_one_folder_too_f
     assert sorted(ends.bucket()) == NAMES[:4]
     assert sorted(ends.below()) == NAMES
     assert sorted(note.split()[0] for note in done.notes if "stays although" in note) == ["a.txt", "c.txt", "d.txt"]
+
+
+def test_a_file_that_cannot_be_kept_is_named_and_none_is_written_behind_a_link_out_of_the_uploads_folder(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SourceError, match=r"gone\.txt") as told, reading(tmp_path / "gone.txt"):
+        keep_file(tmp_path, tmp_path / "gone.txt", "0" * 64)
+    assert told.value.id == "SYNC-FILES-UNREAD"
+    uploads = tmp_path / "uploads"
+    (uploads / "in").mkdir(parents=True)
+    (uploads / "out").symlink_to(tmp_path)
+    (uploads / "link.txt").symlink_to(uploads / "in")
+    refused_ones = [p for p in ("in/a.txt", "new/a.txt", "out/a.txt", "out/new/a.txt", "link.txt")
+                    if leads_elsewhere(FileChange("docs", "k", p, uploads, "source", 1, "0" * 64))]  # fmt: skip
+    assert refused_ones == ["out/a.txt", "out/new/a.txt", "link.txt"]
