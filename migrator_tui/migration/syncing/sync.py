@@ -206,7 +206,7 @@ class Sync(FilePart):
                 samples += self._with_target(lambda c, way=way: way.sample(c, 3))  # type: ignore[misc]
         left = sum(count for _, _, count in groups)
         message = (
-            f"{left} rows were changed on both ends, or deleted on one: {'; '.join(samples)}. Nothing was changed."
+            f"{count(left, 'row')} changed on both ends, or deleted on one: {'; '.join(samples)}. Nothing was changed."
         )
         if self._request.on_conflict is OnConflict.FAIL:
             return MigratorError("CONFLICTS", message, "The policy is --on-conflict fail.")

@@ -14,7 +14,7 @@ from migrator_tui.migration.syncing.sync_users import SyncedUserIds, SyncedUsers
 from migrator_tui.migration.syncing.synced_files import SyncedFiles
 from migrator_tui.model.plan import Plan
 from migrator_tui.postgres import objects
-from migrator_tui.supabase import auth_ledger
+from migrator_tui.supabase import auth_ledger, auth_sql
 
 
 def of_sync(plan: Plan) -> tuple[Companion, ...]:
@@ -31,7 +31,11 @@ def of_run(plan: Plan, folder: RunFolder) -> tuple[Companion, ...]:
 
 def made_before(connection: psycopg.Connection[Any], run: str) -> str:
     """What companions made that stands although the rows were not published, in words; empty where there is nothing."""
-    users = sum(row.state == "made" for row in auth_ledger.read(connection, run).values())
+    rows = auth_ledger.read(connection, run).values()
+    # Whom an attempt made of which nobody saw the end is known as intended still.
+    unseen = [row.id for row in rows if row.state == "intended"]
+    users = sum(row.state == "made" for row in rows)
+    users += len(auth_sql.existing(connection, ids=unseen)) if unseen else 0
     files = sum(tally.objects for tally in objects.tallies(connection, run) if tally.state == "made")
     parts = [count(users, "user")] if users else []
     parts += [count(files, "file")] if files else []
