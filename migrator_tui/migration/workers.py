@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from migrator_tui.migration.control import Control, PauseRequested, cancelled
 from migrator_tui.model.errors import ConnectionLost
-from migrator_tui.postgres.connect import Target, retrying
+from migrator_tui.postgres.connect import Target, retrying, worth_another_try
 
 Task = TypeVar("Task")
 
@@ -151,10 +151,9 @@ class Workers(Generic[Held, Task]):
                 raise self._failure
             try:
                 context = self._open_context()
-            except ConnectionLost:
-                raise
             except BaseException as error:
-                self._failure = error
+                if not worth_another_try(error, established=True):
+                    self._failure = error
                 raise
             self._opened = True
             return context

@@ -23,7 +23,17 @@ from migrator_tui.postgres.tls import ENCRYPT_HINT, tls_error
 if TYPE_CHECKING:
     from adbc_driver_manager import dbapi
 
-__all__ = ["SESSION", "HangUp", "Target", "connect", "connect_adbc", "explain", "retrying", "wants_password"]
+__all__ = [
+    "SESSION",
+    "HangUp",
+    "Target",
+    "connect",
+    "connect_adbc",
+    "explain",
+    "retrying",
+    "wants_password",
+    "worth_another_try",
+]
 
 T = TypeVar("T")
 
@@ -353,19 +363,25 @@ def retrying(
             f"{getattr(error, 'message', error)} Trying again in {wait:.1f} s (attempt {state.attempt_number + 1})."
         )
 
-    def worth_it(error: BaseException) -> bool:
-        return isinstance(error, ConnectionLost) or (
-            established and isinstance(error, TargetError) and error.id in ("TARGET-UNREACHABLE", "TARGET-HOST")
-        )
-
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(worth_it),
+        retry=tenacity.retry_if_exception(lambda error: worth_another_try(error, established=established)),
         wait=tenacity.wait_random_exponential(multiplier=0.3, max=10) + tenacity.wait_fixed(0.1),
         stop=over,
         sleep=sleep,
         before_sleep=before_sleep,
         reraise=True,
     )(attempt)
+
+
+def worth_another_try(error: BaseException, *, established: bool) -> bool:
+    """Whether what ended an attempt may be over at the next.
+
+    Args:
+        established: The server could be reached before.
+    """
+    return isinstance(error, ConnectionLost) or (
+        established and isinstance(error, TargetError) and error.id in ("TARGET-UNREACHABLE", "TARGET-HOST")
+    )
 
 
 def _of_a_driver(error: Exception) -> bool:

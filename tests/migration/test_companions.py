@@ -9,8 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator_tui.migration import migrate, rolling_back
+from migrator_tui.migration import migrate
 from migrator_tui.migration.companions import RunContext, Silent, Undoing
+from migrator_tui.migration.syncing import sync_companions
 from migrator_tui.model.errors import TargetError
 from migrator_tui.model.outcome import Beside
 from migrator_tui.model.progress import RunStatus
@@ -70,7 +71,7 @@ class Marks(Silent):
 def marks(monkeypatch: pytest.MonkeyPatch) -> Marks:
     """A companion of every plan."""
     made = Marks()
-    for module in (migrate, rolling_back):
+    for module in (migrate, sync_companions):
         monkeypatch.setattr(module, "companions_of", lambda plan: (made,))
     return made
 
