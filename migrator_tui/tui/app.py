@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar
 
 from textual import events
@@ -26,6 +27,8 @@ from migrator_tui.tui.session import Session
 from migrator_tui.tui.steps import Step
 from migrator_tui.tui.themes import THEMES
 
+PAUSE_SECONDS = 0.5
+"""Without a key or a click for so long, a person looks at what is there."""
 STOPPING_LOOKS = 200
 """Looks of a twentieth of a second that a run which is stopped gets before its server goes."""
 
@@ -63,6 +66,8 @@ class MigratorApp(App[int]):
         self.session = Session()
         self._start_with = start_with
         self._turns_before: float | None = None
+        self._collections_before: garbage.Thresholds | None = None
+        self._typed_at = 0.0
         self._collected_for: tuple[Bench | None, RunHandle | None] = (None, None)
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
@@ -71,6 +76,8 @@ class MigratorApp(App[int]):
         """First paint at once: nothing is connected yet."""
         self._own_loop = asyncio.get_running_loop()
         self._turns_before = taking_turns.shorten()
+        self._collections_before = garbage.hold_back()
+        self.set_interval(PAUSE_SECONDS, self._collect_in_a_pause)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = THEMES[0].name
@@ -84,6 +91,8 @@ class MigratorApp(App[int]):
 
         Textual begins a selection of text in the parent of what is under the pointer, and such a widget has none.
         """
+        if isinstance(event, events.InputEvent):
+            self._typed_at = monotonic()
         if isinstance(event, (events.MouseDown, events.MouseMove)) and event.button and not event.is_forwarded:
             pressed, _ = self.screen.get_widget_and_offset_at(event.x, event.y)
             if pressed is not None and not pressed.is_attached:
@@ -124,6 +133,10 @@ class MigratorApp(App[int]):
         elif self.session.handle is not handle or (self.session.bench is not bench and not self.running):
             self._collected_for = (self.session.bench, self.session.handle)
             screen.call_after_refresh(garbage.set_aside)
+
+    def _collect_in_a_pause(self) -> None:
+        if monotonic() - self._typed_at >= PAUSE_SECONDS:
+            garbage.collect_if_due()
 
     @property
     def running(self) -> bool:
@@ -188,6 +201,8 @@ class MigratorApp(App[int]):
         self.guide.close()
         if self._turns_before is not None:
             taking_turns.restore(self._turns_before)
+        if self._collections_before is not None:
+            garbage.restore(self._collections_before)
         garbage.take_back()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
