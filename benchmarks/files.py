@@ -28,9 +28,10 @@ import psutil
 from migrator_tui import locations
 from migrator_tui.demo.project.project import Project
 from migrator_tui.migration.files import uploads
-from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Scope

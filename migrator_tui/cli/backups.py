@@ -190,8 +190,8 @@ def _merge_back(
     from migrator_tui.migration import decisions_file
     from migrator_tui.migration.backups.backup_keys import opening_keys
     from migrator_tui.migration.merging_back import COMMAND, MergingBack
-    from migrator_tui.migration.migrate import begin
     from migrator_tui.migration.request import Request
+    from migrator_tui.migration.run import begin
     from migrator_tui.migration.runner import Runner
     from migrator_tui.model.decisions import Decisions
     from migrator_tui.model.plan import Scope

@@ -193,7 +193,7 @@ def run_new(
     Args:
         api: The project's APIs, where they are not those that the request names.
     """
-    from migrator_tui.migration.migrate import begin
+    from migrator_tui.migration.run import begin
     from migrator_tui.migration.runner import Runner
     from migrator_tui.migration.syncing.sync import run_of
 

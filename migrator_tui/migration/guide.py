@@ -34,10 +34,11 @@ from migrator_tui.migration.conflicts import (
 )
 from migrator_tui.migration.ends import Ends, Facts, Offer, Step, is_sqlite
 from migrator_tui.migration.kept_session import KeptSession
-from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.opening import LiveBench, open_bench
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.run_files import DECISIONS, read_outcome, read_plan
 from migrator_tui.migration.run_folder import RunFolder, RunRecord, all_runs
 from migrator_tui.migration.runner import RunHandle, Runner

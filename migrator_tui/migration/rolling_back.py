@@ -11,7 +11,7 @@ import psycopg
 from migrator_tui.migration import report
 from migrator_tui.migration.audit import AuditTrail
 from migrator_tui.migration.companions import Companion, Undoing
-from migrator_tui.migration.migrate import actor
+from migrator_tui.migration.run import actor
 from migrator_tui.migration.run_files import AUDIT, PLAN_JSON, read_outcome, read_plan, write_outcome
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.run_target import require_run_target

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.request import Request
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.postgres.connect import Target

@@ -22,7 +22,8 @@ ENDS_WHILE_CHECKING = """
 import os, sys
 from pathlib import Path
 from migrator_tui.migration import checking
-from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.migrate import Migration
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.runner import Runner
 from migrator_tui.postgres.connect import Target

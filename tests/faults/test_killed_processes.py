@@ -23,7 +23,8 @@ PROGRAM = (sys.executable, "-m", "migrator_tui")
 ENDS_AT = """
 import os, sys
 from pathlib import Path
-from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.migrate import Migration
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.runner import Runner
 from migrator_tui.postgres.connect import Target

@@ -20,7 +20,7 @@ from tests.migration.running import Engine, build, leftovers, rows, succeeded
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
-from migrator_tui.migration.migrate import begin
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.runner import Runner
 from migrator_tui.migration.syncing.sync import Sync

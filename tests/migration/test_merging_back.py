@@ -14,8 +14,8 @@ import pytest
 from migrator_tui.migration.backups import backing_up
 from migrator_tui.migration.conflicts import conflict_groups, conflict_rows
 from migrator_tui.migration.merging_back import COMMAND, MergingBack
-from migrator_tui.migration.migrate import begin
 from migrator_tui.migration.request import Request
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner

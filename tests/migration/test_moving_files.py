@@ -13,8 +13,9 @@ import pytest
 
 from migrator_tui.demo.project.faults import Fault
 from migrator_tui.demo.project.project import Project
-from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.request import Request
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.plan import Scope
 from migrator_tui.model.progress import RunStatus

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from migrator_tui.migration.conflicts import conflict_groups, conflict_rows
-from migrator_tui.migration.migrate import begin
 from migrator_tui.migration.report import sentence
 from migrator_tui.migration.request import Request
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.run_files import read_plan
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner

@@ -13,9 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from migrator_tui.migration.migrate import Migration, begin
+from migrator_tui.migration.migrate import Migration
 from migrator_tui.migration.request import Request
 from migrator_tui.migration.rolling_back import Rollback
+from migrator_tui.migration.run import begin
 from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.decisions import Decisions, FindingDecision, OnConflict

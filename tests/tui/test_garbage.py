@@ -1,4 +1,4 @@
-"""What is alive is set aside from the collector while ends are compared and a run is at work; the rest waits for pauses."""
+"""What is alive is set aside from the collector while a run is at work; full collections wait for pauses."""
 
 from __future__ import annotations
 

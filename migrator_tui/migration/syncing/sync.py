@@ -64,9 +64,9 @@ class Sync(FilePart):
 
     _bases: Bases | None = None
 
-    def _run(self) -> None:
+    def _steps(self) -> None:
         try:
-            super()._run()
+            super()._steps()
         except MigratorError as error:
             if self._published is None and (made := self._made_before()):
                 told = f"No row was changed, but the project has {made} by this run already."
