@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ from migrator_tui.demo.project.project import Project
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.postgres.server import EmbeddedServer, fresh_database
+
+# The programs that tests start find what others have compiled, also where the environment says not to keep that.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How long an example takes says how busy the machine is.
 # MIGRATOR_TUI_EXAMPLES asks for more of them than an ordinary run of the tests has time for.
