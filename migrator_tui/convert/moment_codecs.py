@@ -58,6 +58,13 @@ def _moments_of(naive: pa.Array, zone: str) -> pa.Array:
     return moments.cast(pa.timestamp("us", "UTC"))
 
 
+def _that_exist(naive: pa.Array, zone: str) -> pa.Array:
+    """Their moments; NULL for a time that is left out in spring, which is none."""
+    moments = _moments_of(naive, zone)
+    here = pc.local_timestamp(moments.cast(pa.timestamp("us", zone)))
+    return pc.if_else(pc.equal(here, naive), moments, pa.scalar(None, moments.type))
+
+
 @functools.lru_cache(maxsize=64)
 def _is_zone(zone: str) -> bool:
     try:
@@ -117,7 +124,7 @@ def _parse_mixed(values: pa.Array, takes: Callable[[str], bool], zone: str) -> p
         here = pc.fill_null(pc.equal(found, shape), False)
         parsed = shapes.parse(pc.if_else(here, values, pa.scalar(None, pa.string())), shape)
         if zone and not getattr(parsed.type, "tz", None):
-            parsed = _moments_of(parsed, zone)
+            parsed = _that_exist(parsed.cast(pa.timestamp("us")), zone)
         if getattr(parsed.type, "tz", None):
             parsed = parsed.cast(pa.timestamp("us"))
         result = pc.if_else(here, parsed.cast(pa.timestamp("us")), result)
