@@ -45,6 +45,7 @@ def check(shared: Shared, tables: str | None) -> int:
                 "source",
                 True,
                 f"{snapshot.source.name}: {snapshot.tables} tables, {rows:,} rows, {snapshot.bytes:,} bytes",
+                "" if snapshot.tables else "Nothing to move: is this the file that the application opens?",
             )
             if snapshot.foreign_key_violations:
                 tell("foreign keys", True, f"{snapshot.foreign_key_violations} rows refer to rows that do not exist")

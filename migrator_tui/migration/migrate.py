@@ -149,6 +149,7 @@ class Migration(Run):
             self._notes.append(
                 f"The decision {decision.id} {where}: {decision.choice} matched nothing.".replace("  ", " ")
             )
+        self._notes += [finding.message for finding in plan.findings if finding.id == "SOURCE-EMPTY"]
         for key in unused_natural_keys(plan, self._natural_keys):
             self._notes.append(f"No rows were compared by the natural key {key.label} of {key.table}.")
         if plan.undecided:

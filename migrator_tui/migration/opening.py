@@ -133,7 +133,8 @@ def open_bench(ends: Ends, target: Target, say: Callable[[Step], None]) -> LiveB
         database = inspect_source(snapshot.path)
         source = Source(snapshot.path, database, profile(snapshot.path, database))
         rows = sum(table.rows for table in source.profile.tables.values())
-        say(Step("source", True, f"{snapshot.tables} tables, {rows:,} rows, {snapshot.bytes:,} bytes"))
+        doubt = "" if snapshot.tables else "; is this the file that the application opens?"
+        say(Step("source", True, f"{snapshot.tables} tables, {rows:,} rows, {snapshot.bytes:,} bytes{doubt}"))
         found = _look(ends, target, version, round_trip, source, snapshot.sha256, say)
         bench = LiveBench(ends, target, folder, source, snapshot.sha256, found)
         bench.pairs(found.plan)  # so that the next screen has them at once

@@ -78,12 +78,17 @@ def test_a_database_that_another_program_keeps_locked_is_waited_for_and_then_nam
     assert left() == set()
 
 
-def test_an_empty_file_is_a_database_without_tables(cli: Cli, left: Left, target: Target, tmp_path: Path) -> None:
+def test_an_empty_file_is_a_database_without_tables_and_doubted(
+    cli: Cli, left: Left, target: Target, tmp_path: Path
+) -> None:
     source = tmp_path / "empty.db"
     source.touch()
     answer = cli("migrate", "--yes", "--source", source, "--target", target.display, "--json")
     assert answer.code == 0
     assert answer.document["tables"] == []
+    assert any("It may be the wrong file." in note for note in answer.document["notes"])
+    looked = cli("check", "--source", source, "--target", target.display)
+    assert (looked.code, "is this the file that the application opens?" in looked.out) == (0, True)
     assert left() == set()
 
 

@@ -52,10 +52,13 @@ def of(plan: Plan, id: str) -> list[Finding]:
     return [finding for finding in plan.findings if finding.id == id]
 
 
-def test_an_empty_database_gives_an_empty_plan(planned: MakePlan) -> None:
+def test_an_empty_database_gives_an_empty_plan_and_a_doubt(planned: MakePlan) -> None:
     plan = planned("")
 
-    assert (plan.tables, plan.findings, plan.ddl, plan.load_order) == ((), (), (), ())
+    assert (plan.tables, plan.ddl, plan.load_order) == ((), (), ())
+    assert [(f.id, f.message) for f in plan.findings] == [
+        ("SOURCE-EMPTY", "source.db has no tables: there is nothing to move. It may be the wrong file.")
+    ]
     assert plan.estimate.rows == 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 from dataclasses import replace
+from pathlib import Path
 
 from migrator_tui.convert import expressions
 from migrator_tui.convert.identifiers import Names
@@ -44,6 +45,9 @@ def make_plan(
     for schema in {scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)}:
         draft.names.reserve(schema, taken(target.database, schema))
     plan_user_ids.begin(draft)
+    if not source.tables:
+        message = f"{Path(source_path).name} has no tables: there is nothing to move. It may be the wrong file."
+        draft.find(Finding("SOURCE-EMPTY", message))
     chosen = [table for table in source.tables if included(table, scope)]
     # First the names that a person gave, then those that stay as they are, then those that are made.
     order = sorted(chosen, key=lambda t: (not _named(scope, t), draft.names.wanted(t.name.name) != t.name.name))

@@ -6,6 +6,14 @@ from migrator_tui.model.catalogue.kind import Choice, Kind, Severity, quarantine
 
 KINDS = (
     Kind(
+        "SOURCE-EMPTY",
+        Severity.WARNING,
+        "A source without tables",
+        "SQLite makes a file that does not exist, so that a path with a slip leads to a new and empty database. Name "
+        "the file that the application opens; the lines of `check` and Connect say how many tables a file has.",
+        "prod.db of 0 bytes, beside the application's instance/prod.db",
+    ),
+    Kind(
         "FK-ORPHAN",
         Severity.WARNING,
         "Rows that refer to a row that does not exist",
