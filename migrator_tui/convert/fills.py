@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
+from migrator_tui.convert.grammar import UNREADABLE
 from migrator_tui.convert.identifiers import quote_literal
 from migrator_tui.model.plan import FillText
 
@@ -44,7 +44,7 @@ def _parsed(expression: str) -> exp.Expression:
     try:
         # On a line of its own, so that a comment cannot swallow what follows it where the expression is used.
         statements = sqlglot.parse(f"SELECT (\n{expression}\n)", read="postgres")
-    except SqlglotError as error:
+    except UNREADABLE as error:
         raise ValueError(problem) from error
     tree = statements[0] if len(statements) == 1 else None
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1:

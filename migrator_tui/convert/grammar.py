@@ -18,6 +18,9 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from migrator_tui.convert.operands import Refused
 
+UNREADABLE = (SqlglotError, RecursionError, ValueError)
+"""By what sqlglot says that it cannot read a text; ValueError for ``date("")``, whose argument it takes for a type."""
+
 _PREFIX = "SELECT "
 
 _OPERANDS_END = {
@@ -174,7 +177,7 @@ def view_body(sql: str) -> tuple[str, tuple[str, ...]]:
 def _tokens(text: str) -> list[Token]:
     try:
         return SourceDialect().tokenize(text)
-    except SqlglotError as error:
+    except UNREADABLE as error:
         raise Refused(f"it cannot be read: {_first_line(error)}") from error
 
 
@@ -189,7 +192,7 @@ def _parse(text: str) -> exp.Expr:
             raise Refused("a unary plus before something other than a number")
     try:
         tree = sqlglot.parse_one(text, dialect=SourceDialect)
-    except (SqlglotError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(f"it cannot be read: {_first_line(error)}") from error
     return tree
 

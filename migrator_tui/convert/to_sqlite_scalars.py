@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
+from migrator_tui.convert.grammar import UNREADABLE
 from migrator_tui.convert.identifiers import quote_sqlite
 from migrator_tui.convert.to_sqlite_functions import FUNCTIONS, named
 from migrator_tui.convert.to_sqlite_operands import NUMERIC, Columns, Refused, Rendered, one_kind, text_literal
@@ -341,5 +341,5 @@ def parse(text: str) -> exp.Expr:
     """
     try:
         return sqlglot.parse_one(text, dialect="postgres")
-    except (SqlglotError, RecursionError) as error:
+    except UNREADABLE as error:
         raise Refused(f"it cannot be read: {(str(error).splitlines() or ['?'])[0].rstrip('.')}") from error

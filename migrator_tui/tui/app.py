@@ -12,7 +12,6 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import HelpPanel
 
 from migrator_tui import __version__
 from migrator_tui.migration.guide import Bench, Ends, Guide
@@ -20,6 +19,7 @@ from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.tui import garbage, taking_turns
 from migrator_tui.tui.breadth import BREADTHS
+from migrator_tui.tui.dialogs.keys import Keys, keys_of
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
 from migrator_tui.tui.palette import Palette
 from migrator_tui.tui.screens.step_screen import StepScreen
@@ -42,7 +42,7 @@ class MigratorApp(App[int]):
     HORIZONTAL_BREAKPOINTS = [*BREADTHS]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "Quit", tooltip="Quit; asks first when something runs.", id="quit", priority=True),
-        Binding("question_mark", "toggle_help", "Help", tooltip="Show or hide every key of this screen.", id="help"),
+        Binding("question_mark", "help", "Help", tooltip="Show every key of this screen.", id="help"),
     ]
 
     def __init__(
@@ -144,12 +144,10 @@ class MigratorApp(App[int]):
         handle = self.session.handle
         return handle is not None and handle.progress().status in (RunStatus.RUNNING, RunStatus.PAUSED)
 
-    def action_toggle_help(self) -> None:
-        """Show the keys of the screen beside it, or hide them."""
-        if self.screen.query(HelpPanel):
-            self.action_hide_help_panel()
-        else:
-            self.action_show_help_panel()
+    def action_help(self) -> None:
+        """Show the keys of the screen."""
+        if not isinstance(self.screen, Keys):
+            self.push_screen(Keys(keys_of(self.screen)))
 
     def action_command_palette(self) -> None:
         """Show the palette, once."""
@@ -207,7 +205,10 @@ class MigratorApp(App[int]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action of the screen at hand, then the application's own."""
-        yield from super().get_system_commands(screen)
+        for command in super().get_system_commands(screen):
+            if command.callback not in (self.action_show_help_panel, self.action_hide_help_panel):
+                yield command
+        yield SystemCommand("Keys", "Show every key of this screen", self.action_help)
         if isinstance(screen, StepScreen):
             for step in screen.reachable():
                 yield SystemCommand(

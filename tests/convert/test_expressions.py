@@ -176,6 +176,7 @@ def test_a_name_in_double_quotes_that_names_nothing_is_a_text_and_others_are_not
         "name || a + 1 = 2",
         "nc IN ('a') AND min(nc, name) = 'a'", "name LIKE 'axb' ESCAPE 'x'", "CASE WHEN a THEN 1 ELSE 'x' END = 1",
         "typeof(mixed) = 'integer'", "name GLOB '[z-a]'", "printf('%05d', a) = '00001'", "name", "day = moment",
+        'date("")',
     ],
 )  # fmt: skip
 def test_what_the_two_read_differently_is_refused_with_a_reason(expression: str) -> None:

@@ -62,7 +62,7 @@ EXPRESSIONS = (
     "{0} LIKE 'a!%' ESCAPE '!'",
     "strftime('%s', {0})", "datetime({0})", "julianday({0})", "date({0}, '+1 month')", "{0} >= '2026-01-01'",
     "CASE {0} WHEN 1 THEN 'a' WHEN 2 THEN 'b' END", "{0} >> 1", "{0} | 4", "{0} % {1}", "{0} / {1}", "total({0}) > 0",
-    "printf('%05d', {0})", "char(97) = {0}", "json_valid({0})", "json_array_length({0})", "{0} ->> '$.a'",
+    "printf('%05d', {0})", "char(97) = {0}", "json_valid(ifnull({0}, ''))", "json_array_length({0})", "{0} ->> '$.a'",
     "rtrim({0}, 'a')",
     "ltrim({0})", "substr({0}, -2)", "typeof({0}) IN ('text', 'null')", "{0} NOT IN ('x', 'y')", "{0} NOT LIKE '%z'",
     "{0} REGEXP 'a'", "{0} << 2", "~{0}", "{0} -> 'a'", "likely({0} > 1)", "{0} NOTNULL", "ifnull({0}, 'x')",

@@ -121,6 +121,7 @@ class ResolveScreen(ConflictEditor):
     def on_mount(self) -> None:
         """Load the conflicts in a thread."""
         self._chosen = Chosen(self.session.decisions)
+        self.app.theme_changed_signal.subscribe(self, lambda theme: self._show_sides())
         outcome = self.session.outcome
         if outcome is None or outcome.status is not RunStatus.NEEDS_DECISIONS or not outcome.conflicts_found:
             self.query_one("#headline", Static).update("✓ Nothing to resolve. Enter or g goes on.")
