@@ -153,6 +153,11 @@ def sentence(outcome: RunOutcome) -> str:
 
 def next_steps(outcome: RunOutcome) -> tuple[NextStep, ...]:
     """What can be done now, the most useful first, undoing included."""
+    steps = _next_steps(outcome)
+    return steps if outcome.comparable else tuple(step for step in steps if " verify " not in step.command)
+
+
+def _next_steps(outcome: RunOutcome) -> tuple[NextStep, ...]:
     run = shlex.quote(outcome.run)
     published = outcome.published
     verify = NextStep("Compare the target with the source again, at any time", f"migrator-tui verify {run}")

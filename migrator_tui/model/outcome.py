@@ -129,6 +129,11 @@ class RunOutcome:
         """The application can see something of the run."""
         return any(table.published_rows for table in self.tables) or bool(self.extra.get("sync", {}).get("changes"))
 
+    @property
+    def comparable(self) -> bool:
+        """``verify`` can compare it once more: of a backup's rows no snapshot is kept."""
+        return self.command != "restore"
+
     def as_json(self) -> dict[str, Any]:
         """The JSON document of INTERFACES; keys there keep their names and meaning."""
         document: dict[str, Any] = {

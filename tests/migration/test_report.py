@@ -313,6 +313,13 @@ STATES: list[tuple[RunStatus, dict[str, Any], str, list[str]]] = [
         "2 rows stayed behind in quarantine.",
         ["verify r1", "rollback r1", "clean r1 --keep-audit"],
     ),
+    (
+        RunStatus.SUCCEEDED,
+        {"command": "restore"},
+        "Done: 1,233 rows of 2 tables moved, and every one was compared with the source. "
+        "2 rows stayed behind in quarantine.",
+        ["rollback r1", "clean r1 --keep-audit"],
+    ),
 ]
 
 

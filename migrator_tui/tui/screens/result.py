@@ -272,8 +272,6 @@ def remarks(outcome: RunOutcome) -> Table:
         section("Report", [at_home(outcome.report)])
     if outcome.status is RunStatus.SUCCEEDED:
         run = outcome.run
-        section(
-            "Next",
-            [f"migrator-tui verify {run}   compares it once more", f"migrator-tui rollback {run}   takes it back"],
-        )
+        verify = [f"migrator-tui verify {run}   compares it once more"] if outcome.comparable else []
+        section("Next", [*verify, f"migrator-tui rollback {run}   takes it back"])
     return grid
