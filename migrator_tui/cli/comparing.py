@@ -16,13 +16,14 @@ from migrator_tui.cli.migrating import EXISTING, request_of
 from migrator_tui.cli.options import Shared, shared, target_of
 from migrator_tui.cli.printing import print_json, printable, say
 from migrator_tui.config_file import EMBEDDED
-from migrator_tui.model.errors import ExitCode
+from migrator_tui.model.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from migrator_tui.migration.comparing.comparing_rows import TableRows
     from migrator_tui.migration.comparing.pairs import Pair
     from migrator_tui.migration.request import Request
     from migrator_tui.migration.staging import Source
+    from migrator_tui.model.plan import Plan
     from migrator_tui.postgres.connect import Target
     from migrator_tui.sqlite.snapshot import Snapshot
 
@@ -102,6 +103,20 @@ def _whole_table_is_extra(pair: Pair) -> bool:
     return pair.object == "table" and pair.standing.value == "extra"
 
 
+def _require_tables(plan: Plan) -> None:
+    """
+    Raises:
+        UsageError: ``COMPARE-NO-TABLE``: what was chosen is not there, so that nothing could differ.
+    """
+    unmatched = [finding.message for finding in plan.findings if finding.id == "TABLES-UNMATCHED"]
+    if unmatched:
+        raise UsageError(
+            "COMPARE-NO-TABLE",
+            " ".join(unmatched),
+            "Names are compared letter for letter; * and ? stand for others.",
+        )
+
+
 def _look(
     request: Request, frozen_source: tuple[Snapshot, Source], target: Target, kept: str, *, data: bool
 ) -> tuple[Sequence[Pair], Sequence[TableRows]]:
@@ -122,6 +137,7 @@ def _look(
     try:
         with connect(target) as connection:
             plan = draft_plan(connection, source, snapshot.sha256, request)
+            _require_tables(plan)
             measure = reference(connection, source, plan, request)
     except psycopg.Error as error:
         raise explain(error, target, established=True) from error

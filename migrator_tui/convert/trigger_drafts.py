@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from migrator_tui.convert import expressions
-from migrator_tui.convert.grammar import UNREADABLE, SourceDialect
+from migrator_tui.convert.grammar import SourceDialect
 from migrator_tui.convert.identifiers import quote, quote_literal
 
 HEADING = "-- A draft for PostgreSQL. Review it before use: it was not created."
@@ -48,7 +49,7 @@ def draft(sql: str, tables: Mapping[str, str], schema: str) -> str:
         there = {name.lower(): target for name, target in tables.items()}
         body = [line for statement in read.statements for line in _statement(statement, there)]
         when = f"\n    WHEN ({_translated(_parsed(read.when, 'expression'), there)})" if read.when else ""
-    except (*UNREADABLE, IndexError):
+    except (SqlglotError, RecursionError, IndexError):
         return ""
     function = f"{quote(schema)}.{quote(read.name)}"
     table = f"{quote(schema)}.{quote(there.get(read.table.lower(), read.table))}"
@@ -130,7 +131,7 @@ def _statement(text: str, tables: Mapping[str, str]) -> list[str]:
             return [*note, f"{_translated(tree, tables)}{suffix};"]
         if isinstance(tree, exp.Update | exp.Delete):
             return [f"{_translated(tree, tables)};"]
-    except UNREADABLE:
+    except (SqlglotError, RecursionError):
         pass
     return untranslated
 
@@ -155,7 +156,10 @@ def _raised(select: exp.Select, tables: Mapping[str, str]) -> list[str]:
 
 
 def _parsed(text: str, kind: str) -> exp.Expr:
-    tree = sqlglot.parse_one(f"SELECT {text}" if kind == "expression" else text, dialect=SourceDialect)
+    try:
+        tree = sqlglot.parse_one(f"SELECT {text}" if kind == "expression" else text, dialect=SourceDialect)
+    except ValueError as error:  # see UNREADABLE
+        raise ParseError(str(error)) from error
     return tree.expressions[0] if kind == "expression" and isinstance(tree, exp.Select) else tree
 
 

@@ -144,11 +144,19 @@ class Rollback:
 
 
 def _said(undone: undoing.Undone, plan: Plan | None) -> str:
-    rows = undone.deleted + undone.restored
-    tables = "1 table was" if undone.moved == 1 else f"{undone.moved:,} tables were"
-    parts = [f"{tables} taken back" if undone.moved else "no table had been published"]
-    if rows:
-        parts.append(f"{undone.deleted} added rows deleted and {undone.restored} changed rows restored in live tables")
+    rows = [
+        f"{number:,} {kind} {f'row {one}' if number == 1 else f'rows {many}'}"
+        for number, kind, one, many in (
+            (undone.deleted, "added", "was deleted", "were deleted"),
+            (undone.restored, "changed", "is as it was", "are as they were"),
+        )
+        if number
+    ]
+    parts = [f"in live tables {' and '.join(rows)}"] if rows else []
+    if undone.moved:
+        parts.insert(0, f"{undone.moved:,} {'table was' if undone.moved == 1 else 'tables were'} taken back")
+    elif not rows:
+        parts = ["no table had been published"]
     project = plan.project if plan else None
     beside = ["the users that the run made"] if project and project.users else []
     beside += ["the files that it uploaded"] if project and project.files else []

@@ -28,7 +28,9 @@ from migrator_tui.tui.steps import Step
 from migrator_tui.tui.themes import THEMES
 
 PAUSE_SECONDS = 0.5
-"""Without a key or a click for so long, a person looks at what is there."""
+"""Without a key or the mouse for so long, a person looks at what is there."""
+COLLECT_RARELY = 20
+"""From one full collection to the next, at least, in times that it took: no more than a twentieth of the time."""
 STOPPING_LOOKS = 200
 """Looks of a twentieth of a second that a run which is stopped gets before its server goes."""
 
@@ -66,8 +68,7 @@ class MigratorApp(App[int]):
         self.session = Session()
         self._start_with = start_with
         self._turns_before: float | None = None
-        self._collections_before: garbage.Thresholds | None = None
-        self._typed_at = 0.0
+        self._typed_at = self._collect_from = 0.0
         self._collected_for: tuple[Bench | None, RunHandle | None] = (None, None)
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
@@ -76,7 +77,7 @@ class MigratorApp(App[int]):
         """First paint at once: nothing is connected yet."""
         self._own_loop = asyncio.get_running_loop()
         self._turns_before = taking_turns.shorten()
-        self._collections_before = garbage.hold_back()
+        garbage.hold_back()
         self.set_interval(PAUSE_SECONDS, self._collect_in_a_pause)
         for theme in THEMES:
             self.register_theme(theme)
@@ -135,8 +136,10 @@ class MigratorApp(App[int]):
             screen.call_after_refresh(garbage.set_aside)
 
     def _collect_in_a_pause(self) -> None:
-        if monotonic() - self._typed_at >= PAUSE_SECONDS:
-            garbage.collect_if_due()
+        now = monotonic()
+        if now - self._typed_at >= PAUSE_SECONDS and now >= self._collect_from and garbage.collect_if_due():
+            took = monotonic() - now
+            self._collect_from = now + took * COLLECT_RARELY
 
     @property
     def running(self) -> bool:
@@ -190,18 +193,19 @@ class MigratorApp(App[int]):
 
     async def on_unmount(self) -> None:
         """Let go of snapshots and servers, once a run that was stopped has noted where it is."""
-        for _ in range(STOPPING_LOOKS):
-            if not (self._stopping and self.running):
-                break
-            await asyncio.sleep(0.05)
-        self.session.save()
-        self.session.close()
-        self.guide.close()
-        if self._turns_before is not None:
-            taking_turns.restore(self._turns_before)
-        if self._collections_before is not None:
-            garbage.restore(self._collections_before)
-        garbage.take_back()
+        try:
+            for _ in range(STOPPING_LOOKS):
+                if not (self._stopping and self.running):
+                    break
+                await asyncio.sleep(0.05)
+            self.session.save()
+            self.session.close()
+            self.guide.close()
+        finally:
+            if self._turns_before is not None:
+                taking_turns.restore(self._turns_before)
+            garbage.let_go()
+            garbage.take_back()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: every action of the screen at hand, then the application's own."""

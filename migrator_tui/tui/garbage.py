@@ -12,9 +12,9 @@ import gc
 RARELY = 20
 """How many times as rarely a full collection comes by itself, for those who type without a pause."""
 DUE = 10
-"""Collections of younger objects after which a full one is worth its time, as Python has it by itself."""
+"""Collections of younger objects after which a full one is worth its time: Python's own number of them."""
 
-Thresholds = tuple[int, int, int]
+_BEFORE = gc.get_threshold()
 
 
 def set_aside() -> None:
@@ -28,23 +28,23 @@ def take_back() -> None:
     gc.unfreeze()
 
 
-def hold_back() -> Thresholds:
-    """Have full collections wait for :func:`collect_if_due`.
+def hold_back() -> None:
+    """Have full collections wait for :func:`collect_if_due`."""
+    gc.set_threshold(_BEFORE[0], _BEFORE[1], _BEFORE[2] * RARELY)
+
+
+def let_go() -> None:
+    """Have full collections come by themselves again."""
+    gc.set_threshold(*_BEFORE)
+
+
+def collect_if_due() -> bool:
+    """Collect everything where enough has come together: to be called while nobody types.
 
     Returns:
-        How often they came, for :func:`restore`.
+        Whether it did.
     """
-    before = gc.get_threshold()
-    gc.set_threshold(before[0], before[1], before[2] * RARELY)
-    return before
-
-
-def restore(before: Thresholds) -> None:
-    """Have full collections come by themselves again."""
-    gc.set_threshold(*before)
-
-
-def collect_if_due() -> None:
-    """Collect everything where enough has come together: to be called while nobody types."""
-    if gc.get_count()[2] >= DUE:
-        gc.collect()
+    if gc.get_count()[2] < DUE:
+        return False
+    gc.collect()
+    return True

@@ -109,6 +109,8 @@ def test_only_the_tables_that_are_named_are_compared(cli: Cli, ends: list[str]) 
     cli("migrate", "--yes", "--tables", "settings", *ends)
     assert cli("compare", "--tables", "settings", *ends, "--json").code == 0
     assert cli("compare", *ends, "--json").code == 3
+    slip = cli("compare", "--tables", "setings", *ends)
+    assert (slip.code, "COMPARE-NO-TABLE" in slip.err, "one is called settings" in slip.err) == (2, True, True)
 
 
 @pytest.mark.parametrize("data", [(), ("--data",)])

@@ -69,6 +69,7 @@ def test_a_condition_holds_and_fails_for_the_rows_it_should(
         "(a BETWEEN SYMMETRIC 2 AND 1)",
         "(n % 2.5) = 0",
         '(t = t COLLATE "de_DE")',
+        '(date("") = d)',
     ],
 )
 def test_what_would_mean_something_else_is_refused(expression: str) -> None:

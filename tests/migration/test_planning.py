@@ -109,6 +109,16 @@ def test_a_foreign_key_to_columns_that_are_no_key_is_reported(planned: MakePlan)
     assert "w is text, but parent.id is bigint" in second.message
 
 
+def test_a_chosen_table_that_is_not_there_is_asked_about(planned: MakePlan) -> None:
+    plan = planned("CREATE TABLE messages (id); CREATE TABLE log_1 (id);", Scope(include=("mesages", "log_?", "x*")))
+
+    assert [table.source for table in plan.tables] == ["log_1"]
+    assert [(f.object, f.needs_decision, f.message) for f in of(plan, "TABLES-UNMATCHED")] == [
+        ("mesages", True, "No table of source.db is called mesages; one is called messages."),
+        ("x*", True, "No table of source.db is called x*."),
+    ]
+
+
 def test_an_excluded_table_is_no_part_of_the_plan(planned: MakePlan) -> None:
     source = "CREATE TABLE a (id); CREATE TABLE b (id); CREATE TABLE ab (id);"
 

@@ -49,4 +49,6 @@ def test_a_trigger_is_not_created_and_its_draft_does_what_it_did(
 def test_what_cannot_be_read_stays_in_the_draft_as_a_comment() -> None:
     drafted = draft("CREATE TRIGGER r AFTER INSERT ON t BEGIN REPLACE INTO x VALUES (1); END", {}, "public")
     assert "-- REPLACE INTO x VALUES (1)" in drafted
+    nameless = draft('CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT datetime(""); END', {}, "public")
+    assert '-- SELECT datetime("")' in nameless
     assert draft("CREATE TRIGGER broken", {}, "public") == ""

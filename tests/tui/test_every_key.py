@@ -21,7 +21,7 @@ from migrator_tui.tui.dialogs.keys import Keys
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
 from tests.tui.stepping import again, alone, scripted, showing
-from tests.tui.waiting import until
+from tests.tui.waiting import on, until
 
 SIZES = ((120, 36), (80, 24))
 MOST_KEYS = 7
@@ -138,3 +138,17 @@ def light(app: MigratorApp) -> bool:
         if segment.style and segment.style.bgcolor and segment.style.bgcolor.triplet and not segment.text.strip()
     ]
     return sum(1 for colour in grounds if min(colour) > 150) > 0.8 * len(grounds)
+
+
+async def test_the_keys_are_shown_in_themes_whose_colours_are_the_terminal_s_own() -> None:
+    async with showing(Step.HOME, scripted(Step.HOME)) as (app, pilot):
+        themes = [name for name in app.available_themes if "ansi" in name]
+        assert themes
+        for theme in themes:
+            app.theme = theme
+            app.action_help()
+            await until(pilot, lambda: on(app, Keys))
+            shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+            assert "Migrate a sample application." in shown
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, StepScreen))

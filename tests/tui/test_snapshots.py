@@ -21,10 +21,11 @@ from migrator_tui.model.findings import Finding
 from migrator_tui.model.progress import RunStatus, TableState
 from migrator_tui.model.schema import Column, Database, Table, TableName
 from migrator_tui.tui.app import MigratorApp
+from migrator_tui.tui.dialogs.keys import Keys
 from migrator_tui.tui.steps import Step
 from tests.tui.planned import MadeUpBench, many, settled
 from tests.tui.scripted import RUN, ScriptedGuide, ScriptedRun, conflict, outcome, plan, progress, table
-from tests.tui.waiting import until
+from tests.tui.waiting import on, until
 
 SIZES = ((120, 36), (80, 24))
 ENDS = Ends(Path("app.db"), "postgresql://app@db.example.com:5432/shop")
@@ -85,9 +86,8 @@ def guide_for(step: Step) -> ScriptedGuide:
     return ScriptedGuide(staging())
 
 
-@pytest.mark.parametrize("step", Step)
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_a_screen_looks_as_it_was_accepted(step: Step, size: tuple[int, int], snap_compare: Compare) -> None:
+def showing(step: Step) -> tuple[MigratorApp, Callable[[Pilot[int]], Awaitable[None]]]:
+    """The application, and what takes it to a step."""
     guide = guide_for(step)
     app = MigratorApp(guide, folder=Path("shop"), prepare_demo=lambda folder: ENDS)
     app.animation_level = "none"
@@ -104,4 +104,25 @@ def test_a_screen_looks_as_it_was_accepted(step: Step, size: tuple[int, int], sn
             await until(pilot, lambda: settled(app))
         await pilot.pause(0.3)
 
+    return app, go
+
+
+@pytest.mark.parametrize("step", Step)
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_screen_looks_as_it_was_accepted(step: Step, size: tuple[int, int], snap_compare: Compare) -> None:
+    app, go = showing(step)
+
     assert snap_compare(app, terminal_size=size, run_before=go)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_keys_of_a_screen_look_as_they_were_accepted(size: tuple[int, int], snap_compare: Compare) -> None:
+    app, go = showing(Step.RESOLVE)
+
+    async def ask(pilot: Pilot[int]) -> None:
+        await go(pilot)
+        app.action_help()
+        await until(pilot, lambda: on(app, Keys))
+        await pilot.pause(0.3)
+
+    assert snap_compare(app, terminal_size=size, run_before=ask)

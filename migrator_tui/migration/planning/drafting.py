@@ -5,6 +5,7 @@ Pure: what the target refuses is found out by ``postgres.prove`` and comes back 
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from migrator_tui.postgres.prove import Refused
 BYTES_PER_SECOND = 20_000_000
 """What staging and checking together move on two shared cores; an estimate for the person, never a limit."""
 ROWS_PER_SECOND = 150_000
+ALIKE = 0.7
+"""How much of a name must be right for it to be taken for a slip."""
 MOST_COLUMNS = 1_599
 """PostgreSQL's 1,600, of which one is the rows' place in the source while they are staged."""
 PEAK_FACTOR = 2.5
@@ -45,9 +48,7 @@ def make_plan(
     for schema in {scope.schema, *(o.target.schema for o in scope.tables.values() if o.target)}:
         draft.names.reserve(schema, taken(target.database, schema))
     plan_user_ids.begin(draft)
-    if not source.tables:
-        message = f"{Path(source_path).name} has no tables: there is nothing to move. It may be the wrong file."
-        draft.find(Finding("SOURCE-EMPTY", message))
+    _doubts(draft, Path(source_path).name)
     chosen = [table for table in source.tables if included(table, scope)]
     # First the names that a person gave, then those that stay as they are, then those that are made.
     order = sorted(chosen, key=lambda t: (not _named(scope, t), draft.names.wanted(t.name.name) != t.name.name))
@@ -189,6 +190,21 @@ def load_order(tables: list[TablePlan]) -> tuple[str, ...]:
                 parents = [by_target[key.parent] for key in table.foreign_keys if key.parent in by_target]
                 stack += [(parent, False) for parent in reversed(parents)]
     return tuple(order)
+
+
+def _doubts(draft: Drafting, file: str) -> None:
+    """What a slip in a path or in a name leads to: nothing, or less than was meant."""
+    names = [table.name.name for table in draft.source.tables]
+    if not names:
+        draft.find(
+            Finding("SOURCE-EMPTY", f"{file} has no tables: there is nothing to move. It may be the wrong file.")
+        )
+        return
+    for pattern in draft.scope.include:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            alike = difflib.get_close_matches(pattern, names, 1, ALIKE)
+            message = f"No table of {file} is called {pattern}{f'; one is called {alike[0]}' if alike else ''}."
+            draft.find(Finding("TABLES-UNMATCHED", message, object=pattern, choices=("leave",)))
 
 
 def included(table: Table, scope: Scope) -> bool:

@@ -135,7 +135,7 @@ class MovingUsers(Silent):
             raise auth_conditions.not_met(wrong, context.run)
         left = [*users.left, *_refused(users, rows)]
         reset = [user for user in made if not user.hash.importable]
-        lines = [f"{len(made):,} users were made; each passes the conditions for signing in."]
+        lines = [f"{len(made):,} users were made; each passes the conditions for signing in."] if made else []
         if matched := sum(user.matched for user in users.users):
             lines.append(f"{matched:,} users were there already, found by their address; the rows are theirs now.")
         if given := context.with_target(lambda c: ledger.read_step(c, context.run, auth_roles.STEP)):

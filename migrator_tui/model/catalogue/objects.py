@@ -14,6 +14,15 @@ KINDS = (
         "prod.db of 0 bytes, beside the application's instance/prod.db",
     ),
     Kind(
+        "TABLES-UNMATCHED",
+        Severity.ERROR,
+        "A chosen table that the source does not have",
+        "`--tables`, and the tables that a profile or a plan includes, are compared with the names in the file, letter "
+        "for letter; * and ? stand for others.",
+        "--tables users,mesages where the table is called messages",
+        (Choice("leave", "The run goes on without it.", lossy=True),),
+    ),
+    Kind(
         "FK-ORPHAN",
         Severity.WARNING,
         "Rows that refer to a row that does not exist",

@@ -17,6 +17,8 @@ from textual.widgets import Static
 
 EVERYWHERE = ("focus_next", "focus_previous", "command_palette", "copy_text")
 """Actions of Textual's own that a person looks for."""
+SIDEWAYS = ("scroll_left", "scroll_right", "page_left", "page_right")
+"""Actions that every widget with a scroll bar has, and most have no use for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,15 @@ class Keys(ModalScreen[None]):
         """Each group under its heading."""
         theme = self.app.current_theme
         table = Table.grid(padding=(0, 2, 0, 0))
-        table.add_column(justify="right", style=f"bold {theme.primary}", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
         table.add_column(style="bold", no_wrap=True)
         table.add_column(style="not bold")
-        for title, keys in self.groups:
-            table.add_row("", Text(title, style=f"bold {theme.accent or theme.primary}"), "")
+        for number, (title, keys) in enumerate(self.groups):
+            if number:
+                table.add_row("", "", "")
+            table.add_row("", _coloured(title, theme.accent or theme.primary), "")
             for key in keys:
-                table.add_row(key.keys, key.name, key.said)
+                table.add_row(_coloured(key.keys, theme.primary), Text(key.name), Text(key.said))
         with Vertical(classes="dialog") as box:
             box.border_title = "Keys"
             box.border_subtitle = "↑↓ scroll · esc closes"
@@ -86,9 +90,9 @@ def keys_of(screen: Screen[object]) -> list[tuple[str, list[Key]]]:
         action = active.binding.action.removeprefix("app.").removeprefix("screen.")
         if active.node is screen.app or action in EVERYWHERE:
             everywhere.append(active)
-        elif active.tooltip:
+        elif action not in SIDEWAYS or getattr(active.node, "allow_horizontal_scroll", False):
             (own if active.node is screen else focused).append(active)
-    groups = (("On this screen", own), ("In the list" if focused else "", focused), ("Everywhere", everywhere))
+    groups = (("On this screen", own), ("Where the focus is", focused), ("Everywhere", everywhere))
     return [(title, [*_merged(bindings, screen.app)]) for title, bindings in groups if bindings]
 
 
@@ -99,4 +103,10 @@ def _merged(bindings: Iterable[ActiveBinding], app: App[object]) -> Iterable[Key
         by_action.setdefault(active.binding.action, []).append(active)
     for same in by_action.values():
         shown = dict.fromkeys(app.get_key_display(active.binding) for active in same)
-        yield Key(" ".join(shown), same[0].binding.description, same[0].tooltip)
+        name = same[0].binding.description
+        yield Key(" ".join(shown), name[:1].upper() + name[1:], same[0].tooltip)
+
+
+def _coloured(text: str, colour: str) -> Text:
+    """In a colour of the theme; in none where that is a colour of Textual's own, which Rich does not know."""
+    return Text.assemble((text, f"bold {colour}"))

@@ -87,7 +87,7 @@ class ResolveScreen(ConflictEditor):
     }
     ResolveScreen #headline { height: auto; padding: 0 1; }
     ResolveScreen #foot { height: 1; padding: 0 1; }
-    ResolveScreen #said { width: 1fr; color: $text-muted; }
+    ResolveScreen #said { width: 1fr; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     ResolveScreen #go-on { min-width: 14; }
     """
 

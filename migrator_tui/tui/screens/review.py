@@ -21,6 +21,7 @@ from migrator_tui.model.errors import MigratorError, UsageError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Plan
 from migrator_tui.tui import deciding
+from migrator_tui.tui.breadth import breadth
 from migrator_tui.tui.dialogs.ask import Ask
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.screens.plan_screen import PlanScreen
@@ -114,7 +115,7 @@ class ReviewScreen(PlanScreen):
             start.focus()
 
     def _say_what_is_left(self) -> None:
-        line = Text(overflow="ellipsis", no_wrap=True)
+        line = Text()
         for severity, (symbol, word, _) in SEVERITIES.items():
             number = sum(1 for finding in self._findings if finding.severity is severity)
             if number:
@@ -122,7 +123,8 @@ class ReviewScreen(PlanScreen):
         waiting = sum(1 for finding in self._findings if finding.needs_decision)
         line.append(f"{waiting:,} to decide" if waiting else "✓ nothing left to decide", style="bold")
         if waiting:
-            line.append("   r takes the recommended, R lossy too", style="dim")
+            narrow = breadth(self.app.size.width) == "-narrow"
+            line.append("   r recommended" if narrow else "   r takes the recommended, R lossy too", style="dim")
         self.query_one("#headline", Static).update(line)
         obstacle = self._obstacle()
         self.query_one("#obstacle", Static).update(obstacle or READY)

@@ -113,7 +113,7 @@ class RunScreen(StepScreen):
         progress = handle.progress()
         if not self._frozen:
             self._draw(progress)
-        if not self.is_current:
+        if self.app.screen is not self:  # is_current would also be so behind a dialog
             return  # a dialog is open: what it asks comes first
         if progress.waiting_for == "confirmation" and not self._asked:
             self._asked = True

@@ -55,7 +55,7 @@ class ActionBar(Static):
         lines = [Content(GAP).join(map(_shown, line)) for line in broken(self._offered, width)]
         for reason in dict.fromkeys(one.why_not for one in self._offered if one.why_not):
             keys = " ".join(one.key for one in self._offered if one.why_not == reason)
-            lines.append(Content.from_markup("[$text-muted]$keys: $why[/]", keys=keys, why=reason))
+            lines.append(Content.from_markup("[dim]$keys: $why[/]", keys=keys, why=reason))
         self.update(Content("\n").join(lines))
 
 
