@@ -16,9 +16,10 @@ from migrator_tui.migration.guide import Ends
 from migrator_tui.migration.runner import Runner
 from migrator_tui.model.decisions import ConflictChoice
 from migrator_tui.model.outcome import ErrorReport, RunOutcome
-from migrator_tui.model.progress import RunStatus, TableState
+from migrator_tui.model.progress import Progress, RunStatus, TableState
 from migrator_tui.tui.app import MigratorApp
 from migrator_tui.tui.dialogs.by_rule import ByRule
+from migrator_tui.tui.dialogs.keys import Keys
 from migrator_tui.tui.dialogs.leaving import Leaving
 from migrator_tui.tui.dialogs.per_field import PerField
 from migrator_tui.tui.dialogs.publish import Publish
@@ -83,6 +84,28 @@ async def test_cancelling_asks_first_and_escape_changes_nothing() -> None:
         await pilot.press("c")
         await pilot.press("tab", "enter")
         assert guide.run.told == ["cancel"]
+
+
+async def test_publish_does_not_come_over_another_dialog_whose_enter_it_would_take() -> None:
+    looks = 0
+
+    class Watched(ScriptedRun):
+        def progress(self) -> Progress:
+            nonlocal looks
+            looks += 1
+            return super().progress()
+
+    run = Watched(progress(table("users")), plan("users"))
+    async with showing(Step.RUN, ScriptedGuide(run), ends=EMBEDDED) as (app, pilot):
+        await pilot.press("question_mark")
+        await until(pilot, lambda: on(app, Keys))
+        run.now = progress(table("users", TableState.CHECKED, 1000), waiting_for="confirmation")
+        before = looks
+        await until(pilot, lambda: looks >= before + 3)
+        assert isinstance(app.screen, Keys)
+        await pilot.press("enter")
+        await until(pilot, lambda: on(app, Publish))
+        assert run.told == []
 
 
 async def test_publishing_to_a_live_target_wants_its_name_typed() -> None:
