@@ -26,9 +26,10 @@ TOGETHER = 25
 """Keys sent between two looks."""
 
 KEYS = [
-    *"abcdefghijklmnopqrstuvwxyzSRTN/ ?0123456789",
+    *"abcdefghijklmnopqrstuvwxyzBKMNRSTX/ ?0123456789",
     *["enter", "tab", "shift+tab", "escape", "up", "down", "left", "right", "home", "end", "pageup", "pagedown"] * 3,
-    *["backspace", "delete", "ctrl+a", "ctrl+t", "ctrl+o", "ctrl+p", "ctrl+q", "f1", "space"],
+    *["backspace", "delete", "ctrl+a", "ctrl+b", "ctrl+g", "ctrl+t", "ctrl+o", "ctrl+p", "ctrl+q", "f1", "space"],
+    *["shift+up", "shift+down"],
 ]
 
 
