@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -335,6 +336,8 @@ def expect(codec: str, value: Any, kind: str) -> object:
     if base == "timestamptz" and how in _COUNTED and kind == "integer":
         microseconds, begin = _COUNTED[how]
         return begin + timedelta(microseconds=value * microseconds)
+    if kind in ("real", "integer") and (counted := _counted(base, how.removesuffix("-rounded"), value)) is not None:
+        return counted
     for pattern, convert in _EXPECTED:
         if re.fullmatch(pattern, codec):
             return convert(value, kind, how)
@@ -346,6 +349,18 @@ _COUNTED = {
     "epoch-us": (1, datetime(1970, 1, 1)), "cocoa": (1_000_000, datetime(2001, 1, 1)),
     "webkit": (1, datetime(1601, 1, 1)),
 }  # fmt: skip
+
+
+def _counted(base: str, how: str, value: int | float) -> datetime | None:
+    """What counts nanoseconds in integers, seconds in reals or Julian days; None for other codecs."""
+    if (base, how) == ("timestamp", "real-julian"):
+        return datetime(2000, 1, 1, 12) + timedelta(microseconds=round((Fraction(value) - 2_451_545) * 86_400_000_000))
+    if base != "timestamptz":
+        return None
+    if how in ("epoch-ns", "cocoa-ns") and isinstance(value, int):
+        return _COUNTED["cocoa" if how == "cocoa-ns" else "epoch-s"][1] + timedelta(microseconds=value // 1000)
+    unit, begin = _COUNTED.get(how.removeprefix("real-"), (0, datetime.min))
+    return begin + timedelta(microseconds=round(Fraction(value) * unit)) if how.startswith("real-") and unit else None
 
 
 def read(codec: str, type: str, value: Any) -> object:
