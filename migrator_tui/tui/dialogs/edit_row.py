@@ -32,14 +32,8 @@ class EditRow(ModalScreen[Values | None]):
         Binding("n", "null", "NULL", tooltip="No value.", id="edit.null"),
     ]
     DEFAULT_CSS = """
-    EditRow #box { width: 90%; max-width: 110; height: 90%; padding: 0 1; }
-    EditRow #box { background: $surface; border: round $primary; }
-    EditRow #list { height: 1fr; border: none; padding: 0; background: $surface; background-tint: $surface 0%; }
-    EditRow #list > .option-list--option-highlighted { background: $primary-muted; color: $foreground; }
     EditRow #help, EditRow #objection { height: auto; color: $text-muted; }
     EditRow Input { height: 3; }
-    EditRow .buttons { height: 1; align-horizontal: right; }
-    EditRow .buttons Button { margin: 0 0 0 1; min-width: 14; }
     """
 
     def __init__(
@@ -67,7 +61,7 @@ class EditRow(ModalScreen[Values | None]):
 
     def compose(self) -> ComposeResult:
         """The fields, a line to type in, two buttons."""
-        with Vertical(id="box") as box:
+        with Vertical(id="box", classes="fields") as box:
             box.border_title = visible(self._title)
             yield Static(
                 f"{self._text} Enter types a value, s and t take a side's, n is NULL. Ctrl+S keeps the row.",

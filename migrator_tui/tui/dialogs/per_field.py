@@ -29,13 +29,7 @@ class PerField(ModalScreen[tuple[str, ...] | None]):
         Binding("t,right", "take(False)", "Target", tooltip="Keep the target's value.", id="fields.target"),
     ]
     DEFAULT_CSS = """
-    PerField #box { width: 90%; max-width: 110; height: 90%; padding: 0 1; }
-    PerField #box { background: $surface; border: round $primary; }
-    PerField #list { height: 1fr; border: none; padding: 0; background: $surface; background-tint: $surface 0%; }
-    PerField #list > .option-list--option-highlighted { background: $primary-muted; color: $foreground; }
     PerField #help { height: auto; color: $text-muted; padding: 0 0 1 0; }
-    PerField .buttons { height: 1; align-horizontal: right; }
-    PerField .buttons Button { margin: 0 0 0 1; min-width: 14; }
     """
 
     def __init__(self, row: ConflictRow, taken: Sequence[str]) -> None:
@@ -46,7 +40,7 @@ class PerField(ModalScreen[tuple[str, ...] | None]):
     def compose(self) -> ComposeResult:
         """The fields that differ, both values of each."""
         key = ", ".join(f"{name}={value}" for name, value in self._row.key.items())
-        with Vertical(id="box") as box:
+        with Vertical(id="box", classes="fields") as box:
             box.border_title = f"{visible(self._row.table)} {visible(key)}"
             yield Static("Space takes the other side's value; Enter keeps the choice.", id="help")
             yield OptionLines(*(Option(self._label(name)) for name in self._taken), id="list")
