@@ -15,9 +15,8 @@ from typing import IO
 
 import psutil
 
-from migrator_tui.demo.prepare import prepare
-from migrator_tui.migration import decisions_file
-from migrator_tui.migration.guide import Bench, Ends, LiveGuide
+from migrator_tui.migration.guide import Bench, Ends, Guide
+from migrator_tui.migration.guide_later import later
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.plan import Scope
@@ -27,32 +26,36 @@ LOOK_EVERY = 0.05
 OF_THE_SCREENS = ("MainThread", "textual-input", "textual-output")
 
 
-class WatchedGuide(LiveGuide):
+def watched(log: IO[str]) -> Guide:
     """The engine; each run that it starts is written down stage by stage."""
+    from migrator_tui.migration.live_guide import LiveGuide
 
-    def __init__(self, log: IO[str]) -> None:
-        super().__init__()
-        self._log = log
+    class WatchedGuide(LiveGuide):
+        """The engine, watched."""
 
-    def start(self, bench: Bench, scope: Scope, decisions: Decisions) -> RunHandle:
-        """Begin a run, and watch it."""
-        handle = super().start(bench, scope, decisions)
-        threading.Thread(target=self._watch, args=(handle,), daemon=True).start()
-        return handle
+        def start(self, bench: Bench, scope: Scope, decisions: Decisions) -> RunHandle:
+            """Begin a run, and watch it."""
+            handle = super().start(bench, scope, decisions)
+            threading.Thread(target=watch, args=(handle, log), daemon=True).start()
+            return handle
 
-    def _watch(self, handle: RunHandle) -> None:
-        before = ""
-        while True:
-            progress = handle.progress()
-            active = next((stage.name.value for stage in progress.stages if stage.active), "none")
-            stage = progress.waiting_for or ("ended" if handle.outcome() is not None else active)
-            if stage != before:
-                line = {"at": time.monotonic(), "stage": stage, "rows": progress.rows_done, "cpu": cpu()}
-                print(json.dumps(line), file=self._log, flush=True)
-                before = stage
-            if stage == "ended":
-                return
-            time.sleep(LOOK_EVERY)
+    return WatchedGuide()
+
+
+def watch(handle: RunHandle, log: IO[str]) -> None:
+    """Write a run down, to its end."""
+    before = ""
+    while True:
+        progress = handle.progress()
+        active = next((stage.name.value for stage in progress.stages if stage.active), "none")
+        stage = progress.waiting_for or ("ended" if handle.outcome() is not None else active)
+        if stage != before:
+            line = {"at": time.monotonic(), "stage": stage, "rows": progress.rows_done, "cpu": cpu()}
+            print(json.dumps(line), file=log, flush=True)
+            before = stage
+        if stage == "ended":
+            return
+        time.sleep(LOOK_EVERY)
 
 
 def cpu() -> tuple[float, float]:
@@ -71,10 +74,16 @@ def cpu() -> tuple[float, float]:
 def main() -> int:
     """``watched_app.py SOURCE TARGET DECISIONS LOG [fresh]``: the screens at Connect, both ends filled in."""
     source, target, decisions, log, *fresh = sys.argv[1:]
-    decided = decisions_file.read(Path(decisions)) if decisions else Decisions()
+    decided = Decisions()
+    if decisions:
+        from migrator_tui.migration import decisions_file
+
+        decided = decisions_file.read(Path(decisions))
     ends = Ends(Path(source), target, Scope(), fresh=bool(fresh), decisions=decided)
     with Path(log).open("a") as file:
-        app = MigratorApp(WatchedGuide(file), folder=Path(source).parent, prepare_demo=prepare, start_with=ends)
+        app = MigratorApp(
+            later(lambda: watched(file)), folder=Path(source).parent, prepare_demo=lambda _: ends, start_with=ends
+        )
         return app.run() or 0
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from migrator_tui.config_file import EMBEDDED, FILE_NAME, NaturalKeyKeys, Profile, UsersKeys, find, load
+from migrator_tui.config_file import FILE_NAME, NaturalKeyKeys, Profile, UsersKeys, find, load
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.model.decisions import Match, NaturalKey, OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import NamePolicy, Scope, TableOverride

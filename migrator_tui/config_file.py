@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from migrator_tui import yaml_lines
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.limits import is_mime_pattern, parse_size
 from migrator_tui.model.plan import FillText, NamePolicy, fill_of
@@ -27,8 +28,6 @@ from migrator_tui.model.project import (
 from migrator_tui.model.schema import TableName
 
 FILE_NAME = "config.yaml"
-EMBEDDED = "embedded"
-"""The target that means: the PostgreSQL server this program brings along."""
 
 PASSWORD_HINT = (
     "Leave user and host, take the password out, and give it by MIGRATOR_TUI_TARGET_PASSWORD or PGPASSWORD, in "

@@ -13,6 +13,8 @@ from pathlib import Path
 import platformdirs
 
 HOME_VARIABLE = "MIGRATOR_TUI_HOME"
+EMBEDDED = "embedded"
+"""The target that means: the PostgreSQL server this program brings along."""
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 

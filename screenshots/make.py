@@ -360,7 +360,7 @@ def main() -> None:
         shop.mkdir()
         with chdir(shop):
             from migrator_tui.demo.kept_project import stand_in_beside
-            from migrator_tui.migration.guide import LiveGuide
+            from migrator_tui.migration.live_guide import LiveGuide
             from migrator_tui.tui.app import MigratorApp
 
             app = MigratorApp(LiveGuide(stand_in_beside=stand_in_beside), folder=shop, prepare_demo=prepare)

@@ -19,7 +19,7 @@ from migrator_tui.cli.migrating import CONFLICTS, EXISTING
 from migrator_tui.cli.options import Shared, shared, target_of
 from migrator_tui.cli.printing import finish, print_json, printable, say
 from migrator_tui.cli.watching import LINE_EVERY_SECONDS, watch
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.model.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

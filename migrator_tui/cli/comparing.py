@@ -15,7 +15,7 @@ from migrator_tui.cli.looking import frozen
 from migrator_tui.cli.migrating import EXISTING, request_of
 from migrator_tui.cli.options import Shared, shared, target_of
 from migrator_tui.cli.printing import print_json, printable, say
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.model.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from migrator_tui.cli.options import Reached, Shared, api_of, backup_first, reac
 from migrator_tui.cli.printing import finish, say
 from migrator_tui.cli.watching import watch
 from migrator_tui.config import Settings
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.model.errors import UsageError
 
 if TYPE_CHECKING:

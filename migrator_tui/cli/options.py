@@ -15,7 +15,7 @@ import click
 
 from migrator_tui import locations
 from migrator_tui.config import Flags, Settings, choose_profile, resolve
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.model.decisions import OnConflict
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.plan import NamePolicy

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from migrator_tui.model.errors import ExitCode
 
 if TYPE_CHECKING:
-    from migrator_tui.migration.guide import Ends
+    from migrator_tui.migration.guide import Ends, Guide
 
 
 def there_is_a_terminal() -> bool:
@@ -45,14 +45,24 @@ def open_demo(folder: Path) -> int:
 
 def _open(start_with: Ends | None) -> int:
     from migrator_tui.cli.ending import interrupts
-    from migrator_tui.demo.kept_project import stand_in_beside
-    from migrator_tui.demo.prepare import prepare
-    from migrator_tui.migration.guide import LiveGuide
+    from migrator_tui.migration.guide_later import later
     from migrator_tui.tui.app import MigratorApp
 
-    app = MigratorApp(
-        LiveGuide(stand_in_beside=stand_in_beside), folder=Path.cwd(), prepare_demo=prepare, start_with=start_with
-    )
+    app = MigratorApp(later(_guide), folder=Path.cwd(), prepare_demo=_prepared, start_with=start_with)
     with interrupts(app.end):
         code = app.run()
     return int(code if code is not None else app.return_code or ExitCode.DONE)
+
+
+def _guide() -> Guide:
+    """The engine, which takes longer to import than Home to be painted."""
+    from migrator_tui.demo.kept_project import stand_in_beside
+    from migrator_tui.migration.live_guide import LiveGuide
+
+    return LiveGuide(stand_in_beside=stand_in_beside)
+
+
+def _prepared(folder: Path) -> Ends:
+    from migrator_tui.demo.prepare import prepare
+
+    return prepare(folder)

@@ -12,7 +12,7 @@ from migrator_tui import locations
 from migrator_tui.cli.migrating import CONFLICTS, EXISTING, request_of, run_new, split
 from migrator_tui.cli.options import Shared, shared, target_of
 from migrator_tui.cli.printing import finish
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 
 
 @click.command()

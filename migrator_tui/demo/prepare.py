@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from migrator_tui.config_file import EMBEDDED
 from migrator_tui.demo import sample_app
 from migrator_tui.demo.kept_project import PROJECT, SERVER, StandIn
 from migrator_tui.demo.sample_app import SampleApp
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.migration import decisions_file
 from migrator_tui.migration.ends import Ends
 from migrator_tui.model.plan import Scope

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from migrator_tui import locations
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.migration.guide import Bench, Ends
 from migrator_tui.migration.runner import RunHandle
 from migrator_tui.model.decisions import Decisions
@@ -19,7 +19,7 @@ from migrator_tui.model.outcome import RunOutcome
 from migrator_tui.model.plan import Plan, Scope
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.model.secret import Secret
-from migrator_tui.postgres.connect import Target
+from migrator_tui.postgres.target import Target
 from migrator_tui.tui.steps import Step
 
 _SCOPE = TypeAdapter(Scope)

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from rich.highlighter import Highlighter
 from rich.text import Text
 
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.model.errors import UsageError
 from migrator_tui.model.secret import Secret
 from migrator_tui.postgres.target import DEFAULT_PORT, Target

@@ -42,6 +42,15 @@ def test_what_needs_no_database_imports_none_of_the_heavy_libraries(arguments: l
     assert imported & HEAVY == set()
 
 
+def test_home_is_painted_before_the_engine_is_imported() -> None:
+    modules = "migrator_tui.cli.screens, migrator_tui.tui.app, migrator_tui.tui.screens.home"
+    script = f"import sys, {modules}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    imported = set(done.stdout.split())
+    assert "textual" in imported
+    assert imported & {"pyarrow", "sqlglot", "adbc_driver_manager", "httpx", "supabase"} == set()
+
+
 def test_the_version_is_that_of_the_package(process: Cli) -> None:
     answer = process("--version")
     assert answer.code == 0

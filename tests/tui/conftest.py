@@ -11,7 +11,8 @@ from textual.pilot import Pilot
 
 from migrator_tui.demo.kept_project import stand_in_beside
 from migrator_tui.demo.prepare import prepare
-from migrator_tui.migration.guide import Ends, Guide, LiveGuide
+from migrator_tui.migration.guide import Ends, Guide
+from migrator_tui.migration.live_guide import LiveGuide
 from migrator_tui.tui.app import MigratorApp
 
 Opened = AbstractAsyncContextManager[tuple[MigratorApp, Pilot[int]]]

@@ -11,7 +11,8 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from migrator_tui.migration.comparing.schemas import Pair, compare
-from migrator_tui.migration.guide import Bench, Ends, LiveGuide
+from migrator_tui.migration.guide import Bench, Ends
+from migrator_tui.migration.live_guide import LiveGuide
 from migrator_tui.model.decisions import Decisions
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import Action, ColumnPlan, Plan, Scope, TablePlan

@@ -8,7 +8,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from migrator_tui import locations
-from migrator_tui.migration.guide import Ends, LiveGuide
+from migrator_tui.migration.guide import Ends
+from migrator_tui.migration.live_guide import LiveGuide
 from migrator_tui.model.decisions import Decisions, Match, NaturalKey
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.tui.app import MigratorApp

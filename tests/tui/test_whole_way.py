@@ -21,7 +21,8 @@ from textual.widgets import Button, Input, Static
 from migrator_tui.demo import sample_app
 from migrator_tui.demo.kept_project import stand_in_beside
 from migrator_tui.demo.prepare import prepare
-from migrator_tui.migration.guide import Ends, LiveGuide
+from migrator_tui.migration.guide import Ends
+from migrator_tui.migration.live_guide import LiveGuide
 from migrator_tui.model.progress import RunStatus
 from migrator_tui.postgres.connect import Target, connect
 from migrator_tui.tui.app import MigratorApp
@@ -165,7 +166,8 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from migrator_tui.migration import decisions_file
-from migrator_tui.migration.guide import Ends, LiveGuide
+from migrator_tui.migration.guide import Ends
+from migrator_tui.migration.live_guide import LiveGuide
 source, target, decisions = sys.argv[1:]
 ends = Ends(Path(source), target, decisions=decisions_file.read(Path(decisions)))
 guide = LiveGuide()

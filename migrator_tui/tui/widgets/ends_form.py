@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Input, Label, RadioButton, RadioSet, Select, Static
 
-from migrator_tui.config_file import EMBEDDED
+from migrator_tui.locations import EMBEDDED
 from migrator_tui.migration.ends import is_sqlite
 from migrator_tui.migration.guide import Ends, Offer
 from migrator_tui.model.errors import MigratorError, SourceError, UsageError
