@@ -9,8 +9,9 @@ from time import monotonic
 from typing import ClassVar
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from migrator_tui import __version__
@@ -190,6 +191,13 @@ class MigratorApp(App[int]):
             handle.cancel()
             self._stopping = True
         self.exit(130)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Show a fault of the program and end. What a screen misses that is taken away because the application ends is
+        none: keys that were typed together with Ctrl+Q still open dialogs then, which get no widgets, or close them.
+        """
+        if self.return_code is None or not isinstance(error, (NoMatches, ScreenStackError)):
+            super()._handle_exception(error)
 
     async def on_unmount(self) -> None:
         """Let go of snapshots and servers, once a run that was stopped has noted where it is."""

@@ -8,17 +8,20 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.css.query import NoMatches
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
+from textual.widgets import Button, Static
 
 from migrator_tui.tui.app import MigratorApp
+from migrator_tui.tui.dialogs.ask import Ask
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
 from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
 from migrator_tui.tui.steps import Step
 from tests.tui.stepping import again, scripted, showing
+from tests.tui.waiting import on, until
 
 EVENTS = int(os.environ.get("MIGRATOR_TUI_WILD_EVENTS", "50"))
 """Keys and clicks a screen; the long form sends 2,000."""
@@ -122,3 +125,29 @@ async def test_a_press_on_what_was_just_taken_away_is_passed_over(
             press = kind(word, x, y, 0, 0, 1, False, False, False, screen_x=x, screen_y=y)
             await app.on_event(press)
         assert app.is_running
+
+
+async def test_a_dialog_that_opens_and_one_that_is_answered_as_the_application_ends_are_no_fault() -> None:
+    async with showing(Step.HOME, scripted(Step.HOME)) as (app, _):
+        app.exit(0)
+        app.push_screen(Ask("Save", "Where?", "plan.yaml", "Save"))
+    assert app.return_code == 0
+    async with showing(Step.HOME, scripted(Step.HOME)) as (app, pilot):
+        app.push_screen(asked := Question("Cancel?", "It stops.", "Cancel it"))
+        await until(pilot, lambda: on(app, Question))
+        app.exit(0)
+        while len(app.screen_stack) > 1:
+            app.pop_screen()
+        asked.post_message(Button.Pressed(asked.query_one("#cancel", Button)))
+        await pilot.pause()
+    assert app.return_code == 0
+
+
+async def test_a_fault_while_the_application_is_in_use_ends_it() -> None:
+    async def faulty() -> None:
+        async with showing(Step.HOME, scripted(Step.HOME)) as (app, pilot):
+            app.call_later(lambda: app.screen.query_one("#nothing-of-this-name"))
+            await pilot.pause()
+
+    with pytest.raises(NoMatches):
+        await faulty()
