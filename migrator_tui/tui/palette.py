@@ -7,8 +7,10 @@ from typing import Any
 from textual import work
 from textual.command import CommandList, CommandPalette
 
+from migrator_tui.tui.dialogs.dialog import AnsweredOnce
 
-class Palette(CommandPalette):
+
+class Palette(AnsweredOnce[None], CommandPalette):
     """Textual 8.2.8's palette, which ends the application by a key typed ahead of its list.
 
     Page keys before the list has its lines raise KeyError there, and a palette that is closed before it was composed

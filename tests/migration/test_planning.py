@@ -119,6 +119,17 @@ def test_a_chosen_table_that_is_not_there_is_asked_about(planned: MakePlan) -> N
     ]
 
 
+def test_a_counted_key_stays_one_whatever_refers_to_it(make_source: MakeSource) -> None:
+    path = make_source(
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY); CREATE TABLE child (p BLOB REFERENCES parent (id));"
+        "INSERT INTO child VALUES (x'674b2a2081479668f48b53af17d1a45f');"
+    )
+
+    plan = plan_of(path, Scope(), Decisions((FindingDecision("TYPE-UUID", "uuid"),)))
+
+    assert [(c.type, c.identity_next) for c in plan.table("parent").columns] == [("bigint", 1)]
+
+
 def test_an_excluded_table_is_no_part_of_the_plan(planned: MakePlan) -> None:
     source = "CREATE TABLE a (id); CREATE TABLE b (id); CREATE TABLE ab (id);"
 

@@ -19,6 +19,7 @@ from migrator_tui.tui.dialogs.ask import Ask
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
 from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
+from migrator_tui.tui.screens.review import ReviewScreen
 from migrator_tui.tui.steps import Step
 from tests.tui.stepping import again, scripted, showing
 from tests.tui.waiting import on, until
@@ -141,6 +142,19 @@ async def test_a_dialog_that_opens_and_one_that_is_answered_as_the_application_e
         asked.post_message(Button.Pressed(asked.query_one("#cancel", Button)))
         await pilot.pause()
     assert app.return_code == 0
+
+
+async def test_a_dialog_that_is_answered_twice_takes_no_screen_below_it_away() -> None:
+    async with showing(Step.REVIEW, scripted(Step.REVIEW)) as (app, pilot):
+        answers: list[bool | None] = []
+        app.push_screen(asked := Question("Cancel?", "It stops.", "Cancel it"), answers.append)
+        await until(pilot, lambda: on(app, Question))
+        asked.dismiss(True)
+        asked.dismiss(False)
+        await until(pilot, lambda: on(app, ReviewScreen))
+        await pilot.pause()
+        assert on(app, ReviewScreen)
+        assert answers == [True]
 
 
 async def test_a_fault_while_the_application_is_in_use_ends_it() -> None:

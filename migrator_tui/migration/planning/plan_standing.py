@@ -22,6 +22,8 @@ def standing(draft: Drafting, table: str, column: Column, found: ColumnProfile) 
     joined = draft.joined.get(here, ())
     if not (found.json or uuid_codec(found) or (joined and not found.classes)):
         return None
+    if any(_holds_numbers_alone(draft, place) for place in joined):
+        return Standing(keyed=True) if found.json else None  # an id that is counted stays one, whatever refers to it
     profiles = [p for place in joined if place != here if (p := _profile(draft, place)) is not None]
     keyed = bool(joined) or _is_keyed(described, column.name)
     if any(_goes_into_live(draft, place[0]) for place in joined):
@@ -31,6 +33,15 @@ def standing(draft: Drafting, table: str, column: Column, found: ColumnProfile) 
     parent = draft.source.table(TableName("", joined[0][0]))
     declared = next((c.type for c in parent.columns if c.name == joined[0][1]), "") if parent else ""
     return Standing(profiles, joined[0], declared, keyed)
+
+
+def _holds_numbers_alone(draft: Drafting, place: Place) -> bool:
+    """SQLite takes nothing but numbers there, so that an empty column is known by more than what refers to it."""
+    described = draft.source.table(TableName("", place[0]))
+    column = next((c for c in described.columns if c.name == place[1]), None) if described else None
+    if described is None or column is None:
+        return False
+    return column.identity or (described.strict and column.type.upper() in ("INT", "INTEGER", "REAL"))
 
 
 def _goes_into_live(draft: Drafting, table: str) -> bool:

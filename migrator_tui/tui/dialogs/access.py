@@ -9,9 +9,9 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.access_grid import VERBS, Access, AccessGrid, Trial
 from migrator_tui.tui.widgets.line_list import LineList
 from migrator_tui.tui.wording import counted, visible
@@ -20,7 +20,7 @@ LEGEND = "✓ everything   ◐ in part   ✗ nothing   ! against the plan   · n
 MARKS = {True: ("✓", "may"), False: ("✗", "may not"), None: ("·", "not tried")}
 
 
-class AccessMatrix(ModalScreen[None]):
+class AccessMatrix(Dialog[None]):
     """The grid, and for the table at the cursor each verb with what the plan means."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,13 +8,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 
 
-class Ask(ModalScreen[str | None]):
+class Ask(Dialog[str | None]):
     """The text, or None where the person changed their mind."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

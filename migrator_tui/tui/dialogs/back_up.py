@@ -9,20 +9,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from migrator_tui.migration.backups.backing_up_first import BackedUp
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.schema import TableName
 from migrator_tui.model.secret import Secret
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import at_home, counted, visible
 
 Work = Callable[[Secret | None, Callable[[str], None]], BackedUp]
 
 
-class BackUp(ModalScreen[bool]):
+class BackUp(Dialog[bool]):
     """Makes the backup, and shows its recovery key once; answers whether it was made."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button
 
 from migrator_tui.convert.identifiers import quote, quote_name
@@ -17,10 +16,11 @@ from migrator_tui.migration.guide import Bench
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.model.schema import Table, TableName
 from migrator_tui.postgres.ddl import add_foreign_key, create_index, create_table
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.ddl_view import DdlView
 
 
-class BothSides(ModalScreen[None]):
+class BothSides(Dialog[None]):
     """Source left, target right; one above the other on a narrow terminal."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -18,6 +17,7 @@ from migrator_tui.migration.conflicts import Preview
 from migrator_tui.model.decisions import ConflictRule
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.tui.conflict_choices import keys_in_words
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.wording import counted, visible
 
@@ -25,7 +25,7 @@ FIRST = 20
 """Rows that are named in a preview."""
 
 
-class ByRule(ModalScreen[ConflictRule | None]):
+class ByRule(Dialog[ConflictRule | None]):
     """Answers with the rule that was taken; None where none was. What it would decide is read in a thread."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import DescendantFocus
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
@@ -19,6 +18,7 @@ from migrator_tui.convert import codecs
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.findings import Finding
 from migrator_tui.model.plan import ColumnPlan, Plan
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.project_edits import Chosen
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.widgets.option_lines import OptionLines
@@ -30,7 +30,7 @@ Try = Callable[[Wanted], tuple[Chosen, Plan]]
 """What a person then wants, and the plan drafted for it; raises MigratorError."""
 
 
-class ColumnType(ModalScreen[tuple[Chosen, Plan] | None]):
+class ColumnType(Dialog[tuple[Chosen, Plan] | None]):
     """Enter tries a type or choice on the target; Enter again keeps it. What the target refuses cannot be kept."""
 
     DEFAULT_CSS = """

@@ -9,11 +9,11 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.wording import visible
@@ -21,7 +21,7 @@ from migrator_tui.tui.wording import visible
 Values = dict[str, str | None]
 
 
-class EditRow(ModalScreen[Values | None]):
+class EditRow(Dialog[Values | None]):
     """Answers with the values that were given, by column; None where the person changed their mind."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

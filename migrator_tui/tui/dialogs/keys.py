@@ -12,8 +12,10 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Static
+
+from migrator_tui.tui.dialogs.dialog import Dialog
 
 EVERYWHERE = ("focus_next", "focus_previous", "command_palette", "copy_text")
 """Actions of Textual's own that a person looks for."""
@@ -36,7 +38,7 @@ class Key:
     said: str
 
 
-class Keys(ModalScreen[None]):
+class Keys(Dialog[None]):
     """The keys of the screen below it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

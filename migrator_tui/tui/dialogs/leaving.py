@@ -8,8 +8,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from migrator_tui.tui.dialogs.dialog import Dialog
 
 
 class LeavingChoice(Enum):
@@ -19,7 +20,7 @@ class LeavingChoice(Enum):
     STOP = "stop"
 
 
-class Leaving(ModalScreen[LeavingChoice]):
+class Leaving(Dialog[LeavingChoice]):
     """Keep on is what Enter does; stopping keeps what is staged, and ``resume`` goes on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,9 +9,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.wording import counted
 
 NAMED = 6
@@ -25,7 +25,7 @@ class Leaving(StrEnum):
     ALONE = "alone"
 
 
-class ParentLeftOut(ModalScreen[Leaving]):
+class ParentLeftOut(Dialog[Leaving]):
     """Keeping the table is in focus."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

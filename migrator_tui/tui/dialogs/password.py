@@ -7,15 +7,15 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from migrator_tui.model.errors import MigratorError
 from migrator_tui.model.secret import Secret
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 
 
-class Password(ModalScreen[Secret]):
+class Password(Dialog[Secret]):
     """The password as typed, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,17 +9,17 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
 from migrator_tui.migration.conflicts import ConflictRow
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.wording import visible
 
 
-class PerField(ModalScreen[tuple[str, ...] | None]):
+class PerField(Dialog[tuple[str, ...] | None]):
     """Answers with the fields that are taken from the source; None where nothing was chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,10 +10,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.option_lines import OptionLines
 from migrator_tui.tui.wording import visible
 
@@ -27,7 +27,7 @@ class Answer:
     detail: str = ""
 
 
-class Pick(ModalScreen[str | None]):
+class Pick(Dialog[str | None]):
     """The answer's id, or None where the person changed their mind."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

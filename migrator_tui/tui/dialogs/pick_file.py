@@ -10,13 +10,13 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, DirectoryTree, Static
 from textual.widgets.directory_tree import DirEntry
 from textual.widgets.tree import TreeNode
 from textual.worker import get_current_worker
 
 from migrator_tui.migration.ends import is_sqlite
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import at_home
 
@@ -25,7 +25,7 @@ A SQLite file is known by how it begins, whatever its name is: one that is not l
 Backspace goes to the folder above. Escape goes back, where the path can be typed."""
 
 
-class PickFile(ModalScreen[Path]):
+class PickFile(Dialog[Path]):
     """A SQLite file, or with ``folders`` a folder; None when nothing was chosen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

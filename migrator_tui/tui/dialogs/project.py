@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from migrator_tui.migration.planning.guess_files import is_text
@@ -21,6 +20,7 @@ from migrator_tui.model.schema import Database, TableName
 from migrator_tui.supabase.policies import can_own
 from migrator_tui.tui import project_edits, project_text
 from migrator_tui.tui.dialogs.ask import Ask
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.dialogs.pick import Answer, Pick
 from migrator_tui.tui.project_edits import USER_FIELDS, Chosen
 from migrator_tui.tui.widgets.line_list import LineList
@@ -32,7 +32,7 @@ NOBODY = ""
 HINT = "Enter changes the line. The plan is made anew with it."
 
 
-class ProjectMapping(ModalScreen[None]):
+class ProjectMapping(Dialog[None]):
     """Changes are handed to the step below, which drafts the plan for them; :meth:`show` takes it when it is there."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,12 +10,12 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from migrator_tui.model.plan import Action, Plan
 from migrator_tui.tui import project_text
 from migrator_tui.tui.dialogs.back_up import BackUp
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 from migrator_tui.tui.wording import counted, visible
 
@@ -26,7 +26,7 @@ OFFERED = "Live tables have rows, and get others: back them up first"
 BOTH_ENDS = "One transaction on the target, then one in the file. Both can be undone afterwards."
 
 
-class Publish(ModalScreen[bool]):
+class Publish(Dialog[bool]):
     """Says what becomes visible. A live target's name has to be typed; one on this machine takes a button."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -7,13 +7,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.widgets.button_row import ButtonRow
 
 
-class Question(ModalScreen[bool]):
+class Question(Dialog[bool]):
     """True only when the person chose the action, and typed the name where one is asked for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

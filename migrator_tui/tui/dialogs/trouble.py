@@ -7,13 +7,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Label, Static
 
 from migrator_tui.model.errors import MigratorError
+from migrator_tui.tui.dialogs.dialog import Dialog
 
 
-class Trouble(ModalScreen[None]):
+class Trouble(Dialog[None]):
     """Shows one error; ``c`` copies it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
