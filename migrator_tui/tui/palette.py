@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from textual import work
+from textual.await_complete import AwaitComplete
 from textual.command import CommandList, CommandPalette
 
-from migrator_tui.tui.dialogs.dialog import AnsweredOnce
 
-
-class Palette(AnsweredOnce[None], CommandPalette):
+class Palette(CommandPalette):
     """Textual 8.2.8's palette, which ends the application by a key typed ahead of its list.
 
     Page keys before the list has its lines raise KeyError there, and a palette that is closed before it was composed
-    raises NoMatches in its worker.
+    raises NoMatches in its worker. A second Enter takes the screen below away.
     """
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        """Go; nothing where it has gone already."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
 
     def _action_command_list(self, action: str) -> None:
         if any(found.size.height for found in self.query(CommandList)):

@@ -17,7 +17,7 @@ from textual.widgets._footer import FooterKey
 
 import migrator_tui.tui
 from migrator_tui.tui.app import MigratorApp
-from migrator_tui.tui.dialogs.dialog import AnsweredOnce, Dialog
+from migrator_tui.tui.dialogs.dialog import Dialog
 from migrator_tui.tui.dialogs.keys import Keys
 from migrator_tui.tui.screens.step_screen import StepScreen
 from migrator_tui.tui.steps import Step
@@ -39,7 +39,7 @@ def tui_classes() -> list[type[DOMNode]]:
 
 
 CLASSES = tui_classes()
-SCREENS = [c for c in CLASSES if issubclass(c, Screen) and c not in (StepScreen, AnsweredOnce, Dialog)]
+SCREENS = [c for c in CLASSES if issubclass(c, Screen) and c not in (StepScreen, Dialog)]
 
 
 def own_bindings(node: type[DOMNode]) -> list[Binding]:

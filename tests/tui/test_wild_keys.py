@@ -19,6 +19,7 @@ from migrator_tui.tui.dialogs.ask import Ask
 from migrator_tui.tui.dialogs.leaving import Leaving, LeavingChoice
 from migrator_tui.tui.dialogs.publish import Publish
 from migrator_tui.tui.dialogs.question import Question
+from migrator_tui.tui.palette import Palette
 from migrator_tui.tui.screens.review import ReviewScreen
 from migrator_tui.tui.steps import Step
 from tests.tui.stepping import again, scripted, showing
@@ -155,6 +156,14 @@ async def test_a_dialog_that_is_answered_twice_takes_no_screen_below_it_away() -
         await pilot.pause()
         assert on(app, ReviewScreen)
         assert answers == [True]
+        app.action_command_palette()
+        await until(pilot, lambda: on(app, Palette))
+        palette = app.screen
+        palette.dismiss()
+        palette.dismiss()
+        await until(pilot, lambda: on(app, ReviewScreen))
+        await pilot.pause()
+        assert on(app, ReviewScreen)
 
 
 async def test_a_fault_while_the_application_is_in_use_ends_it() -> None:
