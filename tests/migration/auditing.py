@@ -241,9 +241,10 @@ class _Audit:
                 if columns not in unique and not self._told(("COLLATION-", "KEY-", "INDEX-"), table=name):
                     yield f"{name} has lost UNIQUE {columns}"
             elif origin == "c":
-                if index not in names or self._told(("NAME-",), object=index):
-                    if not self._told(("INDEX-", "NAME-", "COLLATION-"), object=index):
-                        yield f"{name} has lost the index {index}"
+                if self._told(("INDEX-", "NAME-", "COLLATION-"), object=index):
+                    continue  # what has its name on the target is something else, such as a constraint
+                if index not in names:
+                    yield f"{name} has lost the index {index}"
                 elif (bool(is_unique) and not names[index][2]) or self._partial(index, partial) != names[index][3]:
                     yield f"the index {index} on {name} is unique or partial otherwise"
 
