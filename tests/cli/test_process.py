@@ -133,14 +133,18 @@ def test_no_other_process_can_read_a_password_in_the_arguments(app: SampleApp, h
     words = [*PROGRAM, "rehearse", "--decisions", str(app.decisions), "--source", str(app.database), "--json"]
     seen: set[str] = set()
     env = os.environ | {"MIGRATOR_TUI_TARGET_PASSWORD": canary, "PGPASSWORD": canary}
-    with subprocess.Popen(words, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+    with (
+        (home.parent / "said.txt").open("w+") as said,
+        subprocess.Popen(words, env=env, stdout=said, stderr=subprocess.STDOUT) as running,
+    ):
         while running.poll() is None:
             for child in [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]:
                 try:
                     seen.add(" ".join(child.cmdline()))
                 except psutil.NoSuchProcess:
                     continue
-    assert running.returncode == 0
+        said.seek(0)
+        assert running.returncode == 0, said.read()
     assert any("initdb" in line or "postgres" in line for line in seen)
     assert not [line for line in seen if canary in line]
     assert [path for path in home.rglob("*") if path.is_file() and canary.encode() in path.read_bytes()] == []
