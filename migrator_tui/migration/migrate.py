@@ -20,11 +20,9 @@ from migrator_tui.migration.origins import origin_of
 from migrator_tui.migration.planning import plan_file, quarantine
 from migrator_tui.migration.planning.target_plan import draft_plan, finished, require_privileges, undecided
 from migrator_tui.migration.planning.unbuilt import Uncomputable, as_values, without
-from migrator_tui.migration.request import Request
 from migrator_tui.migration.resolving import resolve, standing
 from migrator_tui.migration.run import Run
 from migrator_tui.migration.run_files import PLAN_JSON, read_plan, write_plan
-from migrator_tui.migration.run_folder import RunFolder
 from migrator_tui.migration.run_target import require_run_target
 from migrator_tui.migration.staging import Source
 from migrator_tui.migration.verifying import missing_objects
@@ -38,7 +36,6 @@ from migrator_tui.model.origin import Origin
 from migrator_tui.model.plan import Plan
 from migrator_tui.model.progress import Stage, TableState
 from migrator_tui.postgres import ledger, publish
-from migrator_tui.postgres.connect import Target
 from migrator_tui.postgres.inspect import server_identity
 from migrator_tui.postgres.ledger import Fence
 from migrator_tui.postgres.load import QuarantinedRow
@@ -47,7 +44,6 @@ from migrator_tui.postgres.publish import ChangedSince, Published
 from migrator_tui.sqlite import snapshot as snapshots
 from migrator_tui.sqlite.inspect import inspect as inspect_source
 from migrator_tui.sqlite.profile import profile as profile_source
-from migrator_tui.supabase.api import Api
 
 T = TypeVar("T")
 
@@ -59,20 +55,9 @@ TABLES_A_SESSION = 8
 class Migration(Run):
     """A run whose steps are those of a migration."""
 
-    def __init__(
-        self,
-        request: Request,
-        target: Target,
-        folder: RunFolder,
-        *,
-        api: Api | None = None,
-        failpoint: Callable[[str], None] = lambda name: None,
-    ) -> None:
-        """As :class:`~migrator_tui.migration.run.Run`."""
-        super().__init__(request, target, folder, api=api, failpoint=failpoint)
-        self._source: Source | None = None
-        self._sets = quarantine.RowSets()
-        self._companions: tuple[Companion, ...] = ()
+    _source: Source | None = None
+    _sets = quarantine.RowSets()
+    _companions: tuple[Companion, ...] = ()
 
     def _steps(self) -> None:
         control = self._runner.control
