@@ -106,9 +106,9 @@ def _whole_table_is_extra(pair: Pair) -> bool:
 def _require_tables(plan: Plan) -> None:
     """
     Raises:
-        UsageError: ``COMPARE-NO-TABLE``: what was chosen is not there, so that nothing could differ.
+        UsageError: ``COMPARE-NO-TABLE``: a table that was chosen is not there, and nobody decided to go on without it.
     """
-    unmatched = [finding.message for finding in plan.findings if finding.id == "TABLES-UNMATCHED"]
+    unmatched = [f.message for f in plan.findings if f.id == "TABLES-UNMATCHED" and f.needs_decision]
     if unmatched:
         raise UsageError(
             "COMPARE-NO-TABLE",

@@ -105,12 +105,15 @@ def test_two_ends_without_tables_are_the_same(cli: Cli, target: Target, tmp_path
     assert "Nothing differs." in cli(*arguments).out
 
 
-def test_only_the_tables_that_are_named_are_compared(cli: Cli, ends: list[str]) -> None:
+def test_only_the_tables_that_are_named_are_compared(cli: Cli, ends: list[str], tmp_path: Path) -> None:
     cli("migrate", "--yes", "--tables", "settings", *ends)
     assert cli("compare", "--tables", "settings", *ends, "--json").code == 0
     assert cli("compare", *ends, "--json").code == 3
     slip = cli("compare", "--tables", "setings", *ends)
     assert (slip.code, "COMPARE-NO-TABLE" in slip.err, "one is called settings" in slip.err) == (2, True, True)
+    decided = tmp_path / "decided.yaml"
+    decided.write_text("findings: [{id: TABLES-UNMATCHED, choice: leave}]")
+    assert cli("compare", "--tables", "settings,setings", "--decisions", decided, *ends).code == 0
 
 
 @pytest.mark.parametrize("data", [(), ("--data",)])
